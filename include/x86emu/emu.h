@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Emulation, one instruction at a time: step, request, answer, complete. */
+#ifndef X86EMU_EMU_H
+#define X86EMU_EMU_H
+
+#include <x86emu/insn.h>
+#include <x86emu/paging.h>
+#include <x86emu/region.h>
+#include <x86emu/types.h>
+#include <x86emu/vcpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The most data one request carries, in bytes: a batch of string elements, or the widest vector register. */
+#define X86EMU_REQUEST_DATA 512
+
+/* What the library asks for. docs/requests.md tells for each kind who fills what. */
+enum x86emu_request_kind {
+    X86EMU_REQUEST_NONE = 0,
+    X86EMU_REQUEST_FETCH = 1,        /* instruction bytes at gpa */
+    X86EMU_REQUEST_READ = 2,         /* memory at gpa */
+    X86EMU_REQUEST_WRITE = 3,        /* memory at gpa */
+    X86EMU_REQUEST_RMW = 4,          /* memory at gpa: what was read, and what to replace it with */
+    X86EMU_REQUEST_ENTRY_READ = 5,   /* page-table entry at gpa */
+    X86EMU_REQUEST_ENTRY_UPDATE = 6, /* page-table entry at gpa: accessed and dirty bits, by compare-exchange */
+    X86EMU_REQUEST_TRANSLATE = 7,    /* guest-virtual to guest-physical; only with X86EMU_OPTION_TRANSLATE */
+    X86EMU_REQUEST_STATE = 8,        /* groups of vCPU state */
+    X86EMU_REQUEST_PORT_IN = 9,
+    X86EMU_REQUEST_PORT_OUT = 10,
+    X86EMU_REQUEST_HALT = 11, /* HLT: answered when the guest may go on; RIP is that of the next instruction by then */
+    X86EMU_REQUEST_KINDS = 12,
+};
+
+/* What the caller says. */
+enum x86emu_answer {
+    X86EMU_ANSWER_NONE = 0,     /* not answered (yet) */
+    X86EMU_ANSWER_OK = 1,       /* done; data holds what was read */
+    X86EMU_ANSWER_CHANGED = 2,  /* RMW, ENTRY_UPDATE: old_data was no longer there; it now holds what is */
+    X86EMU_ANSWER_FAULT = 3,    /* the instruction ends with request.fault */
+    X86EMU_ANSWER_UNMAPPED = 4, /* nothing is there: the step ends with X86EMU_UNMAPPED */
+};
+
+enum x86emu_request_flag {
+    X86EMU_REQUEST_LOCKED = 1 << 0,   /* RMW: must be atomic to other processors */
+    X86EMU_REQUEST_SPLIT = 1 << 1,    /* RMW: the last size - first_size bytes are at gpa_second; if LOCKED as well, this
+                                         is a split lock: atomic over both parts */
+    X86EMU_REQUEST_FOR_RMW = 1 << 2,  /* READ: an RMW of the same bytes follows */
+    X86EMU_REQUEST_PARTIAL = 1 << 3,  /* one part of an access that had to be split: at a page, a region or its width */
+};
+
+/* An exception: raised by the instruction, or answered by the caller. */
+struct x86emu_exception {
+    uint64_t cr2; /* #PF: the linear address */
+    uint32_t error_code;
+    uint8_t vector; /* enum x86emu_vector */
+    bool has_error_code;
+};
+
+/* The request. The caller writes answer, and data, old_data or fault as the kind says; nothing else. */
+struct x86emu_request {
+    uint64_t id;    /* a new one for each request of a context: tells a late answer from a right one */
+    uint8_t kind;   /* enum x86emu_request_kind */
+    uint8_t answer; /* enum x86emu_answer */
+    uint16_t flags; /* enum x86emu_request_flag */
+    uint16_t size;  /* bytes of one element */
+    uint16_t count; /* elements, one after the other in data */
+    int32_t stride; /* bytes from one element's address to the next: 0 (one port or register), size or -size */
+    uint16_t port;
+    uint16_t access;     /* TRANSLATE: enum x86emu_access with enum x86emu_walk_access */
+    uint32_t state;      /* STATE: enum x86emu_state bits to load */
+    uint16_t first_size; /* with X86EMU_REQUEST_SPLIT */
+    uint64_t gpa;        /* guest-physical address of the first element */
+    uint64_t gpa_second; /* with X86EMU_REQUEST_SPLIT */
+    uint64_t gva;        /* linear address, where one was computed; else 0 */
+    struct x86emu_exception fault; /* the answer X86EMU_ANSWER_FAULT */
+    union {
+        uint8_t bytes[16];
+        uint64_t value;
+    } old_data; /* RMW, ENTRY_UPDATE: what was read */
+    union {
+        uint8_t bytes[X86EMU_REQUEST_DATA];
+        uint64_t value; /* little-endian hosts: the first 8 bytes */
+    } data;
+};
+
+/*
+ * Answers a request on the spot: does what it says and sets request->answer, or leaves it X86EMU_ANSWER_NONE and the
+ * request goes to the caller of x86emu_step().
+ */
+typedef void x86emu_callback(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *request);
+
+enum x86emu_option {
+    X86EMU_OPTION_TRANSLATE = 1 << 0, /* linear addresses are translated by requests instead of by walking tables */
+    X86EMU_OPTION_NO_BATCH = 1 << 1,  /* one element per request */
+};
+
+/* What a context is set up with; everything may be zero. The pointers stay the caller's and must outlive the context. */
+struct x86emu_config {
+    x86emu_callback *callbacks[X86EMU_REQUEST_KINDS]; /* NULL: the request goes to the caller of x86emu_step() */
+    void *opaque;                                     /* given to callbacks */
+    const struct x86emu_region_map *map; /* RAM in it is accessed directly, devices are called; NULL: all by request */
+    uint32_t options;                    /* enum x86emu_option */
+    uint32_t decode_options;             /* enum x86emu_decode_option */
+    uint8_t maxphyaddr;                  /* physical-address width; 0 means 52 */
+};
+
+/* What the exit told about the access. */
+enum x86emu_hint_flag {
+    X86EMU_HINT_GPA = 1 << 0,     /* gpa */
+    X86EMU_HINT_GPA_PAGE = 1 << 1, /* gpa, but only the page: the low 12 bits were lost */
+    X86EMU_HINT_GVA = 1 << 2,     /* gva */
+    X86EMU_HINT_ACCESS = 1 << 3,  /* access */
+};
+
+/*
+ * What a hypervisor's exit said, given to the next x86emu_step(). The library uses the guest-physical address for the
+ * operand it belongs to instead of walking the guest's tables. An instruction that cannot have caused the exit answers
+ * X86EMU_NOT_THIS_INSN or X86EMU_NO_ACCESS.
+ */
+struct x86emu_hint {
+    uint64_t gpa, gva;
+    uint16_t flags;    /* enum x86emu_hint_flag */
+    uint8_t access;    /* enum x86emu_access: X86EMU_ACCESS_READ or X86EMU_ACCESS_WRITE */
+    uint8_t byte_count; /* instruction bytes known, 0 to 15 */
+    uint8_t bytes[X86EMU_MAX_INSN_LENGTH];
+};
+
+/* What x86emu_step() and x86emu_complete() answer: which state the caller is in. */
+enum x86emu_status {
+    X86EMU_RETIRED = 0,       /* done: vcpu is the state after it; outcome tells what changed */
+    X86EMU_REQUEST = 1,       /* request wants an answer, then x86emu_complete(); vcpu unchanged */
+    X86EMU_EXCEPTION = 2,     /* outcome.exception is for the caller to inject; vcpu unchanged */
+    X86EMU_NOT_EMULATED = 3,  /* outcome.reason, bytes; vcpu unchanged */
+    X86EMU_UNMAPPED = 4,      /* no such region: outcome.gpa, outcome.access; vcpu unchanged */
+    X86EMU_NOT_THIS_INSN = 5, /* the instruction there now cannot have caused the hinted exit; resume the guest */
+    X86EMU_NO_ACCESS = 6,     /* the instruction there touches no memory; resume the guest */
+    X86EMU_BAD_ANSWER = 7,    /* the answer doesn't fit the request; the request is still open */
+    X86EMU_NO_REQUEST = 8,    /* x86emu_complete() without a request; nothing changed */
+    X86EMU_BAD_CONFIG = 9,    /* a context that was never initialised, or a mode that doesn't exist */
+};
+
+/* Why an instruction is not emulated. */
+enum x86emu_reason {
+    X86EMU_REASON_NONE = 0,
+    X86EMU_REASON_NO_FUNCTION = 1, /* decoded, but the table names no function for its row */
+    X86EMU_REASON_LIMIT = 2,       /* exchanges were lost too often in a row */
+    X86EMU_REASON_INCONSISTENT = 3, /* vcpu was changed while a request was open: answers no longer fit */
+};
+
+/* How a step ended. */
+struct x86emu_outcome {
+    struct x86emu_exception exception; /* X86EMU_EXCEPTION */
+    uint64_t gpa;                      /* X86EMU_UNMAPPED: where */
+    uint32_t changed;                  /* X86EMU_RETIRED: enum x86emu_state written by this instruction */
+    uint8_t access;                    /* X86EMU_UNMAPPED: enum x86emu_access */
+    uint8_t reason;                    /* X86EMU_NOT_EMULATED: enum x86emu_reason */
+    bool repeats;      /* X86EMU_RETIRED: a REP instruction did some iterations and RIP still points to it */
+    bool trap;         /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
+};
+
+#define X86EMU_LOG_ENTRIES 40
+#define X86EMU_LOG_DATA 1152
+
+/*
+ * The context of one vCPU. Plain data: it may be copied, saved and resumed elsewhere, also while a request is open. In
+ * another process, call x86emu_rebind() first. Zero-initialise, then x86emu_init().
+ */
+struct x86emu {
+    struct x86emu_request request; /* X86EMU_REQUEST: to be answered */
+    struct x86emu_outcome outcome;
+    struct x86emu_insn insn; /* the instruction, once decoded */
+    uint8_t bytes[X86EMU_MAX_INSN_LENGTH]; /* as fetched */
+    uint8_t byte_count;
+
+    /* The rest belongs to the library. */
+    struct x86emu_private {
+        struct x86emu_config config;
+        struct x86emu_hint hint;
+        struct x86emu_region_cache cache;
+        struct x86emu_walk walk;
+        uint64_t next_id;
+        uint32_t magic;
+        uint8_t phase;
+        uint8_t lost_exchanges;
+        uint16_t log_count, log_data;
+        uint16_t writes_done;
+        struct x86emu_log_entry {
+            uint64_t address;
+            uint16_t size, done;
+            uint16_t data;
+            uint8_t kind, flags;
+        } log[X86EMU_LOG_ENTRIES];
+        uint8_t log_bytes[X86EMU_LOG_DATA];
+    } private_;
+};
+
+/* Sets a context up; config may be NULL. */
+void x86emu_init(struct x86emu *emu, const struct x86emu_config *config);
+
+/* Gives a context that was saved elsewhere this process's callbacks and regions; an open request stays open. */
+void x86emu_rebind(struct x86emu *emu, const struct x86emu_config *config);
+
+/* Gives the next step what the exit told. Kept until that step ends. */
+void x86emu_hint(struct x86emu *emu, const struct x86emu_hint *hint);
+
+/* Emulates the instruction at vcpu's RIP. While a request is open: answers X86EMU_REQUEST again. */
+enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu);
+
+/* Goes on with the answer in emu->request. */
+enum x86emu_status x86emu_complete(struct x86emu *emu, struct x86emu_vcpu *vcpu);
+
+/* Gives an open request up: vcpu is as before the instruction; device accesses already answered have happened. */
+void x86emu_cancel(struct x86emu *emu);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Decoding: instruction bytes to struct x86emu_insn, and the questions one can ask about the result. */
+#ifndef X86EMU_INSN_H
+#define X86EMU_INSN_H
+
+#include <x86emu/forms.h>
+#include <x86emu/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The architectural limit on the length of an instruction, in bytes (SDM Vol. 2, 2.3.11). */
+#define X86EMU_MAX_INSN_LENGTH 15
+
+/* The most operands one instruction has, implicit ones included. */
+#define X86EMU_MAX_OPERANDS 12
+
+/* How the opcode was reached. */
+enum x86emu_encoding {
+    X86EMU_ENCODING_LEGACY = 0,
+    X86EMU_ENCODING_3DNOW = 1, /* 0F 0F, the opcode is the trailing byte */
+    X86EMU_ENCODING_XOP = 2,
+    X86EMU_ENCODING_VEX = 3,
+    X86EMU_ENCODING_EVEX = 4,
+};
+
+/* Bits of x86emu_insn.prefixes. */
+enum x86emu_prefix {
+    X86EMU_PREFIX_LOCK = 1 << 0,  /* F0 */
+    X86EMU_PREFIX_REPNE = 1 << 1, /* F2; the last of F2/F3 wins */
+    X86EMU_PREFIX_REP = 1 << 2,   /* F3 */
+    X86EMU_PREFIX_66 = 1 << 3,
+    X86EMU_PREFIX_67 = 1 << 4,
+    X86EMU_PREFIX_SEGMENT = 1 << 5, /* any of 26 2E 36 3E 64 65; x86emu_insn.segment holds the effective one */
+};
+
+/* Bits of x86emu_insn.rex. REX, VEX, XOP and EVEX all land here, un-inverted. */
+enum x86emu_rex {
+    X86EMU_REX_B = 1 << 0,
+    X86EMU_REX_X = 1 << 1,
+    X86EMU_REX_R = 1 << 2,
+    X86EMU_REX_W = 1 << 3,
+    X86EMU_REX_B4 = 1 << 4,      /* EVEX: bit 4 of ModRM.rm as a GPR base (APX) */
+    X86EMU_REX_X4 = 1 << 5,      /* bit 4 of the VSIB index (EVEX.V') or of a GPR index (APX) */
+    X86EMU_REX_R4 = 1 << 6,      /* EVEX.R' */
+    X86EMU_REX_PRESENT = 1 << 7, /* a REX byte stood before the opcode: SPL..DIL instead of AH..BH */
+};
+
+/*
+ * One decoded instruction. Plain data; every field is valid after X86EMU_DECODE_OK. Operands are not stored: ask for
+ * them with x86emu_insn_operand(), or read the fields.
+ */
+struct x86emu_insn {
+    int64_t disp;  /* displacement, sign-extended (not multiplied yet in EVEX disp8*N? it is: bytes); moffs: the address */
+    uint64_t imm;  /* first immediate, extended as the form says; branch displacement sign-extended; far offset */
+    uint16_t imm2; /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
+    uint16_t form; /* enum x86emu_form: the row of the instruction table */
+    uint8_t length;
+    uint8_t mode;         /* enum x86emu_mode */
+    uint8_t operand_size; /* effective, in bytes: 1 for byte forms, else 2, 4 or 8 */
+    uint8_t address_size; /* effective, in bytes: 2, 4 or 8 */
+    uint8_t prefixes;     /* enum x86emu_prefix */
+    uint8_t segment;      /* effective override (ES..GS; in 64-bit mode FS, GS only), else X86EMU_NO_SEGMENT */
+    uint8_t rex;          /* enum x86emu_rex */
+    uint8_t encoding;     /* enum x86emu_encoding */
+    uint8_t map;          /* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; VEX/XOP/EVEX: their map number */
+    uint8_t opcode;
+    uint8_t modrm; /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
+    uint8_t sib;   /* valid when there is one */
+    uint8_t vvvv;  /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
+    uint8_t vector_length; /* vector length in bytes: 16, 32 or 64; 0 when no vector encoding */
+    uint8_t evex;          /* EVEX P2: aaa in bits 2:0, b in bit 4, L'L in 6:5, z in bit 7; else 0 */
+    uint8_t opcode_offset; /* of the opcode byte itself, after prefixes and escapes */
+    uint8_t disp_size;     /* bytes of displacement in the encoding: 0, 1, 2, 4, 8 */
+    uint8_t imm_size;      /* bytes of all immediates in the encoding */
+};
+
+/* What decoding found. */
+enum x86emu_decode_status {
+    X86EMU_DECODE_OK = 0,        /* insn is filled */
+    X86EMU_DECODE_TRUNCATED = 1, /* size bytes are not enough; insn->length: at least so many are needed in all */
+    X86EMU_DECODE_INVALID = 2,   /* the processor raises #UD */
+    X86EMU_DECODE_TOO_LONG = 3,  /* more than 15 bytes: #GP(0) */
+    X86EMU_DECODE_BAD_MODE = 4,  /* mode is not an enum x86emu_mode with x86emu_decode_option bits */
+};
+
+/*
+ * Options, or-ed to the mode. Without any: the newest Intel processor.
+ */
+enum x86emu_decode_option {
+    X86EMU_DECODE_AMD = 1 << 8,      /* 66-prefixed near branches, SYSCALL/SYSENTER by mode, … as AMD has them */
+    X86EMU_DECODE_NO_LZCNT = 1 << 9, /* F3 0F BD is BSR */
+    X86EMU_DECODE_NO_TZCNT = 1 << 10, /* F3 0F BC is BSF */
+    X86EMU_DECODE_NO_CET = 1 << 11,   /* ENDBR, RDSSP, … are reserved NOPs where they were */
+    X86EMU_DECODE_NO_MPX = 1 << 12,   /* BND instructions are reserved NOPs */
+    X86EMU_DECODE_NO_CLDEMOTE = 1 << 13,
+    X86EMU_DECODE_NO_WBNOINVD = 1 << 14,
+    X86EMU_DECODE_NO_PREFETCHI = 1 << 15,
+};
+
+/*
+ * Decodes the instruction at bytes[0..size). Pure: reads those bytes, writes *insn, nothing else. mode: enum
+ * x86emu_mode, or-ed with enum x86emu_decode_option. On anything but OK the fields of insn but length are undefined.
+ */
+enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode);
+
+/* Kinds of operand. */
+enum x86emu_operand_kind {
+    X86EMU_OPERAND_NONE = 0,
+    X86EMU_OPERAND_REG = 1,
+    X86EMU_OPERAND_MEM = 2, /* memory, or an address that is not accessed (LEA, NOP, prefetch: access 0) */
+    X86EMU_OPERAND_IMM = 3,
+    X86EMU_OPERAND_REL = 4, /* branch displacement, relative to the next instruction */
+    X86EMU_OPERAND_FAR = 5, /* ptr16:16 or ptr16:32 */
+};
+
+/* Register classes; a register is a class and a number. */
+enum x86emu_reg_class {
+    X86EMU_REG_NONE = 0,
+    X86EMU_REG_GPR8,      /* AL CL DL BL SPL BPL SIL DIL R8B… */
+    X86EMU_REG_GPR8_HIGH, /* AH CH DH BH, numbered 0 to 3 */
+    X86EMU_REG_GPR16,
+    X86EMU_REG_GPR32,
+    X86EMU_REG_GPR64,
+    X86EMU_REG_SEGMENT, /* enum x86emu_segment_name */
+    X86EMU_REG_CR,
+    X86EMU_REG_DR,
+    X86EMU_REG_ST,
+    X86EMU_REG_MMX,
+    X86EMU_REG_XMM,
+    X86EMU_REG_YMM,
+    X86EMU_REG_ZMM,
+    X86EMU_REG_MASK,
+    X86EMU_REG_BND,
+    X86EMU_REG_TMM,
+    X86EMU_REG_IP,      /* RIP as an address base or written by a branch */
+    X86EMU_REG_SYSTEM,  /* enum x86emu_system_reg */
+};
+
+/* Numbers in X86EMU_REG_SYSTEM. */
+enum x86emu_system_reg {
+    X86EMU_SYSREG_FLAGS = 0,
+    X86EMU_SYSREG_GDTR,
+    X86EMU_SYSREG_IDTR,
+    X86EMU_SYSREG_LDTR,
+    X86EMU_SYSREG_TR,
+    X86EMU_SYSREG_MXCSR,
+    X86EMU_SYSREG_PKRU,
+    X86EMU_SYSREG_XCR0,
+    X86EMU_SYSREG_X87CONTROL,
+    X86EMU_SYSREG_X87STATUS,
+    X86EMU_SYSREG_X87TAG,
+    X86EMU_SYSREG_SSP,
+    X86EMU_SYSREG_UIF,
+    X86EMU_SYSREG_MSR,
+    X86EMU_SYSREG_TSC,
+    X86EMU_SYSREG_TSCAUX,
+};
+
+struct x86emu_reg {
+    uint8_t reg_class; /* enum x86emu_reg_class */
+    uint8_t number;
+};
+
+/* How an operand is used: bits. */
+enum x86emu_operand_access {
+    X86EMU_OPERAND_READ = 1,
+    X86EMU_OPERAND_WRITTEN = 2,
+    X86EMU_OPERAND_MAY_READ = 4,  /* only under a condition (CMOVcc, masks, REP with a zero count) */
+    X86EMU_OPERAND_MAY_WRITE = 8,
+};
+
+/* One operand, expanded. */
+struct x86emu_operand {
+    uint8_t kind;     /* enum x86emu_operand_kind */
+    uint8_t access;   /* enum x86emu_operand_access */
+    uint8_t implicit; /* not written in assembly: stack memory, flags, fixed registers that the mnemonic names */
+    uint8_t broadcast; /* EVEX.b on memory: number of elements the one read element is spread over, else 0 */
+    uint16_t size;    /* bytes; for memory that is what is accessed */
+    struct x86emu_reg reg;
+    struct {
+        uint8_t segment; /* effective segment: override, or SS for a stack base, or DS; ES for string destinations */
+        uint8_t scale;   /* 1, 2, 4, 8 */
+        struct x86emu_reg base;
+        struct x86emu_reg index; /* a vector register in VSIB addressing */
+        int64_t disp;
+    } mem;
+    uint64_t imm; /* value of IMM and REL (sign-extended where the form says so), offset of FAR */
+    uint16_t selector; /* of FAR */
+};
+
+/* Expands operand number n (explicit ones first, in Intel order). False when there is none. */
+bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
