@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Byte-wise copying and clearing, and little-endian values in byte arrays, without a C library. */
+#ifndef X86EMU_COMMON_MEM_H
+#define X86EMU_COMMON_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline void copy_bytes(void *to, const void *from, size_t size)
+{
+    __builtin_memcpy(to, from, size);
+}
+
+static inline void clear_bytes(void *to, size_t size)
+{
+    __builtin_memset(to, 0, size);
+}
+
+/* size: 1 to 8 bytes. */
+static inline uint64_t load_le(const void *from, unsigned size)
+{
+    const uint8_t *bytes = (const uint8_t *)from;
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+static inline void store_le(void *to, uint64_t value, unsigned size)
+{
+    uint8_t *bytes = (uint8_t *)to;
+
+    for (unsigned i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(value >> (8 * i));
+}
+
+#endif
