@@ -145,7 +145,7 @@ enum x86emu_status {
 enum x86emu_reason {
     X86EMU_REASON_NONE = 0,
     X86EMU_REASON_NO_FUNCTION = 1, /* decoded, but the table names no function for its row */
-    X86EMU_REASON_LIMIT = 2,       /* exchanges were lost too often in a row */
+    X86EMU_REASON_LIMIT = 2,       /* more pages or accesses than a transaction holds */
     X86EMU_REASON_INCONSISTENT = 3, /* vcpu was changed while a request was open: answers no longer fit */
 };
 
@@ -156,44 +156,92 @@ struct x86emu_outcome {
     uint32_t changed;                  /* X86EMU_RETIRED: enum x86emu_state written by this instruction */
     uint8_t access;                    /* X86EMU_UNMAPPED: enum x86emu_access */
     uint8_t reason;                    /* X86EMU_NOT_EMULATED: enum x86emu_reason */
-    bool repeats;      /* X86EMU_RETIRED: a REP instruction did some iterations and RIP still points to it */
+    bool repeats;      /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
+                          exchange was lost too often and nothing has happened */
     bool trap;         /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
 };
 
-#define X86EMU_LOG_ENTRIES 40
-#define X86EMU_LOG_DATA 1152
+/* Bounds of one transaction, in entries and bytes; src/exec/bounds.h proves that the worst row fits. */
+#define X86EMU_MAX_READS 40
+#define X86EMU_MAX_EFFECTS 40
+#define X86EMU_MAX_PAGES 12
+
+/* A linear page the instruction uses. */
+struct x86emu_page {
+    uint64_t la;      /* of the first access to it */
+    uint64_t gpa;     /* of the page */
+    uint8_t access;   /* enum x86emu_access it was checked for */
+    bool dirty;       /* nothing left to do in the page tables */
+};
+
+/* A read that has been answered, or is being answered piece by piece. */
+struct x86emu_read {
+    uint64_t address; /* guest-physical address or port */
+    uint16_t size;    /* bytes in all */
+    uint16_t done;    /* bytes answered */
+    uint16_t data;    /* where they are in read_bytes */
+    uint8_t kind;     /* enum x86emu_request_kind */
+};
+
+/* Something to be done once nothing can fault any more: a write, a port output, a halt. */
+struct x86emu_effect {
+    uint64_t gpa, gpa_second, la;
+    uint16_t size, count;
+    int16_t stride;
+    uint16_t first_size; /* bytes at gpa, the rest is at gpa_second */
+    uint16_t data;       /* where the bytes are in effect_bytes */
+    uint16_t port;
+    uint8_t kind;  /* enum x86emu_request_kind */
+    uint8_t flags; /* enum x86emu_request_flag */
+    uint8_t read;  /* RMW: which entry of reads holds the old value */
+};
 
 /*
  * The context of one vCPU. Plain data: it may be copied, saved and resumed elsewhere, also while a request is open. In
- * another process, call x86emu_rebind() first. Zero-initialise, then x86emu_init().
+ * another process, call x86emu_rebind() first. Set up by x86emu_init().
  */
 struct x86emu {
     struct x86emu_request request; /* X86EMU_REQUEST: to be answered */
     struct x86emu_outcome outcome;
-    struct x86emu_insn insn; /* the instruction, once decoded */
+    struct x86emu_insn insn;               /* the instruction, once decoded */
     uint8_t bytes[X86EMU_MAX_INSN_LENGTH]; /* as fetched */
     uint8_t byte_count;
 
     /* The rest belongs to the library. */
-    struct x86emu_private {
+    struct x86emu_transaction {
         struct x86emu_config config;
         struct x86emu_hint hint;
         struct x86emu_region_cache cache;
-        struct x86emu_walk walk;
         uint64_t next_id;
         uint32_t magic;
-        uint8_t phase;
         uint8_t lost_exchanges;
-        uint16_t log_count, log_data;
-        uint16_t writes_done;
-        struct x86emu_log_entry {
-            uint64_t address;
-            uint16_t size, done;
-            uint16_t data;
-            uint8_t kind, flags;
-        } log[X86EMU_LOG_ENTRIES];
-        uint8_t log_bytes[X86EMU_LOG_DATA];
-    } private_;
+        bool begun;     /* a step is under way */
+        bool decoded;   /* insn is valid */
+        bool hint_used; /* the hinted address has found its operand */
+
+        struct x86emu_question {
+            uint64_t gpa, gva;
+            uint16_t size, count;
+            uint8_t kind;   /* NONE: no request is open */
+            uint8_t access; /* TRANSLATE: enum x86emu_access */
+        } question;         /* behind an open request, to hold the answer against */
+        bool walking; /* walk is under way */
+        struct x86emu_walk walk;
+
+        /* What has been answered: kept while the instruction runs again. */
+        uint8_t page_count, read_count;
+        uint16_t read_used;
+        struct x86emu_page pages[X86EMU_MAX_PAGES];
+        struct x86emu_read reads[X86EMU_MAX_READS];
+        uint8_t read_bytes[X86EMU_REQUEST_DATA + 64];
+
+        /* What is to be done: built anew by every run. effects_done and bytes_done count what has happened. */
+        uint8_t effect_count, effects_done;
+        uint16_t bytes_done;
+        uint16_t effect_used;
+        struct x86emu_effect effects[X86EMU_MAX_EFFECTS];
+        uint8_t effect_bytes[X86EMU_REQUEST_DATA + 64];
+    } transaction;
 };
 
 /* Sets a context up; config may be NULL. */

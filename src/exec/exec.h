@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One run of one instruction: the staged state, and the primitives that semantic functions are written with. */
+#ifndef X86EMU_EXEC_EXEC_H
+#define X86EMU_EXEC_EXEC_H
+
+#include "../common/mem.h"
+
+#include <x86emu/emu.h>
+
+/*
+ * A run begins with clean staged state and ends in one of three ways: it stops (a request is open, a fault was raised),
+ * and the staged state is thrown away; or all its reads were answered, and the effects and then the staged state are
+ * committed. A stop is sticky: primitives called after it do nothing and answer 0.
+ *
+ * Reads of registers see the state before the instruction; writes are staged. So a semantic function never sees its
+ * own writes, and its order of writes doesn't matter but where two go to parts of one register.
+ */
+struct exec {
+    struct x86emu *emu;
+    struct x86emu_vcpu *vcpu;
+    const struct x86emu_insn *insn;
+
+    bool stopped;
+    uint8_t status; /* enum x86emu_status of the stop */
+    uint8_t mode;   /* enum x86emu_mode */
+    uint8_t cpl;
+
+    uint8_t read_cursor; /* the next entry of transaction.reads that this run will ask for */
+    bool locked;         /* LOCK, or XCHG with memory */
+    bool repeats;        /* leave RIP at this instruction */
+    bool restart;        /* an exchange was lost: run again with the new value */
+
+    uint8_t hint_access; /* enum x86emu_access of operands that the hinted address can belong to; 0: no address */
+    bool hint_direct;    /* the one memory operand is at the hinted address: don't compute it */
+
+    uint32_t gpr_staged; /* bit n: gpr[n] is staged */
+    uint32_t staged;     /* enum x86emu_state, besides GPR and RIP */
+    uint64_t rip;
+    uint64_t rflags;
+    uint64_t gpr[16];
+
+    uint8_t operand_count; /* operands expanded so far */
+    int8_t stack_bias;     /* added to RSP as a base: POP addresses its destination after the increment */
+    uint8_t rmw_read;      /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
+    struct x86emu_operand operand[4];
+};
+
+#define NO_READ 0xff
+
+/* A logical address: segment and offset, the offset already truncated to the address size. */
+struct logical {
+    uint8_t segment; /* enum x86emu_segment_name */
+    uint64_t offset;
+};
+
+/* --- stopping: step.c ------------------------------------------------------------------------------------------- */
+
+void x86emu_stop(struct exec *x, enum x86emu_status status);
+void x86emu_not_emulated(struct exec *x, enum x86emu_reason reason);
+void x86emu_unmapped(struct exec *x, uint64_t gpa, unsigned access);
+void x86emu_raise(struct exec *x, enum x86emu_vector vector);                     /* without error code */
+void x86emu_raise_code(struct exec *x, enum x86emu_vector vector, uint32_t code); /* with, outside real mode */
+
+/* --- vCPU state: state.c ---------------------------------------------------------------------------------------- */
+
+/* Makes sure that groups of state are loaded. False: stopped. */
+bool x86emu_need_slow(struct exec *x, uint32_t groups);
+
+static inline bool need(struct exec *x, uint32_t groups)
+{
+    return (x->vcpu->loaded & groups) == groups || x86emu_need_slow(x, groups);
+}
+
+/* All ones in the low size bytes, 1 to 8. */
+static inline uint64_t size_mask(unsigned size)
+{
+    return ~UINT64_C(0) >> (64 - 8 * size);
+}
+
+/* Sign-extends the low size bytes. */
+static inline uint64_t sign_extend(uint64_t value, unsigned size)
+{
+    unsigned shift = 64 - 8 * size;
+    return (uint64_t)((int64_t)(value << shift) >> shift);
+}
+
+/* A whole general-purpose register before the instruction. */
+static inline uint64_t gpr(struct exec *x, unsigned number)
+{
+    return need(x, X86EMU_STATE_GPR) ? x->vcpu->gpr[number & 15] : 0;
+}
+
+/* Stages size bytes of a register: 1, 2: the rest stays; 4: zero-extends; 8. */
+void x86emu_gpr_stage(struct exec *x, unsigned number, unsigned size, uint64_t value);
+/* Stages AH, CH, DH, BH (number 0 to 3). */
+void x86emu_gpr_stage_high(struct exec *x, unsigned number, uint64_t value);
+
+/* The number of bits of RIP that count in this mode, as a mask. */
+uint64_t x86emu_rip_mask(const struct exec *x);
+
+/* --- operands: operand.c ---------------------------------------------------------------------------------------- */
+
+const struct x86emu_operand *x86emu_operand_expand(struct exec *x, unsigned n);
+uint64_t x86emu_operand_read(struct exec *x, unsigned n);
+void x86emu_operand_write(struct exec *x, unsigned n, uint64_t value);
+bool x86emu_operand_address(struct exec *x, unsigned n, struct logical *address);
+
+static inline const struct x86emu_operand *operand(struct exec *x, unsigned n)
+{
+    return n < x->operand_count ? &x->operand[n] : x86emu_operand_expand(x, n);
+}
+
+/* The value of operand n, zero-extended to 64 bits. Immediates come as the form extends them. */
+static inline uint64_t read_operand(struct exec *x, unsigned n)
+{
+    return x86emu_operand_read(x, n);
+}
+
+/* Stages operand n. A memory operand that was read becomes a read-modify-write. */
+static inline void write_operand(struct exec *x, unsigned n, uint64_t value)
+{
+    x86emu_operand_write(x, n, value);
+}
+
+/* Size of operand n in bytes. */
+static inline unsigned operand_size(struct exec *x, unsigned n)
+{
+    return operand(x, n)->size;
+}
+
+/* --- ports: port.c ----------------------------------------------------------------------------------------------- */
+
+uint64_t x86emu_port_in(struct exec *x, uint16_t port, unsigned size);
+void x86emu_port_out(struct exec *x, uint16_t port, unsigned size, uint64_t value);
+
+/* --- semantic functions by table row: generated/dispatch.c ------------------------------------------------------- */
+
+/* Runs the function that the table names for a row; stops with X86EMU_NOT_EMULATED when it names none. */
+void x86emu_dispatch(struct exec *x, unsigned form);
+
+#endif

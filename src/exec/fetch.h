@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fetch and decode of the instruction at RIP. */
+#ifndef X86EMU_EXEC_FETCH_H
+#define X86EMU_EXEC_FETCH_H
+
+#include "exec.h"
+
+/* Starts with the bytes that the exit handed over, if any. */
+void x86emu_fetch_begin(struct x86emu *emu);
+/* Fetches and decodes into emu->insn. False: stopped. */
+bool x86emu_fetch(struct exec *x);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Registers: loading groups of them when they are needed, staging what an instruction writes, committing it. */
+#include "commit.h"
+#include "memory.h"
+
+bool x86emu_need_slow(struct exec *x, uint32_t groups)
+{
+    uint32_t missing = groups & ~x->vcpu->loaded;
+
+    if (x->stopped)
+        return false;
+    if (missing == 0)
+        return true;
+    x86emu_ask(x, X86EMU_REQUEST_STATE, 0, 0, 0)->state = missing;
+    return x86emu_present(x);
+}
+
+static uint64_t staged_gpr(struct exec *x, unsigned number)
+{
+    return x->gpr_staged >> number & 1 ? x->gpr[number] : gpr(x, number);
+}
+
+/* The group is loaded even for a whole register: a group is written back as a whole. */
+static void stage(struct exec *x, unsigned number, uint64_t value)
+{
+    if (!need(x, X86EMU_STATE_GPR))
+        return;
+    x->gpr[number] = value;
+    x->gpr_staged |= UINT32_C(1) << number;
+}
+
+void x86emu_gpr_stage(struct exec *x, unsigned number, unsigned size, uint64_t value)
+{
+    number &= 15;
+    if (size >= 4)
+        stage(x, number, value & size_mask(size));
+    else
+        stage(x, number, (staged_gpr(x, number) & ~size_mask(size)) | (value & size_mask(size)));
+}
+
+void x86emu_gpr_stage_high(struct exec *x, unsigned number, uint64_t value)
+{
+    number &= 3;
+    stage(x, number, (staged_gpr(x, number) & ~UINT64_C(0xff00)) | (value & 0xff) << 8);
+}
+
+uint64_t x86emu_rip_mask(const struct exec *x)
+{
+    return x->mode == X86EMU_MODE_64 ? ~UINT64_C(0) : 0xffffffff;
+}
+
+/* RFLAGS with exactly the flags changed that the row names, and RF cleared (SDM Vol. 3, 17.3.1.1). */
+static uint64_t committed_rflags(const struct exec *x)
+{
+    const struct x86emu_form_flags *row = x86emu_form_flags(x->insn->form);
+    uint64_t taken = row->written | row->undefined;
+    uint64_t rflags = (x->vcpu->rflags & ~taken) | (x->rflags & taken);
+
+    return ((rflags | row->set) & ~(uint64_t)(row->cleared | X86EMU_RFLAGS_RF)) | X86EMU_RFLAGS_FIXED;
+}
+
+void x86emu_commit(struct exec *x)
+{
+    struct x86emu_vcpu *vcpu = x->vcpu;
+    struct x86emu_outcome *outcome = &x->emu->outcome;
+
+    for (uint32_t left = x->gpr_staged; left != 0; left &= left - 1)
+        vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
+    outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;
+    outcome->repeats = x->repeats;
+    vcpu->rflags = committed_rflags(x);
+    vcpu->rip = x->rip;
+    vcpu->interruptibility &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS);
+    outcome->changed = X86EMU_STATE_RIP | x->staged | (x->gpr_staged != 0 ? X86EMU_STATE_GPR : 0);
+    vcpu->changed |= outcome->changed;
+}

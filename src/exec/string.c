@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* String instructions: one batch of elements per transaction, with the architectural state in between. */
+#include "flags.h"
+#include "generated/functions.h"
+#include "memory.h"
+
+static int16_t step_of(const struct exec *x, unsigned size)
+{
+    return (int16_t)(x->rflags & X86EMU_RFLAGS_DF ? -(int)size : (int)size);
+}
+
+static bool has_rep(const struct exec *x)
+{
+    return x->insn->prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
+}
+
+/* Elements left: 1 without REP. A single step trap is due after every iteration. */
+static uint64_t elements_left(struct exec *x)
+{
+    return has_rep(x) ? gpr(x, X86EMU_RCX) & size_mask(x->insn->address_size) : 1;
+}
+
+static uint16_t elements_wanted(struct exec *x)
+{
+    bool one = x->rflags & X86EMU_RFLAGS_TF || x->emu->transaction.config.options & X86EMU_OPTION_NO_BATCH;
+
+    return (uint16_t)least(one ? 1 : X86EMU_REQUEST_DATA, elements_left(x));
+}
+
+/* Makes a batch of memory operand n. False: stopped, or there is nothing to do. */
+static bool batch_of(struct exec *x, unsigned n, struct batch *batch)
+{
+    batch->size = (uint16_t)operand_size(x, n);
+    batch->step = step_of(x, batch->size);
+    batch->count = elements_wanted(x);
+    return x86emu_operand_address(x, n, &batch->address) && batch->count != 0;
+}
+
+/* Moves an index register over count elements. */
+static void advance(struct exec *x, unsigned number, const struct batch *batch)
+{
+    x86emu_gpr_stage(x, number, x->insn->address_size, gpr(x, number) + (uint64_t)(batch->step * (int)batch->count));
+}
+
+static void count_down(struct exec *x, unsigned count)
+{
+    uint64_t left = elements_left(x) - count;
+
+    if (!has_rep(x))
+        return;
+    x86emu_gpr_stage(x, X86EMU_RCX, x->insn->address_size, left);
+    x->repeats = left != 0;
+}
+
+/* --- MOVS --------------------------------------------------------------------------------------------------------- */
+
+/* Elements that can be read before the first is written although the destination overlaps the source. */
+static unsigned until_overlap(const struct batch *source, uint64_t from, uint64_t to)
+{
+    uint64_t distance = source->step > 0 ? to - from : from - to;
+
+    if (distance >= (uint64_t)source->count * source->size)
+        return source->count;
+    return distance < source->size ? 1 : (unsigned)(distance / source->size);
+}
+
+/* Device to device goes element by element, so that both see the order that hardware has. */
+static unsigned movs_limit(struct exec *x, const struct batch *source, const struct batch *destination)
+{
+    struct batch_place from, to;
+    unsigned readable = x86emu_batch_limit(x, source, X86EMU_ACCESS_READ, &from);
+    unsigned writable = x86emu_batch_limit(x, destination, X86EMU_ACCESS_WRITE, &to);
+
+    if (x->stopped)
+        return 0;
+    if (from.target.kind != TARGET_RAM && to.target.kind != TARGET_RAM)
+        return 1;
+    return least(least(readable, writable), until_overlap(source, from.gpa, to.gpa));
+}
+
+void x86emu_exec_movs(struct exec *x)
+{
+    uint8_t data[X86EMU_REQUEST_DATA];
+    struct batch destination, source;
+
+    if (!batch_of(x, 0, &destination) || !batch_of(x, 1, &source))
+        return;
+    source.count = destination.count = (uint16_t)movs_limit(x, &source, &destination);
+    if (source.count == 0 || !x86emu_batch_read(x, &source, data) || !x86emu_batch_write(x, &destination, data))
+        return;
+    advance(x, X86EMU_RSI, &source);
+    advance(x, X86EMU_RDI, &destination);
+    count_down(x, source.count);
+}
+
+/* --- STOS, LODS --------------------------------------------------------------------------------------------------- */
+
+static void replicate(uint8_t *data, uint64_t value, const struct batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++)
+        store_le(data + i * batch->size, value, batch->size);
+}
+
+void x86emu_exec_stos(struct exec *x)
+{
+    uint8_t data[X86EMU_REQUEST_DATA];
+    struct batch_place place;
+    struct batch batch;
+
+    if (!batch_of(x, 0, &batch))
+        return;
+    batch.count = (uint16_t)x86emu_batch_limit(x, &batch, X86EMU_ACCESS_WRITE, &place);
+    if (batch.count == 0)
+        return;
+    replicate(data, read_operand(x, 1), &batch);
+    if (!x86emu_batch_write(x, &batch, data))
+        return;
+    advance(x, X86EMU_RDI, &batch);
+    count_down(x, batch.count);
+}
+
+void x86emu_exec_lods(struct exec *x)
+{
+    uint8_t data[X86EMU_REQUEST_DATA];
+    struct batch_place place;
+    struct batch batch;
+
+    if (!batch_of(x, 1, &batch))
+        return;
+    batch.count = (uint16_t)x86emu_batch_limit(x, &batch, X86EMU_ACCESS_READ, &place);
+    if (batch.count == 0 || !x86emu_batch_read(x, &batch, data))
+        return;
+    write_operand(x, 0, load_le(data + (batch.count - 1u) * batch.size, batch.size));
+    advance(x, X86EMU_RSI, &batch);
+    count_down(x, batch.count);
+}
