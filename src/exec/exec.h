@@ -41,6 +41,7 @@ struct exec {
 
     uint8_t operand_count; /* operands expanded so far */
     int8_t stack_bias;     /* added to RSP as a base: POP addresses its destination after the increment */
+    uint64_t address_bias; /* added to memory operands: BT family with a register offset */
     uint8_t rmw_read;      /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
     struct x86emu_operand operand[4];
 };

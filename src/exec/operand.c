@@ -48,7 +48,7 @@ static uint64_t address_register(struct exec *x, struct x86emu_reg reg)
 bool x86emu_operand_address(struct exec *x, unsigned n, struct logical *address)
 {
     const struct x86emu_operand *op = operand(x, n);
-    uint64_t offset = (uint64_t)op->mem.disp + address_register(x, op->mem.base);
+    uint64_t offset = (uint64_t)op->mem.disp + x->address_bias + address_register(x, op->mem.base);
 
     offset += address_register(x, op->mem.index) * op->mem.scale;
     address->segment = op->mem.segment;

@@ -175,6 +175,7 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->read_cursor = x->hint_access = x->operand_count = 0;
     x->gpr_staged = x->staged = 0;
     x->stack_bias = 0;
+    x->address_bias = 0;
     x->rmw_read = NO_READ;
 }
 

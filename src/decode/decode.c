@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bytes to struct x86emu_insn: prefixes, opcode lookup, ModRM, displacement, immediates, validity. */
+#include "../common/mem.h"
+#include "generated/tables.h"
+
+#include <x86emu/insn.h>
+
+/* Bytes that may be read from the position of any field on: the longest instruction and one wide load. */
+#define READABLE 24u
+
+/* Everything before the opcode, as far as it matters after it. */
+struct head {
+    const uint8_t *bytes; /* READABLE bytes or more can be read */
+    uint8_t size;         /* of them are the caller's, at most 15 */
+    uint8_t opcode_at;
+    uint8_t map; /* enum opcode_map */
+    uint8_t mode;
+    uint8_t options;  /* enum x86emu_decode_option, shifted down by 8 */
+    uint8_t prefixes; /* enum x86emu_prefix */
+    uint8_t segment;
+    uint8_t rex;
+    uint8_t mandatory; /* 0: none, 1: 66, 2: F3, 3: F2 */
+    uint8_t encoding;
+    uint8_t map_number;
+    uint8_t vvvv;
+    uint8_t vector_bits; /* L or L'L */
+};
+
+static uint64_t load_64(const uint8_t *bytes)
+{
+    return load_le(bytes, 8);
+}
+
+static enum x86emu_decode_status truncated(struct x86emu_insn *insn, unsigned bound)
+{
+    if (bound > X86EMU_MAX_INSN_LENGTH)
+        return X86EMU_DECODE_TOO_LONG;
+    insn->length = (uint8_t)bound;
+    return X86EMU_DECODE_TRUNCATED;
+}
+
+/* --- what the size prefixes mean ---------------------------------------------------------------------------------- */
+
+/* log2(bytes) - 1: [rule][AMD][mode][66][W] -> 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4). */
+static unsigned operand_size_index(unsigned rule, bool amd, unsigned mode, bool p66, bool w)
+{
+    bool wide = mode == X86EMU_MODE_64;
+
+    if (wide && (rule == RULE_F64 || (rule == RULE_B64 && !amd)))
+        return 2;
+    if (wide && w)
+        return 2;
+    if (wide && (rule == RULE_D64 || rule == RULE_B64))
+        return p66 ? 0 : 2;
+    return (mode == X86EMU_MODE_16) == p66;
+}
+
+/* 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4). */
+static unsigned address_size_index(unsigned mode, bool p67)
+{
+    if (mode == X86EMU_MODE_64)
+        return 2 - p67;
+    return (mode == X86EMU_MODE_16) == p67;
+}
+
+/* --- opcode lookup ------------------------------------------------------------------------------------------------ */
+
+static uint32_t selector_word(const struct head *head, unsigned modrm, unsigned osz, unsigned asz)
+{
+    return modrm | (uint32_t)(modrm >= 0xc0) << SELECT_MOD3 | (uint32_t)head->mandatory << SELECT_PP |
+           (uint32_t)(head->rex >> 3 & 1) << SELECT_W | osz << SELECT_OSZ | asz << SELECT_ASZ |
+           (uint32_t)head->mode << SELECT_MODE | (uint32_t)head->vector_bits << SELECT_VL |
+           (uint32_t)(head->rex & X86EMU_REX_B) << SELECT_B |
+           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 |
+           (uint32_t)head->options << SELECT_AMD;
+}
+
+/* The row that the opcode leads to, 0 for none; *consulted gathers the selector bits that mattered. */
+static unsigned find_form(const struct head *head, uint32_t selector, uint32_t *consulted)
+{
+    unsigned entry = x86emu_opcode_maps[head->map][head->bytes[head->opcode_at]];
+
+    while (entry & 0x8000) {
+        const uint16_t *node = &x86emu_opcode_nodes[entry & 0x7fff];
+        unsigned shift = node[0] & 0xff, mask = node[0] >> 8;
+
+        *consulted |= (uint32_t)mask << shift;
+        entry = node[1 + (selector >> shift & mask)];
+    }
+    return entry;
+}
+
+static unsigned state_word(const struct head *head, unsigned modrm)
+{
+    bool memory = modrm < 0xc0, lock = head->prefixes & X86EMU_PREFIX_LOCK;
+
+    return (memory ? STATE_MEMORY : STATE_REGISTER) | (unsigned)STATE_MODE16 << head->mode |
+           (lock ? STATE_LOCK : 0u) | (lock && !memory ? STATE_LOCK_REGISTER : 0u) |
+           (head->vvvv != 0 ? STATE_VVVV : 0u) | (unsigned)STATE_VL0 << head->vector_bits |
+           (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0);
+}
+
+/* --- behind the opcode -------------------------------------------------------------------------------------------- */
+
+static unsigned displacement_size(unsigned asz, unsigned modrm, unsigned sib, bool *has_sib)
+{
+    unsigned layout = x86emu_modrm_layouts[asz != 0][modrm];
+
+    
+    *has_sib = layout & 8;
+    if (*has_sib && (sib & 7) == 5 && modrm < 0x40)
+        return 4;
+    return layout & 7;
+}
+
+/* Bytes of all immediates: by operand size index, but for moffs. */
+static unsigned immediate_size(unsigned kind, unsigned osz, unsigned asz)
+{
+    static const uint8_t sizes[][3] = {
+        [IMMEDIATE_NONE] = {0, 0, 0}, [IMMEDIATE_IB] = {1, 1, 1},    [IMMEDIATE_IW] = {2, 2, 2},
+        [IMMEDIATE_IZ] = {2, 4, 4},   [IMMEDIATE_IV] = {2, 4, 8},    [IMMEDIATE_IW_IB] = {3, 3, 3},
+        [IMMEDIATE_MO] = {2, 4, 8},   [IMMEDIATE_AP] = {4, 6, 6},    [IMMEDIATE_IB_IB] = {2, 2, 2},
+        [IMMEDIATE_ID] = {4, 4, 4},   [IMMEDIATE_CB] = {1, 1, 1},    [IMMEDIATE_CZ] = {2, 4, 4},
+    };
+
+    return sizes[kind][kind == IMMEDIATE_MO ? asz : osz];
+}
+
+static uint64_t signed_field(const uint8_t *bytes, unsigned size)
+{
+    unsigned shift = 64 - 8 * size;
+
+    return size == 0 ? 0 : (uint64_t)((int64_t)(load_64(bytes) << shift) >> shift);
+}
+
+static uint64_t unsigned_field(const uint8_t *bytes, unsigned size)
+{
+    return size == 0 ? 0 : load_64(bytes) & ~UINT64_C(0) >> (64 - 8 * size);
+}
+
+static void read_immediates(struct x86emu_insn *insn, const uint8_t *at, unsigned kind, bool is_signed)
+{
+    unsigned first = insn->imm_size, second = 0;
+
+    if (kind == IMMEDIATE_MO) {
+        insn->disp = (int64_t)unsigned_field(at, first);
+        insn->disp_size = insn->imm_size;
+        insn->imm_size = 0;
+        first = 0;
+    }
+    if (kind == IMMEDIATE_AP)
+        second = 2;
+    if (kind == IMMEDIATE_IW_IB || kind == IMMEDIATE_IB_IB)
+        second = 1;
+    first -= second;
+    insn->imm = is_signed ? signed_field(at, first) : unsigned_field(at, first);
+    insn->imm2 = (uint16_t)unsigned_field(at + first, second);
+}
+
+static void fill_head(struct x86emu_insn *insn, const struct head *head)
+{
+    insn->mode = head->mode;
+    insn->prefixes = head->prefixes;
+    insn->segment = head->segment;
+    insn->rex = head->rex;
+    insn->encoding = head->encoding;
+    insn->map = head->map_number;
+    insn->opcode = head->bytes[head->opcode_at];
+    insn->opcode_offset = head->opcode_at;
+    insn->vvvv = head->vvvv;
+    insn->vector_length = head->encoding >= X86EMU_ENCODING_XOP ? (uint8_t)(16u << head->vector_bits) : 0;
+    insn->evex = 0;
+}
+
+/* Everything from the opcode on. */
+static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, const struct head *head)
+{
+    const uint32_t modrm_selectors = 0x1ff;
+    unsigned at = head->opcode_at, modrm = head->bytes[at + 1], sib = head->bytes[at + 2], form, kind, osz, asz;
+    bool p66 = head->prefixes & X86EMU_PREFIX_66, w = head->rex & X86EMU_REX_W, amd = head->options & 1;
+    bool has_sib = false;
+    uint32_t consulted = 0;
+    const struct form_shape *shape;
+
+    if (at >= head->size)
+        return truncated(insn, at + 1);
+    asz = address_size_index(head->mode, head->prefixes & X86EMU_PREFIX_67);
+    osz = operand_size_index(RULE_NORMAL, amd, head->mode, p66, w);
+    form = find_form(head, selector_word(head, modrm, osz, asz), &consulted);
+    shape = &x86emu_form_shapes[form];
+    if ((shape->shape & SHAPE_MODRM || consulted & modrm_selectors) && at + 1 >= head->size)
+        return truncated(insn, at + 2);
+    if (form == 0)
+        return X86EMU_DECODE_INVALID;
+
+    at++;
+    insn->modrm = 0xc0;
+    insn->disp_size = 0;
+    insn->disp = 0;
+    if (shape->shape & SHAPE_MODRM) {
+        insn->modrm = (uint8_t)(shape->shape & SHAPE_REGISTER ? modrm | 0xc0 : modrm);
+        insn->disp_size = (uint8_t)displacement_size(asz, insn->modrm, sib, &has_sib);
+        at += 1u + has_sib;
+        insn->disp = (int64_t)signed_field(head->bytes + at, insn->disp_size);
+        at += insn->disp_size;
+    }
+    osz = operand_size_index(shape->rule, amd, head->mode, p66, w);
+    kind = shape->shape & SHAPE_IMMEDIATE;
+    insn->imm_size = (uint8_t)immediate_size(kind, osz, asz);
+    if (at + insn->imm_size > head->size)
+        return truncated(insn, at + insn->imm_size);
+    if (state_word(head, insn->modrm) & shape->forbidden)
+        return X86EMU_DECODE_INVALID;
+    insn->length = (uint8_t)(at + insn->imm_size);
+    read_immediates(insn, head->bytes + at, kind, shape->shape & SHAPE_SIGNED);
+    insn->form = (uint16_t)form;
+    insn->sib = has_sib ? (uint8_t)sib : 0;
+    insn->operand_size = shape->rule == RULE_BYTE ? 1 : (uint8_t)(2u << osz);
+    insn->address_size = (uint8_t)(2u << asz);
+    fill_head(insn, head);
+    return X86EMU_DECODE_OK;
+}
+
+/* --- before the opcode -------------------------------------------------------------------------------------------- */
+
+static enum x86emu_decode_status decode_escape(struct x86emu_insn *insn, struct head *head)
+{
+    unsigned at = head->opcode_at + 1u;
+
+    if (at >= head->size)
+        return truncated(insn, at + 1);
+    head->map = MAP_0F;
+    head->map_number = 1;
+    if (head->bytes[at] == 0x38 || head->bytes[at] == 0x3a) {
+        head->map = head->bytes[at] == 0x38 ? MAP_0F38 : MAP_0F3A;
+        head->map_number = head->bytes[at] == 0x38 ? 2 : 3;
+        at++;
+    }
+    head->opcode_at = (uint8_t)at;
+    return decode_from_opcode(insn, head);
+}
+
+/* A legacy prefix is taken into *head; false for any other byte. */
+static bool take_prefix(struct head *head, uint8_t byte)
+{
+    switch (byte) {
+    case 0xf0:
+        head->prefixes |= X86EMU_PREFIX_LOCK;
+        return true;
+    case 0xf2:
+    case 0xf3:
+        head->prefixes &= (uint8_t) ~(X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
+        head->prefixes |= byte == 0xf2 ? X86EMU_PREFIX_REPNE : X86EMU_PREFIX_REP;
+        return true;
+    case 0x66:
+        head->prefixes |= X86EMU_PREFIX_66;
+        return true;
+    case 0x67:
+        head->prefixes |= X86EMU_PREFIX_67;
+        return true;
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+        head->prefixes |= X86EMU_PREFIX_SEGMENT;
+        if (head->mode != X86EMU_MODE_64)
+            head->segment = byte >> 3 & 3;
+        return true;
+    case 0x64:
+    case 0x65:
+        head->prefixes |= X86EMU_PREFIX_SEGMENT;
+        head->segment = byte == 0x64 ? X86EMU_FS : X86EMU_GS;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static uint8_t mandatory_prefix(unsigned prefixes)
+{
+    if (prefixes & X86EMU_PREFIX_REP)
+        return 2;
+    if (prefixes & X86EMU_PREFIX_REPNE)
+        return 3;
+    return prefixes & X86EMU_PREFIX_66 ? 1 : 0;
+}
+
+/* All legacy prefixes, and a REX that stands right before the opcode (an earlier one is ignored). */
+static enum x86emu_decode_status decode_prefixed(struct x86emu_insn *insn, struct head *head)
+{
+    unsigned at = 0;
+
+    for (; at < head->size; at++) {
+        uint8_t byte = head->bytes[at];
+
+        if (head->mode == X86EMU_MODE_64 && (byte & 0xf0) == 0x40)
+            head->rex = (byte & 0xf) | X86EMU_REX_PRESENT;
+        else if (take_prefix(head, byte))
+            head->rex = 0;
+        else
+            break;
+    }
+    if (at >= head->size)
+        return truncated(insn, at + 1);
+    head->opcode_at = (uint8_t)at;
+    head->mandatory = mandatory_prefix(head->prefixes);
+    if (head->bytes[at] == 0x0f)
+        return decode_escape(insn, head);
+    return decode_from_opcode(insn, head);
+}
+
+static const unsigned known_options = X86EMU_DECODE_AMD | X86EMU_DECODE_NO_LZCNT | X86EMU_DECODE_NO_TZCNT |
+                                      X86EMU_DECODE_NO_CET | X86EMU_DECODE_NO_MPX | X86EMU_DECODE_NO_CLDEMOTE |
+                                      X86EMU_DECODE_NO_WBNOINVD | X86EMU_DECODE_NO_PREFETCHI;
+
+enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode)
+{
+    struct head head = {.bytes = bytes,
+                        .size = size < X86EMU_MAX_INSN_LENGTH ? (uint8_t)size : X86EMU_MAX_INSN_LENGTH,
+                        .mode = (uint8_t)(mode & 0xff),
+                        .options = (uint8_t)(mode >> 8),
+                        .segment = X86EMU_NO_SEGMENT};
+    uint8_t padded[READABLE];
+
+    if (head.mode > X86EMU_MODE_64 || mode & ~(0xffu | known_options))
+        return X86EMU_DECODE_BAD_MODE;
+    if (size < READABLE) {
+        clear_bytes(padded, sizeof(padded));
+        copy_bytes(padded, bytes, head.size);
+        head.bytes = padded;
+    }
+    return decode_prefixed(insn, &head);
+}

@@ -1,0 +1,580 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Turns the instruction table (src/decode/table/*.tbl) into C: lookup trees, form tables, mnemonics, dispatch.
+
+    tools/generate.py           writes the generated files
+    tools/generate.py --check   exits 1 when they are not what the table says
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TABLES = ROOT / "src/decode/table"
+
+# --- the selector word: what a lookup can depend on; src/decode/decode.c builds it ---------------------------------
+# name: (lowest bit, number of values)
+SELECTORS = {
+    "rm": (0, 8), "reg": (3, 8), "mod3": (8, 2), "pp": (9, 4), "w": (11, 2), "osz": (12, 3), "asz": (14, 3),
+    "mode": (16, 3), "vl": (18, 4), "b": (20, 2), "p66": (21, 2), "amd": (22, 2), "no_lzcnt": (23, 2),
+    "no_tzcnt": (24, 2), "no_cet": (25, 2), "no_mpx": (26, 2), "no_cldemote": (27, 2), "no_wbnoinvd": (28, 2),
+    "no_prefetchi": (29, 2), "evex_b": (30, 2), "aaa": (31, 2),
+}
+ORDER = ["pp", "reg", "mod3", "rm", "no_cet", "no_mpx", "no_lzcnt", "no_tzcnt", "no_cldemote", "no_wbnoinvd",
+         "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66", "evex_b", "aaa"]
+
+# --- the state word: what a form can forbid; src/decode/decode.c builds it ------------------------------------------
+STATE = ["memory", "register", "mode16", "mode32", "mode64", "lock", "lock_register", "vvvv", "vl0", "vl1", "vl2",
+         "w0", "w1", "z", "aaa", "b"]
+FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "mode16", ("mode", 1): "mode32",
+          ("mode", 2): "mode64", ("vl", 0): "vl0", ("vl", 1): "vl1", ("vl", 2): "vl2", ("w", 0): "w0",
+          ("w", 1): "w1"}
+
+IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
+SIZE_RULES = ["normal", "d64", "f64", "b64", "byte"]
+MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
+        "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
+
+FLAG_BITS = {"c": 0, "p": 2, "a": 4, "z": 6, "s": 7, "t": 8, "i": 9, "d": 10, "o": 11, "P": 12, "L": 13, "n": 14,
+             "R": 16, "V": 17, "A": 18, "F": 19, "Q": 20, "B": 21}
+
+WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
+         "destination", "stack", "is4", "one", "xlat", "ip"]
+CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
+           "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
+SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
+RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S"]  # widths that depend on the instance
+GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
+ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
+
+
+class TableError(Exception):
+    pass
+
+
+class Row:
+    def __init__(self, place, text):
+        self.place = place
+        fields = [field.strip() for field in text.split("|")]
+        if len(fields) != 3:
+            raise TableError(f"{place}: three columns wanted, {len(fields)} found")
+        self.conditions = {}
+        self.opcodes = []
+        self.modrm = False
+        self.force_register = False
+        self.immediate = []
+        self.parse_attributes(fields[2])
+        self.parse_encoding(fields[0].split())
+        self.parse_operands(fields[1])
+        self.finish()
+
+    def limit(self, selector, values):
+        values = set(values)
+        now = self.conditions.get(selector, set(range(SELECTORS[selector][1]))) & values
+        if not now:
+            raise TableError(f"{self.place}: contradicting conditions on {selector}")
+        self.conditions[selector] = now
+
+    # attributes
+    def parse_attributes(self, text):
+        self.lock = self.byte = self.privileged = False
+        self.rule = "normal"
+        self.flags = {"r": 0, "w": 0, "u": 0, "1": 0, "0": 0}
+        self.feature = "NONE"
+        self.function = None
+        for word in text.split():
+            key, equals, value = word.partition("=")
+            if equals and key in self.flags:
+                self.flags[key] = sum(1 << self.flag_bit(letter) for letter in value)
+            elif key == "feat":
+                self.feature = value
+            elif key == "exec":
+                self.function = value
+            elif word in ("d64", "f64", "b64", "byte"):
+                self.rule = word
+            elif word in ("lock", "rep"):
+                self.lock = self.lock or word == "lock"
+            elif word == "i64":
+                self.limit("mode", {0, 1})
+            elif word == "m64":
+                self.limit("mode", {2})
+            elif word == "cpl0":
+                self.privileged = True
+            elif word == "modrm_reg":
+                self.force_register = True
+            else:
+                raise TableError(f"{self.place}: unknown attribute {word}")
+
+    def flag_bit(self, letter):
+        if letter not in FLAG_BITS:
+            raise TableError(f"{self.place}: unknown flag {letter}")
+        return FLAG_BITS[letter]
+
+    # encoding
+    def parse_encoding(self, words):
+        prefixes = {"NP": {0}, "66": {1}, "F3": {2}, "F2": {3}, "nF3": {0, 1, 3}, "nF2": {0, 1, 2}}
+        sizes = {"o16": 0, "o32": 1, "o64": 2}
+        addresses = {"a16": 0, "a32": 1, "a64": 2}
+        self.map = "one_byte"
+        osz, asz = set(), set()
+        index = 0
+        while index < len(words):
+            word = words[index]
+            following = words[index + 1:index + 2]
+            if word in ("66", "F3", "F2") and not self.opcodes and following:
+                self.limit("pp", prefixes[word])
+            elif word in ("NP", "nF3", "nF2"):
+                self.limit("pp", prefixes[word])
+            elif word.split(".")[0] in ("VEX", "XOP", "EVEX"):
+                self.parse_vector_prefix(word)
+            elif word == "0F" and not self.opcodes and self.map == "one_byte":
+                self.map = "0f"
+                if following in (["38"], ["3A"]):
+                    self.map = "0f" + following[0].lower()
+                    index += 1
+            elif re.fullmatch(r"[0-9A-F]{2}\+r", word):
+                first = int(word[:2], 16)
+                self.opcodes = list(range(first, first + 8))
+            elif re.fullmatch(r"[0-9A-F]{2}\.\.[0-9A-F]{2}\+r", word):
+                self.opcodes = list(range(int(word[:2], 16), int(word[4:6], 16) + 1))
+            elif re.fullmatch(r"[0-9A-F]{2}", word):
+                self.parse_byte(int(word, 16))
+            elif word in ("/r",) or re.fullmatch(r"/[0-7]", word):
+                self.modrm = True
+                if word != "/r":
+                    self.limit("reg", {int(word[1])})
+            elif word in sizes:
+                osz.add(sizes[word])
+            elif word in addresses:
+                asz.add(addresses[word])
+            elif word in ("W0", "W1"):
+                self.limit("w", {int(word[1])})
+            elif word in ("REX.B0", "REX.B1"):
+                self.limit("b", {int(word[-1])})
+            elif word in ("mem", "reg"):
+                self.modrm = True
+                self.limit("mod3", {int(word == "reg")})
+            elif word in ("ib", "iw", "iz", "iv", "id", "mo", "ap", "cb", "cz", "is4"):
+                self.immediate.append("ib" if word == "is4" else word)
+            elif word in SELECTORS and SELECTORS[word][1] == 2:
+                self.limit(word, {1})
+            else:
+                raise TableError(f"{self.place}: unknown encoding {word}")
+            index += 1
+        if osz:
+            self.limit("osz", osz)
+        if asz:
+            self.limit("asz", asz)
+        if not self.opcodes:
+            raise TableError(f"{self.place}: no opcode")
+        if " ".join(self.immediate) not in IMMEDIATES[1:] + [""]:
+            raise TableError(f"{self.place}: unknown immediates {self.immediate}")
+
+    def parse_byte(self, value):
+        if not self.opcodes:
+            self.opcodes = [value]
+            return
+        self.modrm = True
+        self.limit("mod3", {1})
+        self.limit("reg", {value >> 3 & 7})
+        self.limit("rm", {value & 7})
+        if value < 0xc0:
+            raise TableError(f"{self.place}: a whole ModRM byte names registers")
+
+    def parse_vector_prefix(self, word):
+        kind, length, prefix, map_name, width = word.split(".")
+        names = {"0F": "0f", "0F38": "0f38", "0F3A": "0f3a", "M5": "m5", "M6": "m6", "M8": "m8", "M9": "m9",
+                 "MA": "ma"}
+        lengths = {"L0": {0}, "L1": {1}, "128": {0}, "256": {1}, "512": {2}, "LIG": None}
+        self.map = kind.lower() + "_" + names[map_name]
+        self.limit("pp", {["NP", "66", "F3", "F2"].index(prefix)})
+        if lengths[length] is not None:
+            self.limit("vl", lengths[length])
+        if width in ("W0", "W1"):
+            self.limit("w", {int(width[1])})
+
+    # operands
+    def parse_operands(self, text):
+        explicit, _, implicit = text.partition(";")
+        self.mnemonic, _, explicit = explicit.strip().partition(" ")
+        self.operands = [self.operand(word, False) for word in self.words(explicit)]
+        self.visible = len(self.operands)
+        self.operands += [self.operand(word, True) for word in self.words(implicit)]
+
+    @staticmethod
+    def words(text):
+        return [word.strip() for word in text.split(",") if word.strip()]
+
+    def operand(self, word, implicit):
+        name, _, access = word.partition(":")
+        if (access or "r") not in ACCESS:
+            raise TableError(f"{self.place}: unknown access {access}")
+        bits = ACCESS[access or "r"] | (0x80 if implicit else 0)
+        where, reg_class, size, number = self.operand_place(name)
+        return (where, reg_class, size, bits, number)
+
+    def operand_place(self, name):
+        fixed = self.fixed_register(name)
+        if fixed:
+            return fixed
+        if name == "1":
+            return ("one", "none", "b", 0)
+        if name.startswith("[SP]"):
+            return ("stack", "none", name[4:], 0)
+        if name.startswith("[BX+AL]"):
+            return ("xlat", "none", name[7:], 0)
+        letter, size = name[0], name[1:]
+        letters = {
+            "E": ("rm", "gpr"), "M": ("rm", "none"), "R": ("rm", "gpr"), "G": ("reg", "gpr"), "B": ("vvvv", "gpr"),
+            "Z": ("opcode", "gpr"), "S": ("reg", "segment"), "C": ("reg", "cr"), "D": ("reg", "dr"),
+            "I": ("imm", "none"), "J": ("rel", "none"), "A": ("far", "none"), "O": ("moffs", "none"),
+            "X": ("source", "none"), "Y": ("destination", "none"), "V": ("reg", "vector"), "W": ("rm", "vector"),
+            "U": ("rm", "vector"), "H": ("vvvv", "vector"), "L": ("is4", "vector"), "P": ("reg", "mmx"),
+            "Q": ("rm", "mmx"), "N": ("rm", "mmx"),
+        }
+        if letter not in letters:
+            raise TableError(f"{self.place}: unknown operand {name}")
+        if letter == "M":
+            self.limit("mod3", {0})
+        if letter in "RUN" and not self.force_register:
+            self.limit("mod3", {1})
+        if letter == "E" and size.startswith("0"):
+            size = "0"
+        if letter == "I":
+            earlier = any(op[0] == "imm" for op in getattr(self, "operands", []))
+            where = "imm2" if self.immediate[:2] in (["iw", "ib"], ["ib", "ib"]) and self.seen_immediate else "imm"
+            self.seen_immediate = True
+            del earlier
+            return (where, "none", size, 0)
+        where, reg_class = letters[letter]
+        return (where, reg_class, size, 0)
+
+    seen_immediate = False
+
+    def fixed_register(self, name):
+        bytes_low, bytes_high = ["AL", "CL", "DL", "BL"], ["AH", "CH", "DH", "BH"]
+        if name in bytes_low:
+            return ("fixed", "gpr8", "b", bytes_low.index(name))
+        if name in bytes_high:
+            return ("fixed", "gpr8_high", "b", bytes_high.index(name))
+        if name in ("ES", "CS", "SS", "DS", "FS", "GS"):
+            return ("fixed", "segment", "w", ["ES", "CS", "SS", "DS", "FS", "GS"].index(name))
+        if name == "rIP":
+            return ("ip", "ip", "v", 0)
+        if name[-2:] in GPRS and name[:-2] in ("", "E", "R", "r", "z", "a"):
+            size = {"": "w", "E": "d", "R": "q", "r": "v", "z": "z", "a": "a"}[name[:-2]]
+            if name == "rSP":
+                size = "S"
+            return ("fixed", "gpr", size, GPRS.index(name[-2:]))
+        return None
+
+    # what follows from all of it
+    def finish(self):
+        self.immediate_kind = IMMEDIATES.index(" ".join(self.immediate) or "none")
+        self.signed = "cb" in self.immediate or "cz" in self.immediate or any(
+            op[0] == "imm" and op[2] in ("bs", "z") for op in self.operands)
+        self.forbid = set()
+        for selector, values in self.conditions.items():
+            for value in set(range(SELECTORS[selector][1])) - values:
+                if (selector, value) in FORBID:
+                    self.forbid.add(FORBID[(selector, value)])
+        self.forbid.add("lock_register" if self.lock else "lock")
+        if self.map.startswith(("vex", "xop", "evex")) and not any(op[0] == "vvvv" for op in self.operands):
+            self.forbid.add("vvvv")
+
+    def forbids(self, selector):
+        """Whether the state mask alone can check this condition."""
+        missing = set(range(SELECTORS[selector][1])) - self.conditions[selector]
+        return all((selector, value) in FORBID for value in missing)
+
+    @property
+    def name(self):
+        parts = [self.mnemonic]
+        for where, reg_class, size, _, number in self.operands[:self.visible]:
+            parts.append(self.operand_name(where, reg_class, size, number))
+        return "_".join(part for part in parts if part).upper()
+
+    @staticmethod
+    def operand_name(where, reg_class, size, number):
+        names = {"rm": "RM", "reg": "R", "vvvv": "V", "opcode": "O", "imm": "I", "imm2": "I", "rel": "REL",
+                 "far": "FAR", "moffs": "MOFFS", "source": "SI", "destination": "DI", "one": "1"}
+        if where == "fixed":
+            return (GPRS[number] if reg_class == "gpr" else reg_class + str(number)) + size
+        return names.get(where, where) + size
+
+
+# --- lookup trees ---------------------------------------------------------------------------------------------------
+
+class Trees:
+    def __init__(self, rows):
+        self.rows = rows
+        self.nodes = []
+        self.known = {}
+        self.roots = {}
+        for map_name in MAPS:
+            self.roots[map_name] = [self.build([row for row in rows if row.map == map_name and opcode in row.opcodes],
+                                               frozenset()) for opcode in range(256)]
+
+    def build(self, rows, decided):
+        if not rows:
+            return 0
+        if len(rows) == 1:
+            row = rows[0]
+            if all(selector in decided or row.forbids(selector) for selector in row.conditions):
+                return row.number
+        for selector in ORDER:
+            if selector not in decided and any(selector in row.conditions for row in rows):
+                return self.split(rows, decided, selector)
+        raise TableError(f"{rows[0].place}: the same encoding as {rows[1].place}")
+
+    def split(self, rows, decided, selector):
+        shift, values = SELECTORS[selector]
+        entries = []
+        for value in range(values):
+            matching = [row for row in rows if selector not in row.conditions or value in row.conditions[selector]]
+            entries.append(self.build(matching, decided | {selector}))
+        if len(set(entries)) == 1:
+            return entries[0]
+        mask = 1
+        while mask + 1 < values:
+            mask = mask * 2 + 1
+        entries += [0] * (mask + 1 - values)
+        key = (shift, tuple(entries))
+        if key not in self.known:
+            self.known[key] = 0x8000 | len(self.nodes)
+            self.nodes += [shift | mask << 8] + entries
+        return self.known[key]
+
+
+# --- writing C --------------------------------------------------------------------------------------------------------
+
+NOTE = "/* SPDX-License-Identifier: BSD-2-Clause */\n/* Generated by tools/generate.py from src/decode/table; do not edit. */\n"
+
+
+def lines_of(numbers, per_line=16):
+    numbers = list(numbers)
+    return "".join("    " + ", ".join(numbers[i:i + per_line]) + ",\n" for i in range(0, len(numbers), per_line))
+
+
+def shared_sequences(sequences):
+    """One pool that holds every sequence, and where each begins."""
+    pool, starts, seen = [], [], {}
+    for sequence in sequences:
+        key = tuple(sequence)
+        if key not in seen:
+            for start in range(len(pool) - len(key) + 1):
+                if tuple(pool[start:start + len(key)]) == key:
+                    seen[key] = start
+                    break
+            else:
+                seen[key] = len(pool)
+                pool += key
+        starts.append(seen[key])
+    return pool, starts
+
+
+def modrm_layout(address16):
+    """For each ModRM byte: displacement bytes, plus 8 when a SIB follows (SDM Vol. 2, tables 2-1 and 2-2)."""
+    layout = []
+    for modrm in range(256):
+        mod, rm = modrm >> 6, modrm & 7
+        if mod == 3:
+            layout.append(0)
+        elif address16:
+            layout.append((2 if rm == 6 else 0, 1, 2)[mod])
+        else:
+            layout.append((4 if rm == 5 else 0, 1, 4)[mod] + (8 if rm == 4 else 0))
+    return layout
+
+
+def size_code(row, size):
+    if size == "bs":
+        size = "v"
+    if size in SIZES:
+        return str(SIZES[size])
+    if size in RULED:
+        return "SIZE_" + ("STACK" if size == "S" else size.upper())
+    if size.isdigit() and int(size) < 200:
+        return size
+    raise TableError(f"{row.place}: unknown width {size}")
+
+
+def operand_template(row, operand):
+    where, reg_class, size, access, number = operand
+    return (f"{{WHERE_{where.upper()}, CLASS_{reg_class.upper()}, {size_code(row, size)}, {access:#04x}, {number}}}")
+
+
+def enum_list(prefix, names, first=0):
+    return "".join(f"    {prefix}{name.upper()} = {first + index},\n" for index, name in enumerate(names))
+
+
+def mnemonics_h(rows, mnemonics, features):
+    text = NOTE.replace("*/\n/* Gen", "*/\n/* Names of the instruction table's rows. Gen")
+    text += "#ifndef X86EMU_MNEMONICS_H\n#define X86EMU_MNEMONICS_H\n\n"
+    text += "enum x86emu_mnemonic {\n" + enum_list("X86EMU_MN_", mnemonics) + "};\n\n"
+    text += "enum x86emu_feature {\n" + enum_list("X86EMU_FEATURE_", features) + "};\n\n"
+    text += f"#define X86EMU_FORM_COUNT {len(rows) + 1}\n\n#endif\n"
+    return text
+
+
+def tables_h():
+    text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stdint.h>\n\n"
+    text += "/* Bits of the selector word. */\nenum selector {\n"
+    text += "".join(f"    SELECT_{name.upper()} = {shift},\n" for name, (shift, _) in SELECTORS.items()) + "};\n\n"
+    text += "/* Bits of the state word. */\nenum state {\n"
+    text += "".join(f"    STATE_{name.upper()} = 1 << {index},\n" for index, name in enumerate(STATE)) + "};\n\n"
+    text += "enum opcode_map {\n" + enum_list("MAP_", MAPS) + f"    MAP_COUNT = {len(MAPS)},\n}};\n\n"
+    text += "enum immediate_kind {\n" + enum_list("IMMEDIATE_", [k.replace(" ", "_") for k in IMMEDIATES]) + "};\n\n"
+    text += "enum size_rule {\n" + enum_list("RULE_", SIZE_RULES) + "};\n\n"
+    text += "enum operand_where {\n" + enum_list("WHERE_", WHERE) + "};\n\n"
+    text += "/* As enum x86emu_reg_class; then those whose class depends on the width. */\n"
+    text += "enum operand_class {\n" + enum_list("CLASS_", CLASSES) + "};\n\n"
+    text += "/* Widths below this are bytes. */\nenum operand_width {\n    SIZE_RULED = 200,\n"
+    text += enum_list("SIZE_", ["STACK" if name == "S" else name for name in RULED], 200) + "};\n\n"
+    text += """/* What the decoder needs of a row at once. */
+struct form_shape {
+    uint16_t forbidden; /* enum state */
+    uint8_t shape;      /* enum immediate_kind, SHAPE_… */
+    uint8_t rule;       /* enum size_rule */
+};
+
+enum shape_flag { SHAPE_IMMEDIATE = 0xf, SHAPE_SIGNED = 0x20, SHAPE_REGISTER = 0x40, SHAPE_MODRM = 0x80 };
+
+struct operand_template {
+    uint8_t where;     /* enum operand_where */
+    uint8_t reg_class; /* enum operand_class */
+    uint8_t size;      /* bytes, or enum operand_width */
+    uint8_t access;    /* enum x86emu_operand_access; bit 7: implicit */
+    uint8_t number;    /* of a fixed register */
+};
+
+/* The rest of a row. */
+struct form_info {
+    uint16_t mnemonic;
+    uint16_t operands; /* first in x86emu_operand_templates */
+    uint8_t operand_count;
+    uint8_t flags; /* in x86emu_flag_table */
+    uint8_t feature;
+    uint8_t privileged;
+};
+
+extern const uint16_t x86emu_opcode_maps[MAP_COUNT][256];
+extern const uint16_t x86emu_opcode_nodes[];
+/* [16-bit addressing: 0, else 1][ModRM]: displacement bytes, plus 8 when a SIB follows. */
+extern const uint8_t x86emu_modrm_layouts[2][256];
+extern const struct form_shape x86emu_form_shapes[];
+extern const struct form_info x86emu_form_infos[];
+extern const struct operand_template x86emu_operand_templates[];
+
+#endif
+"""
+    return text
+
+
+def tables_c(rows, mnemonics, features, trees):
+    pool, starts = shared_sequences([[operand_template(row, op) for op in row.operands] for row in rows])
+    flag_pool = sorted({tuple(row.flags.values()) for row in rows} | {(0, 0, 0, 0, 0)})
+    if len(flag_pool) > 256:
+        raise TableError("more than 256 combinations of flags")
+    text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
+    text += "const uint16_t x86emu_opcode_maps[MAP_COUNT][256] = {\n"
+    for name in MAPS:
+        text += f"    [MAP_{name.upper()}] = {{\n"
+        text += lines_of((f"{entry:#06x}" for entry in trees.roots[name]), 12).replace("    ", "        ") + "    },\n"
+    text += "};\n\nconst uint8_t x86emu_modrm_layouts[2][256] = {\n"
+    for address16 in (True, False):
+        text += "    {\n" + lines_of(map(str, modrm_layout(address16)), 32).replace("    ", "        ") + "    },\n"
+    text += "};\n\nconst uint16_t x86emu_opcode_nodes[] = {\n"
+    text += lines_of((f"{entry:#06x}" for entry in trees.nodes or [0]), 12) + "};\n\n"
+    text += "const struct form_shape x86emu_form_shapes[] = {\n    {0, 0, 0},\n"
+    for row in rows:
+        forbidden = sum(1 << STATE.index(name) for name in row.forbid)
+        shape = (row.immediate_kind | (0x20 if row.signed else 0) | (0x40 if row.force_register else 0) |
+                 (0x80 if row.modrm else 0))
+        text += f"    {{{forbidden:#06x}, {shape:#04x}, {SIZE_RULES.index(row.rule)}}}, /* {row.number} {row.name} */\n"
+    text += "};\n\nconst struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0, 0, 0},\n"
+    for row, start in zip(rows, starts):
+        text += (f"    {{{mnemonics.index(row.mnemonic)}, {start}, {len(row.operands)}, "
+                 f"{flag_pool.index(tuple(row.flags.values()))}, {features.index(row.feature)}, "
+                 f"{int(row.privileged)}}}, /* {row.number} {row.name} */\n")
+    text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n"
+    text += "".join(f"    {template},\n" for template in pool) + "};\n\n"
+    text += "const struct x86emu_form_flags x86emu_flag_table[] = {\n"
+    text += "".join("    {" + ", ".join(f"{flags:#x}" for flags in entry) + "},\n" for entry in flag_pool) + "};\n"
+    return text
+
+
+def dispatch_c(rows):
+    text = NOTE + '#include "functions.h"\n\nvoid x86emu_dispatch(struct exec *x, unsigned form)\n{\n    switch (form) {\n'
+    functions = sorted({row.function for row in rows if row.function})
+    for function in functions:
+        for row in rows:
+            if row.function == function:
+                text += f"    case {row.number}: /* {row.name} */\n"
+        text += f"        x86emu_exec_{function}(x);\n        break;\n"
+    text += "    default:\n        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);\n        break;\n    }\n}\n"
+    return text
+
+
+def functions_h(rows):
+    text = NOTE + "#ifndef X86EMU_EXEC_FUNCTIONS_H\n#define X86EMU_EXEC_FUNCTIONS_H\n\n#include \"../exec.h\"\n\n"
+    for function in sorted({row.function for row in rows if row.function}):
+        text += f"void x86emu_exec_{function}(struct exec *x);\n"
+    return text + "\n#endif\n"
+
+
+def flag_table_h():
+    return (NOTE + "#ifndef X86EMU_DECODE_FLAG_TABLE_H\n#define X86EMU_DECODE_FLAG_TABLE_H\n\n"
+            "#include <x86emu/forms.h>\n\nextern const struct x86emu_form_flags x86emu_flag_table[];\n\n#endif\n")
+
+
+def read_rows():
+    rows = []
+    for path in sorted(TABLES.glob("*.tbl")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            line = line.split("#")[0].strip()
+            if line:
+                rows.append(Row(f"{path.relative_to(ROOT)}:{number}", line))
+    for number, row in enumerate(rows, 1):
+        row.number = number
+    return rows
+
+
+def generate():
+    rows = read_rows()
+    trees = Trees(rows)
+    if len(trees.nodes) > 0x7fff:
+        raise TableError("too many lookup nodes")
+    mnemonics = ["INVALID"] + sorted({row.mnemonic for row in rows})
+    features = ["NONE"] + sorted({row.feature for row in rows} - {"NONE"})
+    return {
+        "include/x86emu/mnemonics.h": mnemonics_h(rows, mnemonics, features),
+        "src/decode/generated/tables.h": tables_h(),
+        "src/decode/generated/flag_table.h": flag_table_h(),
+        "src/decode/generated/tables.c": tables_c(rows, mnemonics, features, trees),
+        "src/exec/generated/functions.h": functions_h(rows),
+        "src/exec/generated/dispatch.c": dispatch_c(rows),
+    }
+
+
+def main():
+    check = sys.argv[1:] == ["--check"]
+    if sys.argv[1:] and not check:
+        sys.exit(__doc__)
+    try:
+        files = generate()
+    except TableError as error:
+        sys.exit(str(error))
+    stale = [name for name, text in files.items()
+             if not (ROOT / name).exists() or (ROOT / name).read_text() != text]
+    if check:
+        if stale:
+            sys.exit("not current: " + ", ".join(stale) + "; run tools/generate.py")
+        return
+    for name in stale:
+        (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).write_text(files[name])
+
+
+if __name__ == "__main__":
+    main()
