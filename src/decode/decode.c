@@ -106,7 +106,6 @@ static unsigned displacement_size(unsigned asz, unsigned modrm, unsigned sib, bo
 {
     unsigned layout = x86emu_modrm_layouts[asz != 0][modrm];
 
-    
     *has_sib = layout & 8;
     if (*has_sib && (sib & 7) == 5 && modrm < 0x40)
         return 4;
@@ -168,7 +167,7 @@ static void fill_head(struct x86emu_insn *insn, const struct head *head)
     insn->opcode = head->bytes[head->opcode_at];
     insn->opcode_offset = head->opcode_at;
     insn->vvvv = head->vvvv;
-    insn->vector_length = head->encoding >= X86EMU_ENCODING_XOP ? (uint8_t)(16u << head->vector_bits) : 0;
+    insn->vector_length = (uint8_t)(head->encoding >= X86EMU_ENCODING_XOP ? 16u << head->vector_bits : 0);
     insn->evex = 0;
 }
 
@@ -215,7 +214,7 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
     read_immediates(insn, head->bytes + at, kind, shape->shape & SHAPE_SIGNED);
     insn->form = (uint16_t)form;
     insn->sib = has_sib ? (uint8_t)sib : 0;
-    insn->operand_size = shape->rule == RULE_BYTE ? 1 : (uint8_t)(2u << osz);
+    insn->operand_size = (uint8_t)(shape->rule == RULE_BYTE ? 1 : 2u << osz);
     insn->address_size = (uint8_t)(2u << asz);
     fill_head(insn, head);
     return X86EMU_DECODE_OK;
