@@ -63,8 +63,9 @@ class Row:
         self.modrm = False
         self.force_register = False
         self.immediate = []
-        self.parse_attributes(fields[2])
-        self.parse_encoding(fields[0].split())
+        modes = [word for word in fields[2].split() if word in ("i64", "m64")]
+        self.parse_attributes(" ".join(word for word in fields[2].split() if word not in modes))
+        self.parse_encoding(fields[0].split() + modes)
         self.parse_operands(fields[1])
         self.finish()
 
@@ -94,10 +95,6 @@ class Row:
                 self.rule = word
             elif word in ("lock", "rep"):
                 self.lock = self.lock or word == "lock"
-            elif word == "i64":
-                self.limit("mode", {0, 1})
-            elif word == "m64":
-                self.limit("mode", {2})
             elif word == "cpl0":
                 self.privileged = True
             elif word == "modrm_reg":
@@ -151,6 +148,8 @@ class Row:
                 self.limit("w", {int(word[1])})
             elif word in ("REX.B0", "REX.B1"):
                 self.limit("b", {int(word[-1])})
+            elif word in ("i64", "m64"):
+                self.limit("mode", {0, 1} if word == "i64" else {2})
             elif word in ("mem", "reg"):
                 self.modrm = True
                 self.limit("mod3", {int(word == "reg")})
@@ -504,6 +503,24 @@ def tables_c(rows, mnemonics, features, trees):
     return text
 
 
+def names_c(mnemonics):
+    """Names in one pool with offsets: an array of pointers would need relocations."""
+    text = NOTE + '#include "names.h"\n\nconst char x86emu_mnemonic_pool[] =\n'
+    offsets, at = [], 0
+    for name in mnemonics:
+        text += f'    "{name.lower()}\\0"\n'
+        offsets.append(str(at))
+        at += len(name) + 1
+    text += "    ;\n\nconst uint16_t x86emu_mnemonic_offsets[] = {\n" + lines_of(offsets) + "};\n"
+    return text
+
+
+def names_h(mnemonics):
+    return (NOTE + "#ifndef X86EMU_DECODE_NAMES_H\n#define X86EMU_DECODE_NAMES_H\n\n#include <stdint.h>\n\n"
+            f"enum {{ MNEMONIC_COUNT = {len(mnemonics)} }};\n\nextern const char x86emu_mnemonic_pool[];\n"
+            "extern const uint16_t x86emu_mnemonic_offsets[];\n\n#endif\n")
+
+
 def dispatch_c(rows):
     text = NOTE + '#include "functions.h"\n\nvoid x86emu_dispatch(struct exec *x, unsigned form)\n{\n    switch (form) {\n'
     functions = sorted({row.function for row in rows if row.function})
@@ -552,6 +569,8 @@ def generate():
         "src/decode/generated/tables.h": tables_h(),
         "src/decode/generated/flag_table.h": flag_table_h(),
         "src/decode/generated/tables.c": tables_c(rows, mnemonics, features, trees),
+        "src/decode/generated/names.h": names_h(mnemonics),
+        "src/decode/generated/names.c": names_c(mnemonics),
         "src/exec/generated/functions.h": functions_h(rows),
         "src/exec/generated/dispatch.c": dispatch_c(rows),
     }

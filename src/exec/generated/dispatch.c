@@ -41,42 +41,42 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 50: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 336: /* BSF_RV_RMV */
+    case 340: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
-    case 337: /* BSR_RV_RMV */
+    case 341: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 341: /* BSWAP_OV */
+    case 345: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
-    case 328: /* BT_RMV_RV */
-    case 329: /* BT_RMV_IB */
+    case 332: /* BT_RMV_RV */
+    case 333: /* BT_RMV_IB */
         x86emu_exec_bt(x);
         break;
-    case 334: /* BTC_RMV_RV */
-    case 335: /* BTC_RMV_IB */
+    case 338: /* BTC_RMV_RV */
+    case 339: /* BTC_RMV_IB */
         x86emu_exec_btc(x);
         break;
-    case 332: /* BTR_RMV_RV */
-    case 333: /* BTR_RMV_IB */
+    case 336: /* BTR_RMV_RV */
+    case 337: /* BTR_RMV_IB */
         x86emu_exec_btr(x);
         break;
-    case 330: /* BTS_RMV_RV */
-    case 331: /* BTS_RMV_IB */
+    case 334: /* BTS_RMV_RV */
+    case 335: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
     case 198: /* CALL_RELZ */
     case 199: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 364: /* CLC */
+    case 368: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 367: /* CLD */
+    case 371: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 366: /* CMC */
+    case 370: /* CMC */
         x86emu_exec_cmc(x);
         break;
     case 131: /* CMOVO_RV_RMV */
@@ -109,8 +109,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 80: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 344: /* CMPXCHG_RMB_RB */
-    case 345: /* CMPXCHG_RMV_RV */
+    case 348: /* CMPXCHG_RMB_RB */
+    case 349: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
     case 84: /* DEC_OV */
@@ -118,20 +118,20 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 86: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
-    case 388: /* HLT */
+    case 392: /* HLT */
         x86emu_exec_hlt(x);
         break;
-    case 319: /* IMUL_RV_RMV */
+    case 323: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
         break;
-    case 317: /* IMUL_RV_RMV_IZ */
-    case 318: /* IMUL_RV_RMV_IBS */
+    case 321: /* IMUL_RV_RMV_IZ */
+    case 322: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 373: /* IN_GPR80B_IB */
-    case 374: /* IN_AXZ_IB */
-    case 377: /* IN_GPR80B_DXW */
-    case 378: /* IN_AXZ_DXW */
+    case 377: /* IN_GPR80B_IB */
+    case 378: /* IN_AXZ_IB */
+    case 381: /* IN_GPR80B_DXW */
+    case 382: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
     case 81: /* INC_OV */
@@ -186,10 +186,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 130: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
-    case 251: /* LODSB_GPR80B_SIB */
-    case 252: /* LODSW_AXV_SIV */
-    case 253: /* LODSD_AXV_SIV */
-    case 254: /* LODSQ_AXV_SIV */
+    case 255: /* LODSB_GPR80B_SIB */
+    case 256: /* LODSW_AXV_SIV */
+    case 257: /* LODSD_AXV_SIV */
+    case 258: /* LODSQ_AXV_SIV */
         x86emu_exec_lods(x);
         break;
     case 204: /* LOOP_RELB */
@@ -201,7 +201,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 202: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 339: /* LZCNT_RV_RMV */
+    case 343: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
     case 105: /* MOV_RMB_RB */
@@ -218,14 +218,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 116: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
         break;
-    case 342: /* MOVBE_RV_RMV */
-    case 343: /* MOVBE_RMV_RV */
+    case 346: /* MOVBE_RV_RMV */
+    case 347: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
-    case 239: /* MOVSB_DIB_SIB */
-    case 240: /* MOVSW_DIV_SIV */
-    case 241: /* MOVSD_DIV_SIV */
-    case 242: /* MOVSQ_DIV_SIV */
+    case 243: /* MOVSB_DIB_SIB */
+    case 244: /* MOVSW_DIV_SIV */
+    case 245: /* MOVSD_DIV_SIV */
+    case 246: /* MOVSQ_DIV_SIV */
         x86emu_exec_movs(x);
         break;
     case 126: /* MOVSX_RV_RMB */
@@ -245,14 +245,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 103: /* NOP */
     case 104: /* PAUSE */
-    case 398: /* NOP_RM0 */
-    case 409: /* PREFETCHNTA_RM0 */
-    case 410: /* PREFETCHT0_RM0 */
-    case 411: /* PREFETCHT1_RM0 */
-    case 412: /* PREFETCHT2_RM0 */
-    case 413: /* ENDBR64 */
-    case 414: /* ENDBR32 */
-    case 415: /* CLFLUSH_RM0 */
+    case 402: /* NOP_RM0 */
+    case 413: /* PREFETCHNTA_RM0 */
+    case 414: /* PREFETCHT0_RM0 */
+    case 415: /* PREFETCHT1_RM0 */
+    case 416: /* PREFETCHT2_RM0 */
+    case 417: /* ENDBR64 */
+    case 418: /* ENDBR32 */
+    case 419: /* CLFLUSH_RM0 */
         x86emu_exec_nop(x);
         break;
     case 87: /* NOT_RMB */
@@ -271,17 +271,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 20: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 375: /* OUT_IB_GPR80B */
-    case 376: /* OUT_IB_AXZ */
-    case 379: /* OUT_DXW_GPR80B */
-    case 380: /* OUT_DXW_AXZ */
+    case 379: /* OUT_IB_GPR80B */
+    case 380: /* OUT_IB_AXZ */
+    case 383: /* OUT_DXW_GPR80B */
+    case 384: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
     case 215: /* POP_OV */
     case 217: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
-    case 340: /* POPCNT_RV_RMV */
+    case 344: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
     case 214: /* PUSH_OV */
@@ -290,48 +290,48 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 219: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
-    case 277: /* RCL_RMB_IB */
-    case 278: /* RCL_RMV_IB */
-    case 279: /* RCL_RMB_1B */
-    case 280: /* RCL_RMV_1B */
-    case 281: /* RCL_RMB_GPR81B */
-    case 282: /* RCL_RMV_GPR81B */
+    case 281: /* RCL_RMB_IB */
+    case 282: /* RCL_RMV_IB */
+    case 283: /* RCL_RMB_1B */
+    case 284: /* RCL_RMV_1B */
+    case 285: /* RCL_RMB_GPR81B */
+    case 286: /* RCL_RMV_GPR81B */
         x86emu_exec_rcl(x);
         break;
-    case 283: /* RCR_RMB_IB */
-    case 284: /* RCR_RMV_IB */
-    case 285: /* RCR_RMB_1B */
-    case 286: /* RCR_RMV_1B */
-    case 287: /* RCR_RMB_GPR81B */
-    case 288: /* RCR_RMV_GPR81B */
+    case 287: /* RCR_RMB_IB */
+    case 288: /* RCR_RMV_IB */
+    case 289: /* RCR_RMB_1B */
+    case 290: /* RCR_RMV_1B */
+    case 291: /* RCR_RMB_GPR81B */
+    case 292: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
     case 200: /* RET_IW */
     case 201: /* RET */
         x86emu_exec_ret(x);
         break;
-    case 265: /* ROL_RMB_IB */
-    case 266: /* ROL_RMV_IB */
-    case 267: /* ROL_RMB_1B */
-    case 268: /* ROL_RMV_1B */
-    case 269: /* ROL_RMB_GPR81B */
-    case 270: /* ROL_RMV_GPR81B */
+    case 269: /* ROL_RMB_IB */
+    case 270: /* ROL_RMV_IB */
+    case 271: /* ROL_RMB_1B */
+    case 272: /* ROL_RMV_1B */
+    case 273: /* ROL_RMB_GPR81B */
+    case 274: /* ROL_RMV_GPR81B */
         x86emu_exec_rol(x);
         break;
-    case 271: /* ROR_RMB_IB */
-    case 272: /* ROR_RMV_IB */
-    case 273: /* ROR_RMB_1B */
-    case 274: /* ROR_RMV_1B */
-    case 275: /* ROR_RMB_GPR81B */
-    case 276: /* ROR_RMV_GPR81B */
+    case 275: /* ROR_RMB_IB */
+    case 276: /* ROR_RMV_IB */
+    case 277: /* ROR_RMB_1B */
+    case 278: /* ROR_RMV_1B */
+    case 279: /* ROR_RMB_GPR81B */
+    case 280: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 307: /* SAR_RMB_IB */
-    case 308: /* SAR_RMV_IB */
-    case 309: /* SAR_RMB_1B */
-    case 310: /* SAR_RMV_1B */
-    case 311: /* SAR_RMB_GPR81B */
-    case 312: /* SAR_RMV_GPR81B */
+    case 311: /* SAR_RMB_IB */
+    case 312: /* SAR_RMV_IB */
+    case 313: /* SAR_RMB_1B */
+    case 314: /* SAR_RMV_1B */
+    case 315: /* SAR_RMB_GPR81B */
+    case 316: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
     case 31: /* SBB_RMB_RB */
@@ -364,46 +364,46 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 162: /* SETNLE_RMB */
         x86emu_exec_setcc(x);
         break;
-    case 289: /* SHL_RMB_IB */
-    case 290: /* SHL_RMV_IB */
-    case 291: /* SHL_RMB_1B */
-    case 292: /* SHL_RMV_1B */
-    case 293: /* SHL_RMB_GPR81B */
-    case 294: /* SHL_RMV_GPR81B */
-    case 301: /* SHL_RMB_IB */
-    case 302: /* SHL_RMV_IB */
-    case 303: /* SHL_RMB_1B */
-    case 304: /* SHL_RMV_1B */
-    case 305: /* SHL_RMB_GPR81B */
-    case 306: /* SHL_RMV_GPR81B */
+    case 293: /* SHL_RMB_IB */
+    case 294: /* SHL_RMV_IB */
+    case 295: /* SHL_RMB_1B */
+    case 296: /* SHL_RMV_1B */
+    case 297: /* SHL_RMB_GPR81B */
+    case 298: /* SHL_RMV_GPR81B */
+    case 305: /* SHL_RMB_IB */
+    case 306: /* SHL_RMV_IB */
+    case 307: /* SHL_RMB_1B */
+    case 308: /* SHL_RMV_1B */
+    case 309: /* SHL_RMB_GPR81B */
+    case 310: /* SHL_RMV_GPR81B */
         x86emu_exec_shl(x);
         break;
-    case 313: /* SHLD_RMV_RV_IB */
-    case 314: /* SHLD_RMV_RV_GPR81B */
+    case 317: /* SHLD_RMV_RV_IB */
+    case 318: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 295: /* SHR_RMB_IB */
-    case 296: /* SHR_RMV_IB */
-    case 297: /* SHR_RMB_1B */
-    case 298: /* SHR_RMV_1B */
-    case 299: /* SHR_RMB_GPR81B */
-    case 300: /* SHR_RMV_GPR81B */
+    case 299: /* SHR_RMB_IB */
+    case 300: /* SHR_RMV_IB */
+    case 301: /* SHR_RMB_1B */
+    case 302: /* SHR_RMV_1B */
+    case 303: /* SHR_RMB_GPR81B */
+    case 304: /* SHR_RMV_GPR81B */
         x86emu_exec_shr(x);
         break;
-    case 315: /* SHRD_RMV_RV_IB */
-    case 316: /* SHRD_RMV_RV_GPR81B */
+    case 319: /* SHRD_RMV_RV_IB */
+    case 320: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 365: /* STC */
+    case 369: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 368: /* STD */
+    case 372: /* STD */
         x86emu_exec_std(x);
         break;
-    case 247: /* STOSB_DIB_GPR80B */
-    case 248: /* STOSW_DIV_AXV */
-    case 249: /* STOSD_DIV_AXV */
-    case 250: /* STOSQ_DIV_AXV */
+    case 251: /* STOSB_DIB_GPR80B */
+    case 252: /* STOSW_DIV_AXV */
+    case 253: /* STOSD_DIV_AXV */
+    case 254: /* STOSQ_DIV_AXV */
         x86emu_exec_stos(x);
         break;
     case 51: /* SUB_RMB_RB */
@@ -428,11 +428,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 98: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
-    case 338: /* TZCNT_RV_RMV */
+    case 342: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 346: /* XADD_RMB_RB */
-    case 347: /* XADD_RMV_RV */
+    case 350: /* XADD_RMB_RB */
+    case 351: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
     case 99: /* XCHG_RMB_RB */

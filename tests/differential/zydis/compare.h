@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One encoding decoded by both, and how they differ. */
+#ifndef TESTS_DIFFERENTIAL_COMPARE_H
+#define TESTS_DIFFERENTIAL_COMPARE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What differs, worst first. */
+enum difference {
+    SAME = 0,
+    DIFFERENT_VALIDITY,
+    DIFFERENT_LENGTH,
+    DIFFERENT_MNEMONIC,
+    DIFFERENT_OPERANDS,
+    DIFFERENT_HIDDEN_OPERANDS,
+    DIFFERENT_FLAGS,
+    DIFFERENCES,
+};
+
+const char *difference_name(enum difference difference);
+
+void compare_init(void);
+
+/* Decodes size bytes in a mode (enum x86emu_mode) with both. text: what to tell about a difference. */
+enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *text, size_t text_size);
+
+#endif
