@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest on /dev/kvm: its device pages are host memory without access, and the library finishes what faults there. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include "backend.h"
+#include "layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Newer than some systems' headers (Linux 6.8). */
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT 39
+#endif
+
+struct kvm {
+    int system, vm, cpu;
+    struct kvm_run *run;
+    size_t run_size;
+    void *nothing; /* the device pages: reserved, never accessible */
+    bool has_slot; /* the device pages have a memory slot, over nothing */
+    struct machine *machine;
+    struct kvm_exits *exits;
+    struct x86emu emu;
+};
+
+/* --- setting up --------------------------------------------------------------------------------------------------- */
+
+static bool failed(const char *what)
+{
+    printf("KVM: %s: %s\n", what, strerror(errno));
+    return false;
+}
+
+static bool map_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, const void *memory)
+{
+    struct kvm_userspace_memory_region region = {.slot = slot,
+                                                 .guest_phys_addr = gpa,
+                                                 .memory_size = size,
+                                                 .userspace_addr = (uint64_t)(uintptr_t)memory};
+
+    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || failed("memory");
+}
+
+static bool set_cpuid(struct kvm *kvm)
+{
+    const unsigned room = 256;
+    struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + room * sizeof(cpuid->entries[0]));
+    bool ok;
+
+    if (cpuid == NULL)
+        return failed("CPUID");
+    cpuid->nent = room;
+    ok = ioctl(kvm->system, KVM_GET_SUPPORTED_CPUID, cpuid) == 0 && ioctl(kvm->cpu, KVM_SET_CPUID2, cpuid) == 0;
+    free(cpuid);
+    return ok || failed("CPUID");
+}
+
+static struct kvm_segment to_kvm_segment(const struct x86emu_segment *segment)
+{
+    uint32_t attributes = segment->attributes;
+
+    return (struct kvm_segment){.base = segment->base,
+                                .limit = segment->limit,
+                                .selector = segment->selector,
+                                .type = attributes & 0xf,
+                                .s = attributes >> 4 & 1,
+                                .dpl = attributes >> 5 & 3,
+                                .present = attributes >> 7 & 1,
+                                .avl = attributes >> 12 & 1,
+                                .l = attributes >> 13 & 1,
+                                .db = attributes >> 14 & 1,
+                                .g = attributes >> 15 & 1};
+}
+
+static struct x86emu_segment from_kvm_segment(const struct kvm_segment *segment)
+{
+    uint32_t attributes = segment->type | (uint32_t)segment->s << 4 | (uint32_t)segment->dpl << 5 |
+                          (uint32_t)segment->present << 7 | (uint32_t)segment->avl << 12 |
+                          (uint32_t)segment->l << 13 | (uint32_t)segment->db << 14 | (uint32_t)segment->g << 15;
+
+    return (struct x86emu_segment){.base = segment->base,
+                                   .limit = segment->limit,
+                                   .selector = segment->selector,
+                                   .attributes = attributes | (segment->unusable ? X86EMU_SEGMENT_UNUSABLE : 0)};
+}
+
+/* KVM's segments in the order of enum x86emu_segment_name. */
+static struct kvm_segment *segment_in(struct kvm_sregs *sregs, unsigned name)
+{
+    struct kvm_segment *const segments[6] = {&sregs->es, &sregs->cs, &sregs->ss, &sregs->ds, &sregs->fs, &sregs->gs};
+
+    return segments[name];
+}
+
+static bool set_initial_state(struct kvm *kvm, unsigned ring)
+{
+    struct x86emu_vcpu vcpu;
+    struct kvm_sregs sregs;
+    struct kvm_regs regs = {0};
+
+    machine_initial_vcpu(&vcpu, ring);
+    if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
+        return failed("reading registers");
+    for (unsigned name = 0; name < 6; name++)
+        *segment_in(&sregs, name) = to_kvm_segment(&vcpu.segment[name]);
+    sregs.cr0 = vcpu.cr0;
+    sregs.cr3 = vcpu.cr3;
+    sregs.cr4 = vcpu.cr4;
+    sregs.efer = vcpu.efer;
+    regs.rip = vcpu.rip;
+    regs.rflags = vcpu.rflags;
+    regs.rsp = vcpu.gpr[X86EMU_RSP];
+    return (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) == 0 && ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0) ||
+           failed("writing registers");
+}
+
+static bool open_kvm(struct kvm *kvm)
+{
+    int size;
+
+    kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (kvm->system < 0)
+        return failed("/dev/kvm");
+    kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
+    if (kvm->vm < 0)
+        return failed("creating a virtual machine");
+    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
+    size = ioctl(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (kvm->cpu < 0 || size <= 0)
+        return failed("creating a vCPU");
+    kvm->run_size = (size_t)size;
+    kvm->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->cpu, 0);
+    if (kvm->run == MAP_FAILED) {
+        kvm->run = NULL;
+        return failed("mapping the vCPU");
+    }
+    return true;
+}
+
+static bool set_up(struct kvm *kvm, unsigned ring)
+{
+    if (!open_kvm(kvm))
+        return false;
+    kvm->nothing = mmap(NULL, DEVICES_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (kvm->nothing == MAP_FAILED) {
+        kvm->nothing = NULL;
+        return failed("device pages");
+    }
+    kvm->has_slot = map_memory(kvm, 1, DEVICES_GPA, DEVICES_SIZE, kvm->nothing);
+    return kvm->has_slot && map_memory(kvm, 0, 0, RAM_SIZE, kvm->machine->ram) && set_cpuid(kvm) &&
+           set_initial_state(kvm, ring);
+}
+
+static void tear_down(struct kvm *kvm)
+{
+    if (kvm->run != NULL)
+        munmap(kvm->run, kvm->run_size);
+    if (kvm->cpu >= 0)
+        close(kvm->cpu);
+    if (kvm->vm >= 0)
+        close(kvm->vm);
+    if (kvm->system >= 0)
+        close(kvm->system);
+    if (kvm->nothing != NULL)
+        munmap(kvm->nothing, DEVICES_SIZE);
+}
+
+/* --- the vCPU's state, by groups ---------------------------------------------------------------------------------- */
+
+/* General registers in KVM's struct in encoding order. */
+static uint64_t from_kvm_gpr(const struct kvm_regs *r, unsigned number)
+{
+    const uint64_t gprs[16] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
+                               r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
+
+    return gprs[number];
+}
+
+static bool load_general(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    struct kvm_regs regs;
+
+    if (ioctl(kvm->cpu, KVM_GET_REGS, &regs) != 0)
+        return failed("reading registers");
+    for (unsigned number = 0; number < 16; number++)
+        vcpu->gpr[number] = from_kvm_gpr(&regs, number);
+    vcpu->rip = regs.rip;
+    vcpu->rflags = regs.rflags;
+    vcpu->loaded |= X86EMU_STATE_GPR | X86EMU_STATE_RIP;
+    return true;
+}
+
+static bool load_special(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    struct kvm_sregs sregs;
+
+    if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
+        return failed("reading registers");
+    for (unsigned name = 0; name < 6; name++)
+        vcpu->segment[name] = from_kvm_segment(segment_in(&sregs, name));
+    vcpu->cr0 = sregs.cr0;
+    vcpu->cr3 = sregs.cr3;
+    vcpu->cr4 = sregs.cr4;
+    vcpu->efer = sregs.efer;
+    vcpu->loaded |= X86EMU_STATE_CS | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS | X86EMU_STATE_CONTROL;
+    return true;
+}
+
+/* Loads what the library asks for, and what comes with it. */
+static bool load(void *opaque, struct x86emu_vcpu *vcpu, uint32_t groups)
+{
+    const uint32_t general = X86EMU_STATE_GPR | X86EMU_STATE_RIP;
+    const struct kvm *kvm = opaque;
+
+    if (groups & general && !load_general(kvm, vcpu))
+        return false;
+    return !(groups & ~general) || load_special(kvm, vcpu);
+}
+
+/* The demo's instructions change general registers, RIP and flags, nothing else. */
+static bool store(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
+{
+    const uint64_t *gpr = vcpu->gpr;
+    const struct kvm_regs regs = {.rax = gpr[0],  .rcx = gpr[1],  .rdx = gpr[2],  .rbx = gpr[3],  .rsp = gpr[4],
+                                  .rbp = gpr[5],  .rsi = gpr[6],  .rdi = gpr[7],  .r8 = gpr[8],   .r9 = gpr[9],
+                                  .r10 = gpr[10], .r11 = gpr[11], .r12 = gpr[12], .r13 = gpr[13], .r14 = gpr[14],
+                                  .r15 = gpr[15], .rip = vcpu->rip, .rflags = vcpu->rflags};
+
+    return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || failed("writing registers");
+}
+
+/* --- exits -------------------------------------------------------------------------------------------------------- */
+
+/* The library finishes the instruction that KVM stopped at. */
+static bool finish(struct kvm *kvm)
+{
+    struct x86emu_vcpu vcpu = {.loaded = 0};
+
+    return finish_instruction(kvm->machine, &kvm->emu, &vcpu, load, kvm) && store(kvm, &vcpu);
+}
+
+/* The fault's address, where this kernel tells it. It is that of a page. */
+static void take_hint(struct kvm *kvm)
+{
+    const uint64_t *fault = (const uint64_t *)(const void *)&kvm->run->hw; /* flags, gpa, size */
+    struct x86emu_hint hint = {.gpa = fault[1], .flags = X86EMU_HINT_GPA_PAGE};
+
+    if (kvm->run->exit_reason == KVM_EXIT_MEMORY_FAULT)
+        x86emu_hint(&kvm->emu, &hint);
+}
+
+static bool memory_fault(struct kvm *kvm)
+{
+    kvm->exits->memory_faults++;
+    take_hint(kvm);
+    return finish(kvm);
+}
+
+/*
+ * A KVM that runs ring 0 by its own emulator gets no fault from the empty slot and asks for the device instead. It must
+ * not have a slot then: a locked instruction would read the device, find no memory to exchange, and give up with some
+ * registers already changed.
+ */
+static bool remove_slot(struct kvm *kvm)
+{
+    if (!kvm->has_slot)
+        return true;
+    kvm->has_slot = false;
+    return map_memory(kvm, 1, DEVICES_GPA, 0, kvm->nothing);
+}
+
+/* KVM has emulated the instruction and only wants the device. */
+static bool mmio(struct kvm *kvm)
+{
+    uint64_t value = 0;
+
+    kvm->exits->mmio++;
+    if (kvm->run->mmio.len > 8 || !remove_slot(kvm))
+        return false;
+    if (kvm->run->mmio.is_write) {
+        memcpy(&value, kvm->run->mmio.data, kvm->run->mmio.len);
+        machine_write(kvm->machine, kvm->run->mmio.phys_addr, kvm->run->mmio.len, value);
+    } else {
+        value = machine_read(kvm->machine, kvm->run->mmio.phys_addr, kvm->run->mmio.len);
+        memcpy(kvm->run->mmio.data, &value, kvm->run->mmio.len);
+    }
+    return true;
+}
+
+static bool handle_exit(struct kvm *kvm)
+{
+    switch (kvm->run->exit_reason) {
+    case KVM_EXIT_MMIO:
+        return mmio(kvm);
+    case KVM_EXIT_INTERNAL_ERROR:
+        kvm->exits->failures++;
+        return finish(kvm);
+    default:
+        printf("KVM: unexpected exit %u\n", kvm->run->exit_reason);
+        return false;
+    }
+}
+
+static enum run_end run(struct kvm *kvm)
+{
+    while (!kvm->machine->devices.exited) {
+        bool ok;
+
+        kvm->run->exit_reason = 0;
+        if (ioctl(kvm->cpu, KVM_RUN, 0) == 0)
+            ok = handle_exit(kvm);
+        else if (errno == EFAULT)
+            ok = memory_fault(kvm);
+        else
+            ok = errno == EINTR || failed("running");
+        if (!ok)
+            return RUN_FAILED;
+    }
+    return RUN_EXITED;
+}
+
+enum run_end run_kvm(struct machine *machine, unsigned ring, struct kvm_exits *exits)
+{
+    struct kvm kvm = {.system = -1, .vm = -1, .cpu = -1, .machine = machine, .exits = exits};
+    enum run_end end = RUN_UNAVAILABLE;
+
+    machine_init_emulator(machine, &kvm.emu);
+    if (set_up(&kvm, ring))
+        end = run(&kvm);
+    tear_down(&kvm);
+    return end;
+}
