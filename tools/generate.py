@@ -35,8 +35,9 @@ SIZE_RULES = ["normal", "d64", "f64", "b64", "byte"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
-FLAG_BITS = {"c": 0, "p": 2, "a": 4, "z": 6, "s": 7, "t": 8, "i": 9, "d": 10, "o": 11, "P": 12, "L": 13, "n": 14,
-             "R": 16, "V": 17, "A": 18, "F": 19, "Q": 20, "B": 21}
+FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "t": 1 << 8, "i": 1 << 9, "d": 1 << 10,
+              "o": 1 << 11, "P": 3 << 12, "n": 1 << 14, "R": 1 << 16, "V": 1 << 17, "A": 1 << 18, "F": 1 << 19,
+              "Q": 1 << 20, "I": 1 << 21}
 
 WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
          "destination", "stack", "is4", "one", "xlat", "ip"]
@@ -86,7 +87,7 @@ class Row:
         for word in text.split():
             key, equals, value = word.partition("=")
             if equals and key in self.flags:
-                self.flags[key] = sum(1 << self.flag_bit(letter) for letter in value)
+                self.flags[key] = sum(self.flag_mask(letter) for letter in value)
             elif key == "feat":
                 self.feature = value
             elif key == "exec":
@@ -102,10 +103,10 @@ class Row:
             else:
                 raise TableError(f"{self.place}: unknown attribute {word}")
 
-    def flag_bit(self, letter):
-        if letter not in FLAG_BITS:
+    def flag_mask(self, letter):
+        if letter not in FLAG_MASKS:
             raise TableError(f"{self.place}: unknown flag {letter}")
-        return FLAG_BITS[letter]
+        return FLAG_MASKS[letter]
 
     # encoding
     def parse_encoding(self, words):
@@ -210,6 +211,8 @@ class Row:
             raise TableError(f"{self.place}: unknown access {access}")
         bits = ACCESS[access or "r"] | (0x80 if implicit else 0)
         where, reg_class, size, number = self.operand_place(name)
+        if (where, reg_class) == ("reg", "segment"):
+            self.limit("reg", {0, 2, 3, 4, 5} if bits & 2 else range(6))
         return (where, reg_class, size, bits, number)
 
     def operand_place(self, name):

@@ -23,11 +23,13 @@ void x86emu_exec_movsxd(struct exec *x)
     x86emu_exec_movsx(x);
 }
 
+/* With a memory operand it is locked, prefix or not. */
 void x86emu_exec_xchg(struct exec *x)
 {
     uint64_t a = read_operand(x, 0);
     uint64_t b = read_operand(x, 1);
 
+    x->locked = true;
     write_operand(x, 0, b);
     write_operand(x, 1, a);
 }

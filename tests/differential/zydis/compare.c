@@ -246,9 +246,13 @@ static int same_hidden(const struct both *both)
 
 static int same_flags(const struct both *both, char *text, size_t room)
 {
-    const struct x86emu_form_flags *ours = x86emu_form_flags(both->ours.form);
+    const uint32_t iopl_high = 1u << 13; /* Zydis names only the lower bit of IOPL */
+    const struct x86emu_form_flags *row = x86emu_form_flags(both->ours.form);
+    struct x86emu_form_flags wanted = {0}, masked = *row, *ours = &masked;
     const ZydisAccessedFlags *theirs = both->theirs.cpu_flags;
-    struct x86emu_form_flags wanted = {0};
+
+    masked.read &= ~iopl_high;
+    masked.written &= ~iopl_high;
 
     if (theirs != NULL)
         wanted = (struct x86emu_form_flags){theirs->tested, theirs->modified, theirs->undefined, theirs->set_1,

@@ -20,7 +20,6 @@ static struct group {
 
 static unsigned long long encodings, unexplained;
 static unsigned long long stride = 1;
-static bool verbose;
 
 static void note(unsigned mode, unsigned map, unsigned opcode, unsigned modrm, enum difference difference,
                  const uint8_t *bytes, size_t size, const char *text)
