@@ -40,10 +40,8 @@ static bool failed(const char *what)
 
 static bool map_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, const void *memory)
 {
-    struct kvm_userspace_memory_region region = {.slot = slot,
-                                                 .guest_phys_addr = gpa,
-                                                 .memory_size = size,
-                                                 .userspace_addr = (uint64_t)(uintptr_t)memory};
+    struct kvm_userspace_memory_region region = {
+        .slot = slot, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (uint64_t)(uintptr_t)memory};
 
     return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || failed("memory");
 }
@@ -82,8 +80,8 @@ static struct kvm_segment to_kvm_segment(const struct x86emu_segment *segment)
 static struct x86emu_segment from_kvm_segment(const struct kvm_segment *segment)
 {
     uint32_t attributes = segment->type | (uint32_t)segment->s << 4 | (uint32_t)segment->dpl << 5 |
-                          (uint32_t)segment->present << 7 | (uint32_t)segment->avl << 12 |
-                          (uint32_t)segment->l << 13 | (uint32_t)segment->db << 14 | (uint32_t)segment->g << 15;
+                          (uint32_t)segment->present << 7 | (uint32_t)segment->avl << 12 | (uint32_t)segment->l << 13 |
+                          (uint32_t)segment->db << 14 | (uint32_t)segment->g << 15;
 
     return (struct x86emu_segment){.base = segment->base,
                                    .limit = segment->limit,
@@ -228,10 +226,24 @@ static bool load(void *opaque, struct x86emu_vcpu *vcpu, uint32_t groups)
 static bool store(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
     const uint64_t *gpr = vcpu->gpr;
-    const struct kvm_regs regs = {.rax = gpr[0],  .rcx = gpr[1],  .rdx = gpr[2],  .rbx = gpr[3],  .rsp = gpr[4],
-                                  .rbp = gpr[5],  .rsi = gpr[6],  .rdi = gpr[7],  .r8 = gpr[8],   .r9 = gpr[9],
-                                  .r10 = gpr[10], .r11 = gpr[11], .r12 = gpr[12], .r13 = gpr[13], .r14 = gpr[14],
-                                  .r15 = gpr[15], .rip = vcpu->rip, .rflags = vcpu->rflags};
+    const struct kvm_regs regs = {.rax = gpr[0],
+                                  .rcx = gpr[1],
+                                  .rdx = gpr[2],
+                                  .rbx = gpr[3],
+                                  .rsp = gpr[4],
+                                  .rbp = gpr[5],
+                                  .rsi = gpr[6],
+                                  .rdi = gpr[7],
+                                  .r8 = gpr[8],
+                                  .r9 = gpr[9],
+                                  .r10 = gpr[10],
+                                  .r11 = gpr[11],
+                                  .r12 = gpr[12],
+                                  .r13 = gpr[13],
+                                  .r14 = gpr[14],
+                                  .r15 = gpr[15],
+                                  .rip = vcpu->rip,
+                                  .rflags = vcpu->rflags};
 
     return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || failed("writing registers");
 }

@@ -18,17 +18,17 @@
 #define DEVICES_SIZE 0x4000
 
 /* Linear addresses in the guest. RAM is mapped one to one by a 2 MiB page; these are 4 KiB pages. */
-#define LA_DATA 0x400000     /* RAM, and right behind it… */
-#define LA_LEDGER 0x401000   /* …a device */
+#define LA_DATA 0x400000   /* RAM, and right behind it… */
+#define LA_LEDGER 0x401000 /* …a device */
 #define LA_LEDGER2 0x402000
 #define LA_EXIT 0x403000
 #define LA_UART 0x404000
-#define LA_SPLIT 0x405000    /* RAM; the next page is other RAM, lower in memory */
+#define LA_SPLIT 0x405000 /* RAM; the next page is other RAM, lower in memory */
 
 /* Registers of the ledger device (offsets). */
-#define LEDGER_STORE 0x00    /* 0x000 to 0x7ff: storage */
-#define LEDGER_TICKET 0x800  /* read: a number that grows by one with every read */
-#define LEDGER_SUM 0x808     /* write: added to a sum; read: the sum */
+#define LEDGER_STORE 0x00   /* 0x000 to 0x7ff: storage */
+#define LEDGER_TICKET 0x800 /* read: a number that grows by one with every read */
+#define LEDGER_SUM 0x808    /* write: added to a sum; read: the sum */
 
 /* Registers of the UART (16550). */
 #define UART_THR 0

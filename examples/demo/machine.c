@@ -138,8 +138,7 @@ static void show_request(const struct x86emu *emu, const struct x86emu_vcpu *vcp
         return; /* its output speaks for itself */
     if (request->size < 8)
         value &= (UINT64_C(1) << (8 * request->size)) - 1;
-    printf("    %6llx %-8s", (unsigned long long)vcpu->rip,
-           x86emu_mnemonic_name(x86emu_form_mnemonic(emu->insn.form)));
+    printf("    %6llx %-8s", (unsigned long long)vcpu->rip, x86emu_mnemonic_name(x86emu_form_mnemonic(emu->insn.form)));
     for (unsigned i = 0; i < 10; i++)
         if (i < emu->insn.length)
             printf("%02x ", emu->bytes[i]);
@@ -174,8 +173,8 @@ void machine_report(const struct x86emu *emu, const struct x86emu_vcpu *vcpu, en
 
     switch (status) {
     case X86EMU_EXCEPTION:
-        printf("exception %u, error code %#x, address %#llx", outcome->exception.vector,
-               outcome->exception.error_code, (unsigned long long)outcome->exception.cr2);
+        printf("exception %u, error code %#x, address %#llx", outcome->exception.vector, outcome->exception.error_code,
+               (unsigned long long)outcome->exception.cr2);
         break;
     case X86EMU_UNMAPPED:
         printf("nothing at guest-physical address %#llx", (unsigned long long)outcome->gpa);

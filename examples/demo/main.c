@@ -85,8 +85,8 @@ static void summarize(const struct attempt *attempt)
     printf("%s: %zu device accesses, %lu instructions finished by the library", attempt->name,
            attempt->machine.trace.count, attempt->machine.by_library);
     if (attempt->on_kvm)
-        printf(" (%lu memory faults, %lu emulation failures; %lu accesses by KVM's own emulator)",
-               exits->memory_faults, exits->failures, exits->mmio);
+        printf(" (%lu memory faults, %lu emulation failures; %lu accesses by KVM's own emulator)", exits->memory_faults,
+               exits->failures, exits->mmio);
     printf("\n");
 }
 

@@ -43,11 +43,11 @@ enum x86emu_answer {
 };
 
 enum x86emu_request_flag {
-    X86EMU_REQUEST_LOCKED = 1 << 0,   /* RMW: must be atomic to other processors */
-    X86EMU_REQUEST_SPLIT = 1 << 1,    /* RMW: the last size - first_size bytes are at gpa_second; if LOCKED as well, this
+    X86EMU_REQUEST_LOCKED = 1 << 0,  /* RMW: must be atomic to other processors */
+    X86EMU_REQUEST_SPLIT = 1 << 1,   /* RMW: the last size - first_size bytes are at gpa_second; if LOCKED as well, this
                                          is a split lock: atomic over both parts */
-    X86EMU_REQUEST_FOR_RMW = 1 << 2,  /* READ: an RMW of the same bytes follows */
-    X86EMU_REQUEST_PARTIAL = 1 << 3,  /* one part of an access that had to be split: at a page, a region or its width */
+    X86EMU_REQUEST_FOR_RMW = 1 << 2, /* READ: an RMW of the same bytes follows */
+    X86EMU_REQUEST_PARTIAL = 1 << 3, /* one part of an access that had to be split: at a page, a region or its width */
 };
 
 /* An exception: raised by the instruction, or answered by the caller. */
@@ -68,12 +68,12 @@ struct x86emu_request {
     uint16_t count; /* elements, one after the other in data */
     int32_t stride; /* bytes from one element's address to the next: 0 (one port or register), size or -size */
     uint16_t port;
-    uint16_t access;     /* TRANSLATE: enum x86emu_access with enum x86emu_walk_access */
-    uint32_t state;      /* STATE: enum x86emu_state bits to load */
-    uint16_t first_size; /* with X86EMU_REQUEST_SPLIT */
-    uint64_t gpa;        /* guest-physical address of the first element */
-    uint64_t gpa_second; /* with X86EMU_REQUEST_SPLIT */
-    uint64_t gva;        /* linear address, where one was computed; else 0 */
+    uint16_t access;               /* TRANSLATE: enum x86emu_access with enum x86emu_walk_access */
+    uint32_t state;                /* STATE: enum x86emu_state bits to load */
+    uint16_t first_size;           /* with X86EMU_REQUEST_SPLIT */
+    uint64_t gpa;                  /* guest-physical address of the first element */
+    uint64_t gpa_second;           /* with X86EMU_REQUEST_SPLIT */
+    uint64_t gva;                  /* linear address, where one was computed; else 0 */
     struct x86emu_exception fault; /* the answer X86EMU_ANSWER_FAULT */
     union {
         uint8_t bytes[16];
@@ -108,10 +108,10 @@ struct x86emu_config {
 
 /* What the exit told about the access. */
 enum x86emu_hint_flag {
-    X86EMU_HINT_GPA = 1 << 0,     /* gpa */
+    X86EMU_HINT_GPA = 1 << 0,      /* gpa */
     X86EMU_HINT_GPA_PAGE = 1 << 1, /* gpa, but only the page: the low 12 bits were lost */
-    X86EMU_HINT_GVA = 1 << 2,     /* gva */
-    X86EMU_HINT_ACCESS = 1 << 3,  /* access */
+    X86EMU_HINT_GVA = 1 << 2,      /* gva */
+    X86EMU_HINT_ACCESS = 1 << 3,   /* access */
 };
 
 /*
@@ -121,8 +121,8 @@ enum x86emu_hint_flag {
  */
 struct x86emu_hint {
     uint64_t gpa, gva;
-    uint16_t flags;    /* enum x86emu_hint_flag */
-    uint8_t access;    /* enum x86emu_access: X86EMU_ACCESS_READ or X86EMU_ACCESS_WRITE */
+    uint16_t flags;     /* enum x86emu_hint_flag */
+    uint8_t access;     /* enum x86emu_access: X86EMU_ACCESS_READ or X86EMU_ACCESS_WRITE */
     uint8_t byte_count; /* instruction bytes known, 0 to 15 */
     uint8_t bytes[X86EMU_MAX_INSN_LENGTH];
 };
@@ -144,8 +144,8 @@ enum x86emu_status {
 /* Why an instruction is not emulated. */
 enum x86emu_reason {
     X86EMU_REASON_NONE = 0,
-    X86EMU_REASON_NO_FUNCTION = 1, /* decoded, but the table names no function for its row */
-    X86EMU_REASON_LIMIT = 2,       /* more pages or accesses than a transaction holds */
+    X86EMU_REASON_NO_FUNCTION = 1,  /* decoded, but the table names no function for its row */
+    X86EMU_REASON_LIMIT = 2,        /* more pages or accesses than a transaction holds */
     X86EMU_REASON_INCONSISTENT = 3, /* vcpu was changed while a request was open: answers no longer fit */
 };
 
@@ -156,9 +156,9 @@ struct x86emu_outcome {
     uint32_t changed;                  /* X86EMU_RETIRED: enum x86emu_state written by this instruction */
     uint8_t access;                    /* X86EMU_UNMAPPED: enum x86emu_access */
     uint8_t reason;                    /* X86EMU_NOT_EMULATED: enum x86emu_reason */
-    bool repeats;      /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
+    bool repeats; /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
                           exchange was lost too often and nothing has happened */
-    bool trap;         /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
+    bool trap;    /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
 };
 
 /* Bounds of one transaction, in entries and bytes; src/exec/bounds.h proves that the worst row fits. */
@@ -168,10 +168,10 @@ struct x86emu_outcome {
 
 /* A linear page the instruction uses. */
 struct x86emu_page {
-    uint64_t la;      /* of the first access to it */
-    uint64_t gpa;     /* of the page */
-    uint8_t access;   /* enum x86emu_access it was checked for */
-    bool dirty;       /* nothing left to do in the page tables */
+    uint64_t la;    /* of the first access to it */
+    uint64_t gpa;   /* of the page */
+    uint8_t access; /* enum x86emu_access it was checked for */
+    bool dirty;     /* nothing left to do in the page tables */
 };
 
 /* A read that has been answered, or is being answered piece by piece. */
@@ -225,7 +225,7 @@ struct x86emu {
             uint8_t kind;   /* NONE: no request is open */
             uint8_t access; /* TRANSLATE: enum x86emu_access */
         } question;         /* behind an open request, to hold the answer against */
-        bool walking; /* walk is under way */
+        bool walking;       /* walk is under way */
         struct x86emu_walk walk;
 
         /* What has been answered: kept while the instruction runs again. */

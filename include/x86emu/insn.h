@@ -52,7 +52,8 @@ enum x86emu_rex {
  * them with x86emu_insn_operand(), or read the fields.
  */
 struct x86emu_insn {
-    int64_t disp;  /* displacement, sign-extended (not multiplied yet in EVEX disp8*N? it is: bytes); moffs: the address */
+    int64_t
+        disp; /* displacement, sign-extended (not multiplied yet in EVEX disp8*N? it is: bytes); moffs: the address */
     uint64_t imm;  /* first immediate, extended as the form says; branch displacement sign-extended; far offset */
     uint16_t imm2; /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
     uint16_t form; /* enum x86emu_form: the row of the instruction table */
@@ -66,9 +67,9 @@ struct x86emu_insn {
     uint8_t encoding;     /* enum x86emu_encoding */
     uint8_t map;          /* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; VEX/XOP/EVEX: their map number */
     uint8_t opcode;
-    uint8_t modrm; /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
-    uint8_t sib;   /* valid when there is one */
-    uint8_t vvvv;  /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
+    uint8_t modrm;         /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
+    uint8_t sib;           /* valid when there is one */
+    uint8_t vvvv;          /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
     uint8_t vector_length; /* vector length in bytes: 16, 32 or 64; 0 when no vector encoding */
     uint8_t evex;          /* EVEX P2: aaa in bits 2:0, b in bit 4, L'L in 6:5, z in bit 7; else 0 */
     uint8_t opcode_offset; /* of the opcode byte itself, after prefixes and escapes */
@@ -89,8 +90,8 @@ enum x86emu_decode_status {
  * Options, or-ed to the mode. Without any: the newest Intel processor.
  */
 enum x86emu_decode_option {
-    X86EMU_DECODE_AMD = 1 << 8,      /* 66-prefixed near branches, SYSCALL/SYSENTER by mode, … as AMD has them */
-    X86EMU_DECODE_NO_LZCNT = 1 << 9, /* F3 0F BD is BSR */
+    X86EMU_DECODE_AMD = 1 << 8,       /* 66-prefixed near branches, SYSCALL/SYSENTER by mode, … as AMD has them */
+    X86EMU_DECODE_NO_LZCNT = 1 << 9,  /* F3 0F BD is BSR */
     X86EMU_DECODE_NO_TZCNT = 1 << 10, /* F3 0F BC is BSF */
     X86EMU_DECODE_NO_CET = 1 << 11,   /* ENDBR, RDSSP, … are reserved NOPs where they were */
     X86EMU_DECODE_NO_MPX = 1 << 12,   /* BND instructions are reserved NOPs */
@@ -134,8 +135,8 @@ enum x86emu_reg_class {
     X86EMU_REG_MASK,
     X86EMU_REG_BND,
     X86EMU_REG_TMM,
-    X86EMU_REG_IP,      /* RIP as an address base or written by a branch */
-    X86EMU_REG_SYSTEM,  /* enum x86emu_system_reg */
+    X86EMU_REG_IP,     /* RIP as an address base or written by a branch */
+    X86EMU_REG_SYSTEM, /* enum x86emu_system_reg */
 };
 
 /* Numbers in X86EMU_REG_SYSTEM. */
@@ -167,17 +168,17 @@ struct x86emu_reg {
 enum x86emu_operand_access {
     X86EMU_OPERAND_READ = 1,
     X86EMU_OPERAND_WRITTEN = 2,
-    X86EMU_OPERAND_MAY_READ = 4,  /* only under a condition (CMOVcc, masks, REP with a zero count) */
+    X86EMU_OPERAND_MAY_READ = 4, /* only under a condition (CMOVcc, masks, REP with a zero count) */
     X86EMU_OPERAND_MAY_WRITE = 8,
 };
 
 /* One operand, expanded. */
 struct x86emu_operand {
-    uint8_t kind;     /* enum x86emu_operand_kind */
-    uint8_t access;   /* enum x86emu_operand_access */
-    uint8_t implicit; /* not written in assembly: stack memory, flags, fixed registers that the mnemonic names */
+    uint8_t kind;      /* enum x86emu_operand_kind */
+    uint8_t access;    /* enum x86emu_operand_access */
+    uint8_t implicit;  /* not written in assembly: stack memory, flags, fixed registers that the mnemonic names */
     uint8_t broadcast; /* EVEX.b on memory: number of elements the one read element is spread over, else 0 */
-    uint16_t size;    /* bytes; for memory that is what is accessed */
+    uint16_t size;     /* bytes; for memory that is what is accessed */
     struct x86emu_reg reg;
     struct {
         uint8_t segment; /* effective segment: override, or SS for a stack base, or DS; ES for string destinations */
@@ -186,7 +187,7 @@ struct x86emu_operand {
         struct x86emu_reg index; /* a vector register in VSIB addressing */
         int64_t disp;
     } mem;
-    uint64_t imm; /* value of IMM and REL (sign-extended where the form says so), offset of FAR */
+    uint64_t imm;      /* value of IMM and REL (sign-extended where the form says so), offset of FAR */
     uint16_t selector; /* of FAR */
 };
 

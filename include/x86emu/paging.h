@@ -48,9 +48,9 @@ struct x86emu_walk {
     uint8_t entry_size; /* 4 or 8 bytes */
 
     /* WALK_DONE: the answer. */
-    uint64_t gpa;       /* low bits of la included */
-    uint8_t page_shift; /* 12, 21, 22 or 30; 0 when paging is off */
-    bool dirty;         /* the leaf's dirty bit is set (true with paging off) */
+    uint64_t gpa;                    /* low bits of la included */
+    uint8_t page_shift;              /* 12, 21, 22 or 30; 0 when paging is off */
+    bool dirty;                      /* the leaf's dirty bit is set (true with paging off) */
     bool writable, user, executable; /* what the entries together allow, before SMEP, SMAP, WP, keys */
     uint8_t pat_index;               /* PAT, PCD, PWT of the leaf: 0 to 7 */
     uint8_t protection_key;
@@ -61,7 +61,7 @@ struct x86emu_walk {
     uint8_t status; /* enum x86emu_walk_status */
     /* The rest belongs to the walker. */
     uint8_t level;
-    uint64_t entries[6];     /* entry read at each level */
+    uint64_t entries[6]; /* entry read at each level */
     uint64_t entry_gpas[6];
 };
 

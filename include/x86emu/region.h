@@ -11,8 +11,8 @@ extern "C" {
 
 /* Host memory, registered once; several regions may show it (or parts of it) to the guest. Owned by the caller. */
 struct x86emu_host_range {
-    uint8_t *base; /* host address of the first byte */
-    uint64_t size; /* bytes */
+    uint8_t *base;  /* host address of the first byte */
+    uint64_t size;  /* bytes */
     uint32_t users; /* regions that show it; maintained by x86emu_region_insert() and x86emu_region_remove() */
 };
 
@@ -33,15 +33,15 @@ typedef bool x86emu_region_write(void *opaque, uint64_t offset, unsigned size, u
 /* One region. Owned by the caller and not moved while inserted; the first block is the caller's to fill. */
 struct x86emu_region {
     uint64_t gpa;
-    uint64_t size;       /* bytes, not 0; gpa + size does not wrap */
-    uint8_t kind;        /* enum x86emu_region_kind */
-    uint8_t protection;  /* enum x86emu_access bits that the guest may do; the others are "no such region" */
-    uint8_t max_width;   /* MMIO: widest single access, a power of two, 1 to 64 bytes; wider ones are split */
+    uint64_t size;      /* bytes, not 0; gpa + size does not wrap */
+    uint8_t kind;       /* enum x86emu_region_kind */
+    uint8_t protection; /* enum x86emu_access bits that the guest may do; the others are "no such region" */
+    uint8_t max_width;  /* MMIO: widest single access, a power of two, 1 to 64 bytes; wider ones are split */
     struct x86emu_host_range *host; /* RAM */
     uint64_t host_offset;           /* RAM: bytes into host where gpa begins */
-    x86emu_region_read *read;   /* MMIO: handles reads here; NULL hands them on to the caller as requests */
-    x86emu_region_write *write; /* MMIO: the same for writes */
-    void *opaque;               /* given to read and write */
+    x86emu_region_read *read;       /* MMIO: handles reads here; NULL hands them on to the caller as requests */
+    x86emu_region_write *write;     /* MMIO: the same for writes */
+    void *opaque;                   /* given to read and write */
 
     /* Maintained by the map. */
     struct x86emu_region *left, *right, *parent;

@@ -11,24 +11,24 @@ extern "C" {
 
 /* Groups of state. A group is valid in struct x86emu_vcpu when its bit is in .loaded. */
 enum x86emu_state {
-    X86EMU_STATE_GPR = 1 << 0,       /* gpr */
-    X86EMU_STATE_RIP = 1 << 1,       /* rip, rflags, interruptibility */
-    X86EMU_STATE_CS = 1 << 2,        /* segment[CS] */
-    X86EMU_STATE_SS = 1 << 3,        /* segment[SS] */
-    X86EMU_STATE_DATA = 1 << 4,      /* segment[DS], segment[ES] */
-    X86EMU_STATE_FSGS = 1 << 5,      /* segment[FS], segment[GS] */
-    X86EMU_STATE_TABLES = 1 << 6,    /* gdtr, idtr, ldtr, tr */
-    X86EMU_STATE_CONTROL = 1 << 7,   /* cr0, cr3, cr4, efer */
-    X86EMU_STATE_CR2 = 1 << 8,       /* cr2 */
-    X86EMU_STATE_CR8 = 1 << 9,       /* cr8 */
-    X86EMU_STATE_DEBUG = 1 << 10,    /* dr */
-    X86EMU_STATE_PDPTE = 1 << 11,    /* pdpte: only asked for with PAE paging outside long mode */
-    X86EMU_STATE_KEYS = 1 << 12,     /* pkru, pkrs: only asked for when CR4 enables protection keys */
-    X86EMU_STATE_XCR0 = 1 << 13,     /* xcr0 */
-    X86EMU_STATE_X87 = 1 << 14,      /* x87, MMX */
-    X86EMU_STATE_VECTOR = 1 << 15,   /* zmm (low parts: XMM, YMM), mxcsr */
-    X86EMU_STATE_OPMASK = 1 << 16,   /* k0 to k7 */
-    X86EMU_STATE_SYSCALL = 1 << 17,  /* star, lstar, cstar, fmask, kernel_gs_base, sysenter_* */
+    X86EMU_STATE_GPR = 1 << 0,      /* gpr */
+    X86EMU_STATE_RIP = 1 << 1,      /* rip, rflags, interruptibility */
+    X86EMU_STATE_CS = 1 << 2,       /* segment[CS] */
+    X86EMU_STATE_SS = 1 << 3,       /* segment[SS] */
+    X86EMU_STATE_DATA = 1 << 4,     /* segment[DS], segment[ES] */
+    X86EMU_STATE_FSGS = 1 << 5,     /* segment[FS], segment[GS] */
+    X86EMU_STATE_TABLES = 1 << 6,   /* gdtr, idtr, ldtr, tr */
+    X86EMU_STATE_CONTROL = 1 << 7,  /* cr0, cr3, cr4, efer */
+    X86EMU_STATE_CR2 = 1 << 8,      /* cr2 */
+    X86EMU_STATE_CR8 = 1 << 9,      /* cr8 */
+    X86EMU_STATE_DEBUG = 1 << 10,   /* dr */
+    X86EMU_STATE_PDPTE = 1 << 11,   /* pdpte: only asked for with PAE paging outside long mode */
+    X86EMU_STATE_KEYS = 1 << 12,    /* pkru, pkrs: only asked for when CR4 enables protection keys */
+    X86EMU_STATE_XCR0 = 1 << 13,    /* xcr0 */
+    X86EMU_STATE_X87 = 1 << 14,     /* x87, MMX */
+    X86EMU_STATE_VECTOR = 1 << 15,  /* zmm (low parts: XMM, YMM), mxcsr */
+    X86EMU_STATE_OPMASK = 1 << 16,  /* k0 to k7 */
+    X86EMU_STATE_SYSCALL = 1 << 17, /* star, lstar, cstar, fmask, kernel_gs_base, sysenter_* */
     X86EMU_STATE_ALL = (1 << 18) - 1,
 };
 
@@ -42,8 +42,8 @@ struct x86emu_segment {
 };
 
 enum x86emu_segment_attribute {
-    X86EMU_SEGMENT_TYPE = 0xf,       /* SDM Vol. 3, tables 3-1 and 3-2 */
-    X86EMU_SEGMENT_S = 1 << 4,       /* code or data */
+    X86EMU_SEGMENT_TYPE = 0xf, /* SDM Vol. 3, tables 3-1 and 3-2 */
+    X86EMU_SEGMENT_S = 1 << 4, /* code or data */
     X86EMU_SEGMENT_DPL = 3 << 5,
     X86EMU_SEGMENT_P = 1 << 7,
     X86EMU_SEGMENT_AVL = 1 << 12,

@@ -71,8 +71,7 @@ static uint32_t selector_word(const struct head *head, unsigned modrm, unsigned 
            (uint32_t)(head->rex >> 3 & 1) << SELECT_W | osz << SELECT_OSZ | asz << SELECT_ASZ |
            (uint32_t)head->mode << SELECT_MODE | (uint32_t)head->vector_bits << SELECT_VL |
            (uint32_t)(head->rex & X86EMU_REX_B) << SELECT_B |
-           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 |
-           (uint32_t)head->options << SELECT_AMD;
+           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 | (uint32_t)head->options << SELECT_AMD;
 }
 
 /* The row that the opcode leads to, 0 for none; *consulted gathers the selector bits that mattered. */
@@ -94,10 +93,9 @@ static unsigned state_word(const struct head *head, unsigned modrm)
 {
     bool memory = modrm < 0xc0, lock = head->prefixes & X86EMU_PREFIX_LOCK;
 
-    return (memory ? STATE_MEMORY : STATE_REGISTER) | (unsigned)STATE_MODE16 << head->mode |
-           (lock ? STATE_LOCK : 0u) | (lock && !memory ? STATE_LOCK_REGISTER : 0u) |
-           (head->vvvv != 0 ? STATE_VVVV : 0u) | (unsigned)STATE_VL0 << head->vector_bits |
-           (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0);
+    return (memory ? STATE_MEMORY : STATE_REGISTER) | (unsigned)STATE_MODE16 << head->mode | (lock ? STATE_LOCK : 0u) |
+           (lock && !memory ? STATE_LOCK_REGISTER : 0u) | (head->vvvv != 0 ? STATE_VVVV : 0u) |
+           (unsigned)STATE_VL0 << head->vector_bits | (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0);
 }
 
 /* --- behind the opcode -------------------------------------------------------------------------------------------- */
@@ -116,10 +114,10 @@ static unsigned displacement_size(unsigned asz, unsigned modrm, unsigned sib, bo
 static unsigned immediate_size(unsigned kind, unsigned osz, unsigned asz)
 {
     static const uint8_t sizes[][3] = {
-        [IMMEDIATE_NONE] = {0, 0, 0}, [IMMEDIATE_IB] = {1, 1, 1},    [IMMEDIATE_IW] = {2, 2, 2},
-        [IMMEDIATE_IZ] = {2, 4, 4},   [IMMEDIATE_IV] = {2, 4, 8},    [IMMEDIATE_IW_IB] = {3, 3, 3},
-        [IMMEDIATE_MO] = {2, 4, 8},   [IMMEDIATE_AP] = {4, 6, 6},    [IMMEDIATE_IB_IB] = {2, 2, 2},
-        [IMMEDIATE_ID] = {4, 4, 4},   [IMMEDIATE_CB] = {1, 1, 1},    [IMMEDIATE_CZ] = {2, 4, 4},
+        [IMMEDIATE_NONE] = {0, 0, 0}, [IMMEDIATE_IB] = {1, 1, 1}, [IMMEDIATE_IW] = {2, 2, 2},
+        [IMMEDIATE_IZ] = {2, 4, 4},   [IMMEDIATE_IV] = {2, 4, 8}, [IMMEDIATE_IW_IB] = {3, 3, 3},
+        [IMMEDIATE_MO] = {2, 4, 8},   [IMMEDIATE_AP] = {4, 6, 6}, [IMMEDIATE_IB_IB] = {2, 2, 2},
+        [IMMEDIATE_ID] = {4, 4, 4},   [IMMEDIATE_CB] = {1, 1, 1}, [IMMEDIATE_CZ] = {2, 4, 4},
     };
 
     return sizes[kind][kind == IMMEDIATE_MO ? asz : osz];

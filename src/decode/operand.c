@@ -32,8 +32,8 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
 
 static struct x86emu_reg gpr_of_size(const struct x86emu_insn *insn, unsigned number, unsigned size)
 {
-    static const uint8_t classes[9] = {[1] = X86EMU_REG_GPR8,  [2] = X86EMU_REG_GPR16,
-                                       [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
+    static const uint8_t classes[9] = {
+        [1] = X86EMU_REG_GPR8, [2] = X86EMU_REG_GPR16, [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
 
     if (size == 1 && number >= 4 && number < 8 && !(insn->rex & X86EMU_REX_PRESENT) &&
         insn->encoding == X86EMU_ENCODING_LEGACY)
@@ -81,8 +81,7 @@ static void set_register(struct x86emu_operand *op, struct x86emu_reg reg)
 
 static struct x86emu_reg address_register(const struct x86emu_insn *insn, unsigned number)
 {
-    static const uint8_t classes[9] = {
-        [2] = X86EMU_REG_GPR16, [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
+    static const uint8_t classes[9] = {[2] = X86EMU_REG_GPR16, [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
 
     return (struct x86emu_reg){classes[insn->address_size], (uint8_t)number};
 }
@@ -205,8 +204,8 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
         set_register(op, reg_of_class(insn, from->reg_class, insn->vvvv, op->size));
         break;
     case WHERE_OPCODE:
-        set_register(op, reg_of_class(insn, from->reg_class,
-                                      (insn->opcode & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u), op->size));
+        set_register(op, reg_of_class(insn, from->reg_class, (insn->opcode & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u),
+                                      op->size));
         break;
     case WHERE_FIXED:
         set_register(op, from->reg_class == CLASS_GPR && op->size == 1

@@ -6,7 +6,12 @@
 
 /* --- BT, BTS, BTR, BTC -------------------------------------------------------------------------------------------- */
 
-enum bit_change { BIT_KEEP, BIT_SET, BIT_RESET, BIT_COMPLEMENT };
+enum bit_change {
+    BIT_KEEP,
+    BIT_SET,
+    BIT_RESET,
+    BIT_COMPLEMENT
+};
 
 static uint64_t change_bit(uint64_t value, unsigned bit, enum bit_change change)
 {

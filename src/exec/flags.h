@@ -5,7 +5,7 @@
 
 #include "exec.h"
 
-#define STATUS_FLAGS                                                                                                   \
+#define STATUS_FLAGS \
     (X86EMU_RFLAGS_CF | X86EMU_RFLAGS_PF | X86EMU_RFLAGS_AF | X86EMU_RFLAGS_ZF | X86EMU_RFLAGS_SF | X86EMU_RFLAGS_OF)
 
 /* A result and the status flags that go with it. */

@@ -10,8 +10,7 @@ static uint16_t bytes_to_page_end(uint64_t address)
 /* SDM Vol. 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3. */
 static bool misaligned(const struct exec *x, uint64_t la, unsigned size)
 {
-    return x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC &&
-           (la & (size - 1)) != 0;
+    return x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC && (la & (size - 1)) != 0;
 }
 
 /* The exit has said where the one memory operand is. */

@@ -18,8 +18,8 @@ struct x86emu_read *x86emu_read_next(struct exec *x, enum x86emu_request_kind ki
             x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
             return NULL;
         }
-        *read = (struct x86emu_read){.address = address, .size = (uint16_t)size, .data = t->read_used,
-                                     .kind = (uint8_t)kind};
+        *read = (struct x86emu_read){
+            .address = address, .size = (uint16_t)size, .data = t->read_used, .kind = (uint8_t)kind};
         t->read_count++;
         t->read_used = (uint16_t)(t->read_used + size);
     }
@@ -40,8 +40,11 @@ struct x86emu_effect *x86emu_effect_add(struct exec *x, enum x86emu_request_kind
         x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
         return NULL;
     }
-    *effect = (struct x86emu_effect){.size = (uint16_t)size, .count = (uint16_t)count, .first_size = (uint16_t)bytes,
-                                     .data = t->effect_used, .kind = (uint8_t)kind};
+    *effect = (struct x86emu_effect){.size = (uint16_t)size,
+                                     .count = (uint16_t)count,
+                                     .first_size = (uint16_t)bytes,
+                                     .data = t->effect_used,
+                                     .kind = (uint8_t)kind};
     copy_bytes(&t->effect_bytes[t->effect_used], data, bytes);
     t->effect_count++;
     t->effect_used = (uint16_t)(t->effect_used + bytes);

@@ -19,8 +19,8 @@ static void finish(struct exec *x, int64_t a, int64_t b)
 {
     unsigned size = operand_size(x, 0);
     uint64_t product = (uint64_t)a * (uint64_t)b;
-    bool lost = sign_extend(product, size) != product ||
-                (size == 8 && signed_high(a, b) != (uint64_t)((int64_t)product >> 63));
+    bool lost =
+        sign_extend(product, size) != product || (size == 8 && signed_high(a, b) != (uint64_t)((int64_t)product >> 63));
 
     write_operand(x, 0, product);
     stage_flags(x, (flags_of_result(product, size) & ~(uint64_t)X86EMU_RFLAGS_ZF) |

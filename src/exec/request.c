@@ -14,8 +14,8 @@ struct x86emu_request *x86emu_ask(struct exec *x, enum x86emu_request_kind kind,
     request->gpa = gpa;
     request->size = (uint16_t)size;
     request->count = (uint16_t)count;
-    t->question = (struct x86emu_question){
-        .gpa = gpa, .size = request->size, .count = request->count, .kind = request->kind};
+    t->question =
+        (struct x86emu_question){.gpa = gpa, .size = request->size, .count = request->count, .kind = request->kind};
     return request;
 }
 
@@ -136,10 +136,10 @@ static void take_data(struct exec *x)
 static void take_unmapped(struct exec *x)
 {
     static const uint8_t access[X86EMU_REQUEST_KINDS] = {
-        [X86EMU_REQUEST_FETCH] = X86EMU_ACCESS_EXECUTE,       [X86EMU_REQUEST_READ] = X86EMU_ACCESS_READ,
-        [X86EMU_REQUEST_WRITE] = X86EMU_ACCESS_WRITE,         [X86EMU_REQUEST_RMW] = X86EMU_ACCESS_WRITE,
-        [X86EMU_REQUEST_ENTRY_READ] = X86EMU_ACCESS_READ,     [X86EMU_REQUEST_ENTRY_UPDATE] = X86EMU_ACCESS_WRITE,
-        [X86EMU_REQUEST_TRANSLATE] = X86EMU_ACCESS_READ,      [X86EMU_REQUEST_PORT_IN] = X86EMU_ACCESS_READ,
+        [X86EMU_REQUEST_FETCH] = X86EMU_ACCESS_EXECUTE,   [X86EMU_REQUEST_READ] = X86EMU_ACCESS_READ,
+        [X86EMU_REQUEST_WRITE] = X86EMU_ACCESS_WRITE,     [X86EMU_REQUEST_RMW] = X86EMU_ACCESS_WRITE,
+        [X86EMU_REQUEST_ENTRY_READ] = X86EMU_ACCESS_READ, [X86EMU_REQUEST_ENTRY_UPDATE] = X86EMU_ACCESS_WRITE,
+        [X86EMU_REQUEST_TRANSLATE] = X86EMU_ACCESS_READ,  [X86EMU_REQUEST_PORT_IN] = X86EMU_ACCESS_READ,
         [X86EMU_REQUEST_PORT_OUT] = X86EMU_ACCESS_WRITE,
     };
 

@@ -72,8 +72,8 @@ static void finish_double(struct exec *x, uint64_t value, uint64_t old, unsigned
 
     write_operand(x, 0, value);
     if (count != 0)
-        stage_flags(x, flags_of_result(value, size) | (carry & 1) |
-                           (sign_bit(value, size) ^ sign_bit(old, size)) << 11);
+        stage_flags(x,
+                    flags_of_result(value, size) | (carry & 1) | (sign_bit(value, size) ^ sign_bit(old, size)) << 11);
 }
 
 /* 16-bit operands: counts above 16 go on with the destination again, as processors do. */

@@ -79,9 +79,8 @@ static bool request_entry(struct exec *x, enum x86emu_walk_status status)
 {
     const struct x86emu_walk *walk = &x->emu->transaction.walk;
     bool update = status == X86EMU_WALK_UPDATE;
-    struct x86emu_request *request =
-        x86emu_ask(x, update ? X86EMU_REQUEST_ENTRY_UPDATE : X86EMU_REQUEST_ENTRY_READ, walk->entry_gpa,
-                   walk->entry_size, 1);
+    struct x86emu_request *request = x86emu_ask(x, update ? X86EMU_REQUEST_ENTRY_UPDATE : X86EMU_REQUEST_ENTRY_READ,
+                                                walk->entry_gpa, walk->entry_size, 1);
 
     request->gva = walk->la;
     request->data.value = update ? walk->entry_new : 0;

@@ -89,8 +89,7 @@ static void balance_insert(struct x86emu_region_map *map, struct x86emu_region *
 
 /* One step of the removal of a black node: the side of parent where node (maybe NULL) hangs lacks one black. Returns the
    node to go on from, or NULL when balance is restored. */
-static struct x86emu_region *balance_remove_step(struct x86emu_region_map *map, struct x86emu_region *parent,
-                                                 bool left)
+static struct x86emu_region *balance_remove_step(struct x86emu_region_map *map, struct x86emu_region *parent, bool left)
 {
     struct x86emu_region *sibling = left ? parent->right : parent->left;
     struct x86emu_region *near, *far;

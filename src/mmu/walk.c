@@ -18,7 +18,14 @@ enum entry_bit {
 #define ENTRY_XD (UINT64_C(1) << 63)
 
 /* Page-fault error code bits (SDM Vol. 3, 4.7). */
-enum error_bit { ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RSVD = 8, ERROR_ID = 16, ERROR_PK = 32 };
+enum error_bit {
+    ERROR_P = 1,
+    ERROR_W = 2,
+    ERROR_U = 4,
+    ERROR_RSVD = 8,
+    ERROR_ID = 16,
+    ERROR_PK = 32
+};
 
 /* Walks of one call that may begin again because another processor changed an entry. */
 #define MAX_RESTARTS 64
@@ -80,8 +87,7 @@ static enum x86emu_walk_status finish(struct x86emu_walk *walk, enum x86emu_walk
 
 static enum x86emu_walk_status fault(struct x86emu_walk *walk, unsigned bits)
 {
-    bool fetch_bit = (walk->paging.efer & X86EMU_EFER_NXE && pae(&walk->paging)) ||
-                     walk->paging.cr4 & X86EMU_CR4_SMEP;
+    bool fetch_bit = (walk->paging.efer & X86EMU_EFER_NXE && pae(&walk->paging)) || walk->paging.cr4 & X86EMU_CR4_SMEP;
 
     if (walk->access & X86EMU_ACCESS_WRITE)
         bits |= ERROR_W;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATUS_FLAGS                                                                                                   \
+#define STATUS_FLAGS \
     (X86EMU_RFLAGS_CF | X86EMU_RFLAGS_PF | X86EMU_RFLAGS_AF | X86EMU_RFLAGS_ZF | X86EMU_RFLAGS_SF | X86EMU_RFLAGS_OF)
 
 #define MAX_STEPS 1000
@@ -16,10 +16,10 @@
 struct variant {
     const char *name;
     bool callbacks, map, handed_on;
-    bool moved;           /* the context moves at each request */
-    bool nothing_loaded;  /* each state group comes on demand */
-    bool lose_exchanges;  /* each exchange is answered "changed" once, with the same old value */
-    int fault_at;         /* request number answered by a fault; -1: none */
+    bool moved;          /* the context moves at each request */
+    bool nothing_loaded; /* each state group comes on demand */
+    bool lose_exchanges; /* each exchange is answered "changed" once, with the same old value */
+    int fault_at;        /* request number answered by a fault; -1: none */
     uint64_t flip_flags;
 };
 
@@ -153,8 +153,8 @@ static void compare_vcpu(const struct x86emu_vcpu *a, const struct x86emu_vcpu *
     struct x86emu_vcpu left = *a, right = *b;
 
     left.loaded = right.loaded = 0;
-    cr_assert_eq(left.rflags & ~ignored_flags, right.rflags & ~ignored_flags, "%s, %s: rflags %llx, %llx", test, variant,
-                 (unsigned long long)left.rflags, (unsigned long long)right.rflags);
+    cr_assert_eq(left.rflags & ~ignored_flags, right.rflags & ~ignored_flags, "%s, %s: rflags %llx, %llx", test,
+                 variant, (unsigned long long)left.rflags, (unsigned long long)right.rflags);
     left.rflags = right.rflags = 0;
     for (int i = 0; i < 16; i++)
         cr_assert_eq(left.gpr[i], right.gpr[i], "%s, %s: register %d is %llx, %llx", test, variant, i,
@@ -195,8 +195,8 @@ static void compare_traces(const struct world *a, const struct world *b, const c
                   "%s, %s: device access %u differs", test, variant, i);
 }
 
-static void compare_worlds(const struct attempt *a, const struct attempt *b, uint64_t ignored_flags,
-                           const char *test, const char *variant)
+static void compare_worlds(const struct attempt *a, const struct attempt *b, uint64_t ignored_flags, const char *test,
+                           const char *variant)
 {
     cr_assert_eq(a->status, b->status, "%s, %s: status %d, %d", test, variant, a->status, b->status);
     compare_vcpu(&a->world->vcpu, &b->world->vcpu, ignored_flags, test, variant);

@@ -15,8 +15,8 @@ struct test_case {
     bool flags_by_condition; /* the status flags change only sometimes (shifts by 0): don't vary them */
     const uint8_t *code;
     size_t code_size;
-    void (*setup)(struct world *world);                         /* registers and memory before it; may be NULL */
-    enum x86emu_status status;                                  /* how it ends */
+    void (*setup)(struct world *world); /* registers and memory before it; may be NULL */
+    enum x86emu_status status;          /* how it ends */
     void (*check)(const struct world *world, const struct x86emu *emu); /* what must be true afterwards */
 };
 

@@ -4,8 +4,21 @@
 
 #include <string.h>
 
-enum { PML4 = 0x1000, PDPT = 0x2000, PD = 0x3000, PT = 0x4000, PD32 = 0x5000, PT32 = 0x6000 };
-enum { P = 1, RW = 2, US = 4, A = 0x20, D = 0x40 };
+enum {
+    PML4 = 0x1000,
+    PDPT = 0x2000,
+    PD = 0x3000,
+    PT = 0x4000,
+    PD32 = 0x5000,
+    PT32 = 0x6000
+};
+enum {
+    P = 1,
+    RW = 2,
+    US = 4,
+    A = 0x20,
+    D = 0x40
+};
 
 static uint8_t *bytes_at(struct world *world, uint64_t gpa, uint64_t size)
 {
@@ -213,19 +226,18 @@ void world_answer(struct world *world, struct x86emu_request *request)
     case X86EMU_REQUEST_FETCH:
     case X86EMU_REQUEST_READ:
     case X86EMU_REQUEST_ENTRY_READ:
-        request->answer = answered(read_elements(world, request->gpa, request->size, request->count, request->stride,
-                                                 request->data.bytes));
+        request->answer = answered(
+            read_elements(world, request->gpa, request->size, request->count, request->stride, request->data.bytes));
         break;
     case X86EMU_REQUEST_WRITE:
-        request->answer = answered(write_elements(world, request->gpa, request->size, request->count,
-                                                  request->stride, request->data.bytes));
+        request->answer = answered(
+            write_elements(world, request->gpa, request->size, request->count, request->stride, request->data.bytes));
         break;
     case X86EMU_REQUEST_RMW:
         request->answer = answer_rmw(world, request);
         break;
     case X86EMU_REQUEST_ENTRY_UPDATE:
-        request->answer =
-            exchange(world, request->gpa, request->size, request->old_data.bytes, request->data.bytes);
+        request->answer = exchange(world, request->gpa, request->size, request->old_data.bytes, request->data.bytes);
         break;
     case X86EMU_REQUEST_STATE:
         world->vcpu.loaded |= request->state;

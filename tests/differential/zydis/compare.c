@@ -37,11 +37,16 @@ static struct x86emu_reg system_register(ZydisRegister reg)
         ZydisRegister theirs;
         uint8_t ours;
     } table[] = {
-        {ZYDIS_REGISTER_GDTR, X86EMU_SYSREG_GDTR},   {ZYDIS_REGISTER_IDTR, X86EMU_SYSREG_IDTR},
-        {ZYDIS_REGISTER_LDTR, X86EMU_SYSREG_LDTR},   {ZYDIS_REGISTER_TR, X86EMU_SYSREG_TR},
-        {ZYDIS_REGISTER_MXCSR, X86EMU_SYSREG_MXCSR}, {ZYDIS_REGISTER_PKRU, X86EMU_SYSREG_PKRU},
-        {ZYDIS_REGISTER_XCR0, X86EMU_SYSREG_XCR0},   {ZYDIS_REGISTER_X87CONTROL, X86EMU_SYSREG_X87CONTROL},
-        {ZYDIS_REGISTER_X87STATUS, X86EMU_SYSREG_X87STATUS}, {ZYDIS_REGISTER_X87TAG, X86EMU_SYSREG_X87TAG},
+        {ZYDIS_REGISTER_GDTR, X86EMU_SYSREG_GDTR},
+        {ZYDIS_REGISTER_IDTR, X86EMU_SYSREG_IDTR},
+        {ZYDIS_REGISTER_LDTR, X86EMU_SYSREG_LDTR},
+        {ZYDIS_REGISTER_TR, X86EMU_SYSREG_TR},
+        {ZYDIS_REGISTER_MXCSR, X86EMU_SYSREG_MXCSR},
+        {ZYDIS_REGISTER_PKRU, X86EMU_SYSREG_PKRU},
+        {ZYDIS_REGISTER_XCR0, X86EMU_SYSREG_XCR0},
+        {ZYDIS_REGISTER_X87CONTROL, X86EMU_SYSREG_X87CONTROL},
+        {ZYDIS_REGISTER_X87STATUS, X86EMU_SYSREG_X87STATUS},
+        {ZYDIS_REGISTER_X87TAG, X86EMU_SYSREG_X87TAG},
         {ZYDIS_REGISTER_UIF, X86EMU_SYSREG_UIF},
     };
 
@@ -216,8 +221,7 @@ static int same_visible(const struct both *both)
 /* The flags register is compared as flags. */
 static int is_flags(const ZydisDecodedOperand *op)
 {
-    return op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(op->reg.value) == ZYDIS_REGCLASS_FLAGS;
+    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(op->reg.value) == ZYDIS_REGCLASS_FLAGS;
 }
 
 /* Hidden operands in any order. */
@@ -270,8 +274,7 @@ enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *
 {
     struct both both;
     enum x86emu_decode_status status = x86emu_decode(&both.ours, bytes, size, mode);
-    ZyanStatus their_status =
-        ZydisDecoderDecodeFull(&decoders[mode & 3], bytes, size, &both.theirs, both.operands);
+    ZyanStatus their_status = ZydisDecoderDecodeFull(&decoders[mode & 3], bytes, size, &both.theirs, both.operands);
     const char *our_name, *their_name;
 
     if ((status == X86EMU_DECODE_OK) != ZYAN_SUCCESS(their_status)) {

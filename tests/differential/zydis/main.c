@@ -9,14 +9,17 @@
 #include <string.h>
 
 /* Differences are gathered by mode, map, opcode, ModRM.reg and kind; each group shows its first example. */
-enum { MAPS = 4, GROUPS = 3 * MAPS * 256 * 8 * DIFFERENCES };
+enum {
+    MAPS = 4,
+    GROUPS = 3 * MAPS * 256 * 8 * DIFFERENCES
+};
 
 static struct group {
     unsigned long count;
     uint8_t bytes[16];
     uint8_t size;
     char text[512];
-} *groups;
+} * groups;
 
 static unsigned long long encodings, unexplained;
 static unsigned long long stride = 1;
@@ -124,9 +127,12 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},    {"every", required_argument, NULL, 'e'},
-                                            {"map", required_argument, NULL, 'm'}, {"opcode", required_argument, NULL, 'o'},
-                                            {"mode", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'},
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"every", required_argument, NULL, 'e'},
+                                            {"map", required_argument, NULL, 'm'},
+                                            {"opcode", required_argument, NULL, 'o'},
+                                            {"mode", required_argument, NULL, 'b'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     int only_map = -1, only_opcode = -1, only_mode = -1, option;
 
