@@ -289,6 +289,12 @@ class Row:
         missing = set(range(SELECTORS[selector][1])) - self.conditions[selector]
         return all((selector, value) in FORBID for value in missing)
 
+    @staticmethod
+    def is_memory(operand):
+        where, reg_class, _, access, _ = operand
+        in_memory = where in ("moffs", "source", "destination", "stack", "xlat")
+        return access & 0x7f != 0 and (in_memory or (where == "rm" and reg_class in ("none", "gpr", "vector", "mmx")))
+
     @property
     def name(self):
         parts = [self.mnemonic]
@@ -540,6 +546,9 @@ def functions_h(rows):
     text = NOTE + "#ifndef X86EMU_EXEC_FUNCTIONS_H\n#define X86EMU_EXEC_FUNCTIONS_H\n\n#include \"../exec.h\"\n\n"
     for function in sorted({row.function for row in rows if row.function}):
         text += f"void x86emu_exec_{function}(struct exec *x);\n"
+    most = max(sum(row.is_memory(operand) for operand in row.operands) for row in rows if row.function)
+    text += "\n/* Memory operands of the emulated row that has most. */\n"
+    text += f"enum {{ EXEC_MOST_MEMORY_OPERANDS = {most} }};\n"
     return text + "\n#endif\n"
 
 

@@ -6,9 +6,9 @@
 /* Elements that fit between offset and the end (or, downwards, the beginning) of size bytes. */
 static unsigned elements_in(const struct batch *batch, uint64_t offset, uint64_t size)
 {
-    if (batch->step > 0)
-        return least(batch->count, (size - offset) / batch->size);
-    return least(batch->count, offset / batch->size + 1);
+    uint64_t room = batch->step > 0 ? size - offset : offset + batch->size;
+
+    return least(batch->count, least(X86EMU_PAGE_SIZE, room) / batch->size);
 }
 
 /* The lowest address of count elements. */
@@ -83,7 +83,7 @@ bool x86emu_batch_read(struct exec *x, const struct batch *batch, void *data)
         return x86emu_memory_read(x, batch->address, batch->size, USE_PLAIN, data);
     if (!x86emu_locate(x, batch->address, batch->size, X86EMU_ACCESS_READ, USE_PLAIN, &span))
         return false;
-    read = x86emu_read_next(x, X86EMU_REQUEST_READ, span.gpa, bytes);
+    read = x86emu_next_read(x, X86EMU_REQUEST_READ, span.gpa, bytes);
     if (read == NULL)
         return false;
     answer = &x->emu->transaction.read_bytes[read->data];

@@ -80,12 +80,14 @@ void x86emu_exec_btc(struct exec *x)
 
 static unsigned trailing_zeros(uint64_t value)
 {
-    return (unsigned)__builtin_ctzll(value);
+    return (uint32_t)value != 0 ? (unsigned)__builtin_ctz((uint32_t)value)
+                                : 32 + (unsigned)__builtin_ctz((uint32_t)(value >> 32));
 }
 
 static unsigned highest_bit(uint64_t value)
 {
-    return 63 - (unsigned)__builtin_clzll(value);
+    return value >> 32 != 0 ? 63 - (unsigned)__builtin_clz((uint32_t)(value >> 32))
+                            : 31 - (unsigned)__builtin_clz((uint32_t)value);
 }
 
 /* A source of 0 leaves the destination as it is, all 64 bits of it, and sets ZF. */

@@ -56,7 +56,7 @@ struct logical {
 
 /* --- stopping: step.c ------------------------------------------------------------------------------------------- */
 
-void x86emu_stop(struct exec *x, enum x86emu_status status);
+void x86emu_end_run(struct exec *x, enum x86emu_status status);
 void x86emu_not_emulated(struct exec *x, enum x86emu_reason reason);
 void x86emu_unmapped(struct exec *x, uint64_t gpa, unsigned access);
 void x86emu_raise(struct exec *x, enum x86emu_vector vector);                     /* without error code */

@@ -99,7 +99,7 @@ bool x86emu_fetch(struct exec *x)
             x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
             return false;
         default:
-            x86emu_stop(x, X86EMU_BAD_CONFIG);
+            x86emu_end_run(x, X86EMU_BAD_CONFIG);
             return false;
         }
     }

@@ -77,7 +77,7 @@ static bool locate_by_address(struct exec *x, struct logical address, unsigned s
         return false;
     }
     if (contradicts_hint(x, la, size, access)) {
-        x86emu_stop(x, X86EMU_NOT_THIS_INSN);
+        x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
         return false;
     }
     return locate_pages(x, la, size, access, span);

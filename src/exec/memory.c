@@ -3,11 +3,13 @@
 #include "memory.h"
 #include "ram.h"
 
-struct x86emu_read *x86emu_read_next(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size)
+struct x86emu_read *x86emu_next_read(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
     struct x86emu_read *read = &t->reads[x->read_cursor];
 
+    if (x->stopped)
+        return NULL;
     if (x->read_cursor < t->read_count) {
         if (read->kind != kind || read->address != address || read->size != size) {
             x86emu_not_emulated(x, X86EMU_REASON_INCONSISTENT);
@@ -116,7 +118,7 @@ bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, u
 
     if (!x86emu_locate(x, address, size, access, use, &span))
         return false;
-    read = x86emu_read_next(x, X86EMU_REQUEST_READ, span.gpa, size);
+    read = x86emu_next_read(x, X86EMU_REQUEST_READ, span.gpa, size);
     if (read == NULL)
         return false;
     while (read->done < size)

@@ -114,7 +114,7 @@ void x86emu_effect_place(struct x86emu_effect *effect, const struct span *span);
 /* Reads through a region's handler. False: it refused, stopped. */
 bool x86emu_device_read(struct exec *x, const struct target *target, unsigned count, int stride, void *data);
 /* The next answered read, or a new one; NULL: stopped because what was answered is not what is asked now. */
-struct x86emu_read *x86emu_read_next(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size);
+struct x86emu_read *x86emu_next_read(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size);
 
 /* --- requests: request.c ----------------------------------------------------------------------------------------- */
 

@@ -29,7 +29,7 @@ void x86emu_exec_in(struct exec *x)
 
     if (!port_allowed(x))
         return;
-    read = x86emu_read_next(x, X86EMU_REQUEST_PORT_IN, port, size);
+    read = x86emu_next_read(x, X86EMU_REQUEST_PORT_IN, port, size);
     if (read == NULL || (read->done < size && !ask_port_in(x, port, size)))
         return;
     write_operand(x, 0, load_le(&x->emu->transaction.read_bytes[read->data], size));

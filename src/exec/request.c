@@ -28,11 +28,11 @@ bool x86emu_present(struct exec *x)
     if (callback != NULL)
         callback(t->config.opaque, x->vcpu, request);
     if (callback == NULL || request->answer == X86EMU_ANSWER_NONE) {
-        x86emu_stop(x, X86EMU_REQUEST);
+        x86emu_end_run(x, X86EMU_REQUEST);
         return false;
     }
     if (!x86emu_accept(x)) {
-        x86emu_stop(x, X86EMU_BAD_ANSWER);
+        x86emu_end_run(x, X86EMU_BAD_ANSWER);
         return false;
     }
     return !x->stopped && !x->restart;
@@ -165,7 +165,7 @@ bool x86emu_accept(struct exec *x)
         break;
     case X86EMU_ANSWER_FAULT:
         x->emu->outcome.exception = request->fault;
-        x86emu_stop(x, X86EMU_EXCEPTION);
+        x86emu_end_run(x, X86EMU_EXCEPTION);
         break;
     default:
         take_unmapped(x);

@@ -9,7 +9,7 @@
 /* Exchanges that may be lost in a row before the caller gets control back. */
 #define MAX_LOST_EXCHANGES 64
 
-void x86emu_stop(struct exec *x, enum x86emu_status status)
+void x86emu_end_run(struct exec *x, enum x86emu_status status)
 {
     if (x->stopped)
         return;
@@ -21,7 +21,7 @@ void x86emu_not_emulated(struct exec *x, enum x86emu_reason reason)
 {
     if (!x->stopped)
         x->emu->outcome.reason = (uint8_t)reason;
-    x86emu_stop(x, X86EMU_NOT_EMULATED);
+    x86emu_end_run(x, X86EMU_NOT_EMULATED);
 }
 
 void x86emu_unmapped(struct exec *x, uint64_t gpa, unsigned access)
@@ -30,14 +30,14 @@ void x86emu_unmapped(struct exec *x, uint64_t gpa, unsigned access)
         x->emu->outcome.gpa = gpa;
         x->emu->outcome.access = (uint8_t)access;
     }
-    x86emu_stop(x, X86EMU_UNMAPPED);
+    x86emu_end_run(x, X86EMU_UNMAPPED);
 }
 
 void x86emu_raise(struct exec *x, enum x86emu_vector vector)
 {
     if (!x->stopped)
         x->emu->outcome.exception = (struct x86emu_exception){.vector = (uint8_t)vector};
-    x86emu_stop(x, X86EMU_EXCEPTION);
+    x86emu_end_run(x, X86EMU_EXCEPTION);
 }
 
 void x86emu_raise_code(struct exec *x, enum x86emu_vector vector, uint32_t code)
@@ -47,7 +47,7 @@ void x86emu_raise_code(struct exec *x, enum x86emu_vector vector, uint32_t code)
     if (!x->stopped)
         x->emu->outcome.exception = (struct x86emu_exception){
             .vector = (uint8_t)vector, .error_code = real_mode ? 0 : code, .has_error_code = !real_mode};
-    x86emu_stop(x, X86EMU_EXCEPTION);
+    x86emu_end_run(x, X86EMU_EXCEPTION);
 }
 
 /* --- one run ------------------------------------------------------------------------------------------------------ */
@@ -117,13 +117,13 @@ static void apply_hint(struct exec *x)
         return;
     all = memory_operands(x->insn);
     if (all.accesses == 0)
-        x86emu_stop(x, X86EMU_NO_ACCESS);
+        x86emu_end_run(x, X86EMU_NO_ACCESS);
     if (hint->flags & X86EMU_HINT_ACCESS)
         all.accesses &= hint->access;
     else if (all.count > 1)
         return; /* can't tell whose address it is */
     if (all.accesses == 0)
-        x86emu_stop(x, X86EMU_NOT_THIS_INSN);
+        x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
     if (hint->flags & (X86EMU_HINT_GPA | X86EMU_HINT_GPA_PAGE))
         x->hint_access = (uint8_t)all.accesses;
     x->hint_direct = hint_suffices(x->insn, hint, &all);
@@ -157,13 +157,13 @@ static void run_once(struct exec *x)
     if (!x->stopped)
         x86emu_dispatch(x, x->insn->form);
     if (!x->stopped && !x->restart && x->hint_access != 0 && !t->hint_used)
-        x86emu_stop(x, X86EMU_NOT_THIS_INSN);
+        x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
     if (x->stopped || x->restart || !x86emu_perform_effects(x))
         return;
     if (x->repeats)
         x->rip = x->vcpu->rip;
     x86emu_commit(x);
-    x86emu_stop(x, X86EMU_RETIRED);
+    x86emu_end_run(x, X86EMU_RETIRED);
 }
 
 static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vcpu)
@@ -206,7 +206,7 @@ static enum x86emu_status run(struct exec *x)
         if (x->restart) {
             if (++emu->transaction.lost_exchanges >= MAX_LOST_EXCHANGES) {
                 give_up(emu);
-                x86emu_stop(x, X86EMU_RETIRED);
+                x86emu_end_run(x, X86EMU_RETIRED);
                 break;
             }
             begin_run(x, emu, x->vcpu);

@@ -61,7 +61,7 @@ static unsigned until_overlap(const struct batch *source, uint64_t from, uint64_
 
     if (distance >= (uint64_t)source->count * source->size)
         return source->count;
-    return distance < source->size ? 1 : (unsigned)(distance / source->size);
+    return distance < source->size ? 1 : (unsigned)distance / source->size;
 }
 
 /* Device to device goes element by element, so that both see the order that hardware has. */

@@ -491,3 +491,91 @@ Test(contract, C9_split_to_region_width)
         cr_assert_eq(world->event[i].address, WORLD_DEVICE + 0x10 + 2 * i);
     }
 }
+
+/* --- F14: what has a callback never surfaces, what has none comes out ------------------------------------------------- */
+
+/* Answers RAM, and leaves the device to the caller. */
+static void ram_only(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *request)
+{
+    (void)vcpu;
+    if (request->gpa < WORLD_RAM_SIZE)
+        world_answer(opaque, request);
+}
+
+Test(contract, F14_callbacks_registered_beforehand)
+{
+    struct x86emu_config config = {.opaque = world};
+    enum x86emu_status status;
+
+    config.callbacks[X86EMU_REQUEST_FETCH] = config.callbacks[X86EMU_REQUEST_ENTRY_READ] = ram_only;
+    config.callbacks[X86EMU_REQUEST_READ] = config.callbacks[X86EMU_REQUEST_WRITE] = ram_only;
+    x86emu_init(emu, &config);
+    CODE_AT_RIP(0xa4); /* movsb: from RAM to the device */
+    world->vcpu.gpr[X86EMU_RSI] = WORLD_DATA;
+    world->vcpu.gpr[X86EMU_RDI] = WORLD_DEVICE;
+    world_store(world, WORLD_DATA, 0x42, 1);
+    status = x86emu_step(emu, &world->vcpu);
+    cr_assert_eq(status, X86EMU_REQUEST);
+    cr_assert_eq(emu->request.kind, X86EMU_REQUEST_WRITE);
+    cr_assert_eq(emu->request.gpa, WORLD_DEVICE);
+    cr_assert_eq(emu->request.data.bytes[0], 0x42);
+    cr_assert_eq(finish(), X86EMU_RETIRED);
+}
+
+/* A callback that answers nonsense leaves the request open for the caller. */
+static void nonsense(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *request)
+{
+    (void)opaque;
+    (void)vcpu;
+    request->answer = X86EMU_ANSWER_CHANGED; /* not for a read */
+}
+
+Test(contract, F14_callback_that_answers_wrongly)
+{
+    struct x86emu_config config = {.opaque = world};
+
+    config.callbacks[X86EMU_REQUEST_READ] = nonsense;
+    x86emu_init(emu, &config);
+    CODE_AT_RIP(0x8b, 0x03);
+    cr_assert_eq(step_to(X86EMU_REQUEST_NONE), X86EMU_BAD_ANSWER);
+    cr_assert_eq(finish(), X86EMU_RETIRED);
+    cr_assert_eq(world->device_reads, 1);
+}
+
+/* --- page tables that lead nowhere, or into a device ------------------------------------------------------------------ */
+
+Test(contract, page_table_in_no_memory)
+{
+    CODE_AT_RIP(0x8b, 0x03);
+    world->vcpu.cr3 = WORLD_NOWHERE_GPA;
+    cr_assert_eq(run_step(world, emu), X86EMU_UNMAPPED);
+    cr_assert_eq(emu->outcome.gpa, WORLD_NOWHERE_GPA);
+}
+
+Test(contract, page_table_in_a_device)
+{
+    struct x86emu_config config = {.map = &world->map};
+
+    CODE_AT_RIP(0x8b, 0x03);
+    world_map(world, true, 8);
+    x86emu_init(emu, &config);
+    world->vcpu.cr3 = WORLD_DEVICE;
+    memset(world->device, 0, WORLD_DEVICE_SIZE);
+    cr_assert_eq(x86emu_step(emu, &world->vcpu), X86EMU_REQUEST);
+    cr_assert_eq(emu->request.kind, X86EMU_REQUEST_ENTRY_READ);
+    cr_assert_eq(emu->request.gpa, WORLD_DEVICE);
+    cr_assert_eq(finish(), X86EMU_EXCEPTION);
+    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_PF);
+}
+
+Test(contract, address_that_is_not_canonical)
+{
+    CODE_AT_RIP(0x8b, 0x03);
+    world->vcpu.gpr[X86EMU_RBX] = UINT64_C(0x0000800000000000);
+    cr_assert_eq(run_step(world, emu), X86EMU_EXCEPTION);
+    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_GP);
+    CODE_AT_RIP(0x50); /* push rax: SS */
+    world->vcpu.gpr[X86EMU_RSP] = UINT64_C(0x0000800000000008);
+    cr_assert_eq(run_step(world, emu), X86EMU_EXCEPTION);
+    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_SS);
+}

@@ -73,4 +73,7 @@ void x86emu_exec_xadd(struct exec *x);
 void x86emu_exec_xchg(struct exec *x);
 void x86emu_exec_xor(struct exec *x);
 
+/* Memory operands of the emulated row that has most. */
+enum { EXEC_MOST_MEMORY_OPERANDS = 2 };
+
 #endif

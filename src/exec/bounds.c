@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The proof, at build time, that one transaction of the worst row of the table fits its bounds. */
+#include "generated/functions.h"
+
+/* Every operand may lie in two pages; so may the instruction itself. */
+_Static_assert(2 * EXEC_MOST_MEMORY_OPERANDS + 2 <= X86EMU_MAX_PAGES, "pages of one transaction");
+
+/* Each memory operand is read at most once and written at most once. */
+_Static_assert(EXEC_MOST_MEMORY_OPERANDS <= X86EMU_MAX_READS, "reads of one transaction");
+_Static_assert(EXEC_MOST_MEMORY_OPERANDS <= X86EMU_MAX_EFFECTS, "effects of one transaction");
+
+/* A batch is as large as a request, and nothing else is wider than a vector register. */
+_Static_assert(sizeof(((struct x86emu_transaction *)0)->read_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes read");
+_Static_assert(sizeof(((struct x86emu_transaction *)0)->effect_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes written");
