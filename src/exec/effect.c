@@ -97,6 +97,7 @@ static bool lost_exchange(struct exec *x, const struct x86emu_effect *effect, co
     return false;
 }
 
+/* Exchanges in RAM; what this host has no single instruction for goes to the caller. */
 static bool exchange_ram(struct exec *x, const struct x86emu_effect *effect, uint8_t *ram)
 {
     unsigned to_line_end = 64 - (unsigned)(effect->gpa & 63);
@@ -109,9 +110,12 @@ static bool exchange_ram(struct exec *x, const struct x86emu_effect *effect, uin
     case RAM_LOST:
         return lost_exchange(x, effect, &old_value);
     default:
-        return request_split_lock(x, effect, to_line_end < effect->size ? to_line_end : effect->size,
-                                  effect->gpa + to_line_end);
+        break;
     }
+    if (to_line_end < effect->size)
+        return request_split_lock(x, effect, to_line_end, effect->gpa + to_line_end);
+    ask_for(x, effect, effect->gpa, effect->size, 1);
+    return x86emu_present(x);
 }
 
 /* --- pieces ------------------------------------------------------------------------------------------------------- */
