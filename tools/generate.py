@@ -18,20 +18,22 @@ SELECTORS = {
     "rm": (0, 8), "reg": (3, 8), "mod3": (8, 2), "pp": (9, 4), "w": (11, 2), "osz": (12, 3), "asz": (14, 3),
     "mode": (16, 3), "vl": (18, 4), "b": (20, 2), "p66": (21, 2), "amd": (22, 2), "no_lzcnt": (23, 2),
     "no_tzcnt": (24, 2), "no_cet": (25, 2), "no_mpx": (26, 2), "no_cldemote": (27, 2), "no_wbnoinvd": (28, 2),
-    "no_prefetchi": (29, 2), "evex_b": (30, 2), "aaa": (31, 2),
+    "no_prefetchi": (29, 2),
 }
 ORDER = ["pp", "reg", "mod3", "rm", "no_cet", "no_mpx", "no_lzcnt", "no_tzcnt", "no_cldemote", "no_wbnoinvd",
-         "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66", "evex_b", "aaa"]
+         "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66"]
 
 # --- the state word: what a form can forbid; src/decode/decode.c builds it ------------------------------------------
-STATE = ["memory", "register", "mode16", "mode32", "mode64", "lock", "lock_register", "vvvv", "vl0", "vl1", "vl2",
-         "w0", "w1", "z", "aaa", "b"]
-FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "mode16", ("mode", 1): "mode32",
+STATE = ["memory", "register", "legacy_mode", "mode64", "lock", "lock_register", "vvvv", "vl0", "vl1", "vl2", "w0",
+         "w1", "z", "aaa", "b_memory", "b_register"]
+# (selector, values that are refused) -> state bits
+FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_mode", ("mode", 1): "legacy_mode",
           ("mode", 2): "mode64", ("vl", 0): "vl0", ("vl", 1): "vl1", ("vl", 2): "vl2", ("w", 0): "w0",
           ("w", 1): "w1"}
 
 IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
 SIZE_RULES = ["normal", "d64", "f64", "b64", "byte"]
+SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
@@ -40,11 +42,11 @@ FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "
               "Q": 1 << 20, "I": 1 << 21}
 
 WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
-         "destination", "stack", "is4", "one", "xlat", "ip"]
+         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st"]
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
-RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S"]  # widths that depend on the instance
+RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex"]  # widths that depend on the instance
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 
@@ -84,6 +86,10 @@ class Row:
         self.flags = {"r": 0, "w": 0, "u": 0, "1": 0, "0": 0}
         self.feature = "NONE"
         self.function = None
+        self.masking = self.zeroing = False
+        self.rounding = False
+        self.broadcast = 0
+        self.special = "none"
         for word in text.split():
             key, equals, value = word.partition("=")
             if equals and key in self.flags:
@@ -98,6 +104,15 @@ class Row:
                 self.lock = self.lock or word == "lock"
             elif word == "cpl0":
                 self.privileged = True
+            elif word in ("k", "z"):
+                self.masking = True
+                self.zeroing = self.zeroing or word == "z"
+            elif word in ("b16", "b32", "b64"):
+                self.broadcast = int(word[1:]) // 8
+            elif word in ("er", "sae"):
+                self.rounding = True
+            elif word in SPECIALS:
+                self.special = word
             elif word == "modrm_reg":
                 self.force_register = True
             else:
@@ -185,11 +200,11 @@ class Row:
         kind, length, prefix, map_name, width = word.split(".")
         names = {"0F": "0f", "0F38": "0f38", "0F3A": "0f3a", "M5": "m5", "M6": "m6", "M8": "m8", "M9": "m9",
                  "MA": "ma"}
-        lengths = {"L0": {0}, "L1": {1}, "128": {0}, "256": {1}, "512": {2}, "LIG": None}
+        lengths = {"L0": {0}, "L1": {1}, "128": {0}, "256": {1}, "512": {2}, "LV": {0, 1, 2}, "LW": {1, 2},
+                   "LIG": {0, 1, 2, 3}}
         self.map = kind.lower() + "_" + names[map_name]
         self.limit("pp", {["NP", "66", "F3", "F2"].index(prefix)})
-        if lengths[length] is not None:
-            self.limit("vl", lengths[length])
+        self.limit("vl", lengths[length])
         if width in ("W0", "W1"):
             self.limit("w", {int(width[1])})
 
@@ -198,6 +213,8 @@ class Row:
         explicit, _, implicit = text.partition(";")
         self.mnemonic, _, explicit = explicit.strip().partition(" ")
         self.operands = [self.operand(word, False) for word in self.words(explicit)]
+        if self.masking:
+            self.operands.insert(1, ("mask", "mask", "q", ACCESS["r"], 0))
         self.visible = len(self.operands)
         self.operands += [self.operand(word, True) for word in self.words(implicit)]
 
@@ -225,6 +242,22 @@ class Row:
             return ("stack", "none", name[4:], 0)
         if name.startswith("[BX+AL]"):
             return ("xlat", "none", name[7:], 0)
+        vsib = re.fullmatch(r"vm(b|w|d|q|dq)([xyz])", name)
+        if vsib:
+            self.limit("mod3", {0})
+            return ("vsib", {"x": "xmm", "y": "ymm", "z": "zmm"}[vsib[2]], vsib[1], 0)
+        if re.fullmatch(r"K[GEUH][bwdq0]", name):
+            if name[1] == "U":
+                self.limit("mod3", {1})
+            return ({"G": "reg", "E": "rm", "U": "rm", "H": "vvvv"}[name[1]], "mask", name[2], 0)
+        if re.fullmatch(r"T[GUH]", name):
+            return ({"G": "reg", "U": "rm", "H": "vvvv"}[name[1]], "tmm", "0", 0)
+        if re.fullmatch(r"B[GEU][dq]*", name) and name[1] in "GEU":
+            return ({"G": "reg", "E": "rm", "U": "rm"}[name[1]], "bnd", name[2:], 0)
+        if re.fullmatch(r"ST[0-7]", name):
+            return ("fixed", "st", "t", int(name[2]))
+        if name == "STi":
+            return ("st", "st", "t", 0)
         letter, size = name[0], name[1:]
         letters = {
             "E": ("rm", "gpr"), "M": ("rm", "none"), "R": ("rm", "gpr"), "G": ("reg", "gpr"), "B": ("vvvv", "gpr"),
@@ -249,7 +282,7 @@ class Row:
             del earlier
             return (where, "none", size, 0)
         where, reg_class = letters[letter]
-        return (where, reg_class, size, 0)
+        return (where, reg_class, size, self.broadcast if letter == "W" else 0)
 
     seen_immediate = False
 
@@ -261,6 +294,16 @@ class Row:
             return ("fixed", "gpr8_high", "b", bytes_high.index(name))
         if name in ("ES", "CS", "SS", "DS", "FS", "GS"):
             return ("fixed", "segment", "w", ["ES", "CS", "SS", "DS", "FS", "GS"].index(name))
+        system = ["FLAGS", "GDTR", "IDTR", "LDTR", "TR", "MXCSR", "PKRU", "XCR0", "X87CONTROL", "X87STATUS", "X87TAG",
+                  "SSP", "UIF", "MSR", "TSC", "TSCAUX"]
+        if name in system:
+            return ("fixed", "system", "q", system.index(name))
+        if re.fullmatch(r"CR[0-9]", name):
+            return ("fixed", "cr", "q", int(name[2]))
+        if re.fullmatch(r"[XM]M[0-7]", name):
+            return ("fixed", "xmm" if name[0] == "X" else "mmx", "dq", int(name[2]))
+        if re.fullmatch(r"R(8|9|1[0-5])", name):
+            return ("fixed", "gpr", "q", int(name[1:]))
         if name == "rIP":
             return ("ip", "ip", "v", 0)
         if name[-2:] in GPRS and name[:-2] in ("", "E", "R", "r", "z", "a"):
@@ -278,15 +321,35 @@ class Row:
         self.forbid = set()
         for selector, values in self.conditions.items():
             for value in set(range(SELECTORS[selector][1])) - values:
-                if (selector, value) in FORBID:
+                if (selector, value) in FORBID and (selector != "mode" or self.forbids("mode")):
                     self.forbid.add(FORBID[(selector, value)])
         self.forbid.add("lock_register" if self.lock else "lock")
-        if self.map.startswith(("vex", "xop", "evex")) and not any(op[0] == "vvvv" for op in self.operands):
+        vsib = any(op[0] == "vsib" for op in self.operands)
+        if self.map.startswith(("vex", "xop", "evex")) and not vsib and not any(
+                op[0] == "vvvv" for op in self.operands):
             self.forbid.add("vvvv")
+        if self.map.startswith("evex"):
+            self.finish_evex()
+
+    def finish_evex(self):
+        if not self.masking and self.special not in ("gather", "scatter"):
+            self.forbid.add("aaa")
+        if not self.zeroing:
+            self.forbid.add("z")
+        elif self.special == "none":
+            self.special = "zeroing_register" if self.operands[0][0] == "rm" else "zeroing"
+        if not self.broadcast:
+            self.forbid.add("b_memory")
+        if not self.rounding:
+            self.forbid.add("b_register")
 
     def forbids(self, selector):
         """Whether the state mask alone can check this condition."""
         missing = set(range(SELECTORS[selector][1])) - self.conditions[selector]
+        if selector == "mode" and len(missing & {0, 1}) == 1:
+            return False
+        if selector == "vl":
+            missing -= {3}
         return all((selector, value) in FORBID for value in missing)
 
     @staticmethod
@@ -434,6 +497,7 @@ def tables_h():
     text += "enum opcode_map {\n" + enum_list("MAP_", MAPS) + f"    MAP_COUNT = {len(MAPS)},\n}};\n\n"
     text += "enum immediate_kind {\n" + enum_list("IMMEDIATE_", [k.replace(" ", "_") for k in IMMEDIATES]) + "};\n\n"
     text += "enum size_rule {\n" + enum_list("RULE_", SIZE_RULES) + "};\n\n"
+    text += "enum special_rule {\n" + enum_list("SPECIAL_", SPECIALS) + "};\n\n"
     text += "enum operand_where {\n" + enum_list("WHERE_", WHERE) + "};\n\n"
     text += "/* As enum x86emu_reg_class; then those whose class depends on the width. */\n"
     text += "enum operand_class {\n" + enum_list("CLASS_", CLASSES) + "};\n\n"
@@ -444,6 +508,7 @@ struct form_shape {
     uint16_t forbidden; /* enum state */
     uint8_t shape;      /* enum immediate_kind, SHAPE_… */
     uint8_t rule;       /* enum size_rule */
+    uint8_t special;    /* enum special_rule */
 };
 
 enum shape_flag { SHAPE_IMMEDIATE = 0xf, SHAPE_SIGNED = 0x20, SHAPE_REGISTER = 0x40, SHAPE_MODRM = 0x80 };
@@ -494,12 +559,12 @@ def tables_c(rows, mnemonics, features, trees):
         text += "    {\n" + lines_of(map(str, modrm_layout(address16)), 32).replace("    ", "        ") + "    },\n"
     text += "};\n\nconst uint16_t x86emu_opcode_nodes[] = {\n"
     text += lines_of((f"{entry:#06x}" for entry in trees.nodes or [0]), 12) + "};\n\n"
-    text += "const struct form_shape x86emu_form_shapes[] = {\n    {0, 0, 0},\n"
+    text += "const struct form_shape x86emu_form_shapes[] = {\n    {0, 0, 0, 0},\n"
     for row in rows:
         forbidden = sum(1 << STATE.index(name) for name in row.forbid)
         shape = (row.immediate_kind | (0x20 if row.signed else 0) | (0x40 if row.force_register else 0) |
                  (0x80 if row.modrm else 0))
-        text += f"    {{{forbidden:#06x}, {shape:#04x}, {SIZE_RULES.index(row.rule)}}}, /* {row.number} {row.name} */\n"
+        text += f"    {{{forbidden:#06x}, {shape:#04x}, {SIZE_RULES.index(row.rule)}, {SPECIALS.index(row.special)}}}, /* {row.number} {row.name} */\n"
     text += "};\n\nconst struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0, 0, 0},\n"
     for row, start in zip(rows, starts):
         text += (f"    {{{mnemonics.index(row.mnemonic)}, {start}, {len(row.operands)}, "

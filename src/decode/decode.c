@@ -2,11 +2,14 @@
 /* Bytes to struct x86emu_insn: prefixes, opcode lookup, ModRM, displacement, immediates, validity. */
 #include "../common/mem.h"
 #include "generated/tables.h"
+#include "rules.h"
 
 #include <x86emu/insn.h>
 
 /* Bytes that may be read from the position of any field on: the longest instruction and one wide load. */
 #define READABLE 24u
+
+enum evex_bit { EVEX_AAA = 7, EVEX_B = 1 << 4, EVEX_Z = 1 << 7 };
 
 /* Everything before the opcode, as far as it matters after it. */
 struct head {
@@ -22,8 +25,9 @@ struct head {
     uint8_t mandatory; /* 0: none, 1: 66, 2: F3, 3: F2 */
     uint8_t encoding;
     uint8_t map_number;
-    uint8_t vvvv;
-    uint8_t vector_bits; /* L or L'L */
+    uint8_t vvvv;         /* with EVEX.V' as bit 4 */
+    uint8_t vector_bits;  /* L or L'L */
+    uint8_t evex;         /* the third EVEX payload byte */
 };
 
 static uint64_t load_64(const uint8_t *bytes)
@@ -65,13 +69,20 @@ static unsigned address_size_index(unsigned mode, bool p67)
 
 /* --- opcode lookup ------------------------------------------------------------------------------------------------ */
 
+/* EVEX.b with registers is rounding control or SAE, and the vector length is 512 bits (SDM Vol. 2, 2.7.11). */
+static unsigned effective_length(const struct head *head, unsigned modrm)
+{
+    return head->evex & EVEX_B && modrm >= 0xc0 ? 2 : head->vector_bits;
+}
+
 static uint32_t selector_word(const struct head *head, unsigned modrm, unsigned osz, unsigned asz)
 {
     return modrm | (uint32_t)(modrm >= 0xc0) << SELECT_MOD3 | (uint32_t)head->mandatory << SELECT_PP |
            (uint32_t)(head->rex >> 3 & 1) << SELECT_W | osz << SELECT_OSZ | asz << SELECT_ASZ |
-           (uint32_t)head->mode << SELECT_MODE | (uint32_t)head->vector_bits << SELECT_VL |
+           (uint32_t)head->mode << SELECT_MODE | (uint32_t)effective_length(head, modrm) << SELECT_VL |
            (uint32_t)(head->rex & X86EMU_REX_B) << SELECT_B |
-           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 | (uint32_t)head->options << SELECT_AMD;
+           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 |
+           (uint32_t)head->options << SELECT_AMD;
 }
 
 /* The row that the opcode leads to, 0 for none; *consulted gathers the selector bits that mattered. */
@@ -89,13 +100,21 @@ static unsigned find_form(const struct head *head, uint32_t selector, uint32_t *
     return entry;
 }
 
+static unsigned evex_state(const struct head *head, bool memory)
+{
+    return (head->evex & EVEX_Z ? STATE_Z : 0u) | (head->evex & EVEX_AAA ? STATE_AAA : 0u) |
+           (head->evex & EVEX_B ? (memory ? STATE_B_MEMORY : STATE_B_REGISTER) : 0u);
+}
+
 static unsigned state_word(const struct head *head, unsigned modrm)
 {
     bool memory = modrm < 0xc0, lock = head->prefixes & X86EMU_PREFIX_LOCK;
 
-    return (memory ? STATE_MEMORY : STATE_REGISTER) | (unsigned)STATE_MODE16 << head->mode | (lock ? STATE_LOCK : 0u) |
+    return (memory ? STATE_MEMORY : STATE_REGISTER) |
+           (head->mode == X86EMU_MODE_64 ? STATE_MODE64 : STATE_LEGACY_MODE) | (lock ? STATE_LOCK : 0u) |
            (lock && !memory ? STATE_LOCK_REGISTER : 0u) | (head->vvvv != 0 ? STATE_VVVV : 0u) |
-           (unsigned)STATE_VL0 << head->vector_bits | (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0);
+           (unsigned)STATE_VL0 << effective_length(head, modrm) |
+           (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0) | evex_state(head, memory);
 }
 
 /* --- behind the opcode -------------------------------------------------------------------------------------------- */
@@ -165,8 +184,9 @@ static void fill_head(struct x86emu_insn *insn, const struct head *head)
     insn->opcode = head->bytes[head->opcode_at];
     insn->opcode_offset = head->opcode_at;
     insn->vvvv = head->vvvv;
-    insn->vector_length = (uint8_t)(head->encoding >= X86EMU_ENCODING_XOP ? 16u << head->vector_bits : 0);
-    insn->evex = 0;
+    insn->vector_length =
+        (uint8_t)(head->encoding >= X86EMU_ENCODING_XOP ? 16u << effective_length(head, insn->modrm) : 0);
+    insn->evex = head->evex;
 }
 
 /* Everything from the opcode on. */
@@ -215,6 +235,10 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
     insn->operand_size = (uint8_t)(shape->rule == RULE_BYTE ? 1 : 2u << osz);
     insn->address_size = (uint8_t)(2u << asz);
     fill_head(insn, head);
+    if (head->encoding == X86EMU_ENCODING_EVEX && insn->disp_size == 1)
+        insn->disp *= x86emu_displacement_scale(insn);
+    if (shape->special != 0 && !x86emu_special_rules_hold(insn, shape->special))
+        return X86EMU_DECODE_INVALID;
     return X86EMU_DECODE_OK;
 }
 
@@ -236,6 +260,123 @@ static enum x86emu_decode_status decode_escape(struct x86emu_insn *insn, struct 
     head->opcode_at = (uint8_t)at;
     return decode_from_opcode(insn, head);
 }
+
+/* --- VEX, XOP, EVEX (SDM Vol. 2, 2.3 and 2.7; APM Vol. 3, 1.2.5) ---------------------------------------------------- */
+
+/* The opcode map, by encoding and map number; MAP_COUNT: there is none. */
+static unsigned map_of(unsigned encoding, unsigned number)
+{
+    static const uint8_t evex[8] = {MAP_COUNT, MAP_EVEX_0F, MAP_EVEX_0F38, MAP_EVEX_0F3A,
+                                    MAP_COUNT, MAP_EVEX_M5, MAP_EVEX_M6,   MAP_COUNT};
+
+    if (encoding == X86EMU_ENCODING_EVEX)
+        return evex[number];
+    if (encoding == X86EMU_ENCODING_XOP)
+        return number >= 8 && number <= 10 ? MAP_XOP_M8 + (number - 8) : MAP_COUNT;
+    return number >= 1 && number <= 3 ? MAP_VEX_0F + (number - 1) : MAP_COUNT;
+}
+
+/* R, X and B of the first payload byte, which are stored inverted. */
+static uint8_t take_rxb(unsigned byte)
+{
+    return (uint8_t)(~byte >> 5 & 7);
+}
+
+/* W vvvv L pp, or W vvvv 1 pp. */
+static void take_wvvvv(struct head *head, unsigned byte)
+{
+    head->rex = (uint8_t)(head->rex | (byte & 0x80 ? X86EMU_REX_W : 0));
+    head->vvvv = (uint8_t)(~byte >> 3 & 0xf);
+    head->vector_bits = byte >> 2 & 1;
+    head->mandatory = byte & 3; /* none, 66, F3, F2 */
+}
+
+/* C5: R vvvv L pp. Returns the map number. */
+static unsigned take_vex2(struct head *head, const uint8_t *payload)
+{
+    take_wvvvv(head, payload[0] & 0x7fu);
+    head->rex = payload[0] & 0x80 ? 0 : X86EMU_REX_R;
+    return 1;
+}
+
+/* C4 and 8F: RXB mmmmm, W vvvv L pp. */
+static unsigned take_vex3(struct head *head, const uint8_t *payload)
+{
+    head->rex = take_rxb(payload[0]);
+    take_wvvvv(head, payload[1]);
+    return payload[0] & 0x1f;
+}
+
+/* 62: RXB R' 0 mmm, W vvvv 1 pp, z L'L b V' aaa. A fixed bit that isn't as it should be makes the map invalid. */
+static unsigned take_evex(struct head *head, const uint8_t *payload)
+{
+    head->rex = (uint8_t)(take_rxb(payload[0]) | (payload[0] & 0x10 ? 0 : X86EMU_REX_R4));
+    take_wvvvv(head, payload[1]);
+    head->evex = payload[2];
+    head->vvvv |= payload[2] & 8 ? 0 : 0x10;
+    head->vector_bits = payload[2] >> 5 & 3;
+    return payload[0] & 8 || !(payload[1] & 4) ? 0 : payload[0] & 7u;
+}
+
+/* Only segment and address size prefixes may stand before a vector prefix (SDM Vol. 2, 2.3.2 to 2.3.4). */
+static bool vector_prefix_allowed(const struct head *head)
+{
+    return head->rex == 0 && !(head->prefixes & (X86EMU_PREFIX_LOCK | X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE |
+                                                 X86EMU_PREFIX_66));
+}
+
+/* Outside 64-bit mode there are eight registers of each kind; the bits that would name more are ignored. */
+static void drop_high_registers(struct head *head)
+{
+    if (head->mode == X86EMU_MODE_64)
+        return;
+    head->rex &= X86EMU_REX_W;
+    head->vvvv &= 0x17;
+}
+
+static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct head *head, unsigned encoding)
+{
+    const uint8_t *prefix = &head->bytes[head->opcode_at];
+    unsigned payload = encoding == X86EMU_ENCODING_EVEX ? 3 : prefix[0] == 0xc5 ? 1 : 2;
+    bool allowed = vector_prefix_allowed(head);
+    unsigned number;
+
+    if (head->opcode_at + payload + 1 >= head->size)
+        return truncated(insn, head->opcode_at + payload + 2);
+    head->encoding = (uint8_t)encoding;
+    if (encoding == X86EMU_ENCODING_EVEX)
+        number = take_evex(head, prefix + 1);
+    else
+        number = payload == 1 ? take_vex2(head, prefix + 1) : take_vex3(head, prefix + 1);
+    head->map = (uint8_t)map_of(encoding, number);
+    head->map_number = (uint8_t)number;
+    if (!allowed || head->map == MAP_COUNT)
+        return X86EMU_DECODE_INVALID;
+    drop_high_registers(head);
+    head->opcode_at = (uint8_t)(head->opcode_at + payload + 1);
+    return decode_from_opcode(insn, head);
+}
+
+/* Which vector prefix, if any, the byte at the opcode's place is, given the one behind it. */
+static unsigned vector_encoding(const struct head *head)
+{
+    unsigned byte = head->bytes[head->opcode_at], next = head->bytes[head->opcode_at + 1];
+    bool registers = next >= 0xc0 || head->mode == X86EMU_MODE_64;
+
+    switch (byte) {
+    case 0xc4:
+    case 0xc5:
+        return registers ? X86EMU_ENCODING_VEX : X86EMU_ENCODING_LEGACY;
+    case 0x62:
+        return registers ? X86EMU_ENCODING_EVEX : X86EMU_ENCODING_LEGACY;
+    case 0x8f:
+        return (next & 0x1f) >= 8 ? X86EMU_ENCODING_XOP : X86EMU_ENCODING_LEGACY;
+    default:
+        return X86EMU_ENCODING_LEGACY;
+    }
+}
+
+/* --- legacy prefixes ---------------------------------------------------------------------------------------------- */
 
 /* A legacy prefix is taken into *head; false for any other byte. */
 static bool take_prefix(struct head *head, uint8_t byte)
@@ -285,7 +426,7 @@ static uint8_t mandatory_prefix(unsigned prefixes)
 /* All legacy prefixes, and a REX that stands right before the opcode (an earlier one is ignored). */
 static enum x86emu_decode_status decode_prefixed(struct x86emu_insn *insn, struct head *head)
 {
-    unsigned at = 0;
+    unsigned at = 0, encoding;
 
     for (; at < head->size; at++) {
         uint8_t byte = head->bytes[at];
@@ -303,7 +444,12 @@ static enum x86emu_decode_status decode_prefixed(struct x86emu_insn *insn, struc
     head->mandatory = mandatory_prefix(head->prefixes);
     if (head->bytes[at] == 0x0f)
         return decode_escape(insn, head);
-    return decode_from_opcode(insn, head);
+    encoding = vector_encoding(head);
+    if (encoding == X86EMU_ENCODING_LEGACY)
+        return decode_from_opcode(insn, head);
+    if (at + 1 >= head->size)
+        return truncated(insn, at + 2);
+    return decode_vector(insn, head, encoding);
 }
 
 static const unsigned known_options = X86EMU_DECODE_AMD | X86EMU_DECODE_NO_LZCNT | X86EMU_DECODE_NO_TZCNT |

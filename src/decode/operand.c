@@ -23,6 +23,12 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
         return insn->address_size;
     case SIZE_V2:
         return insn->operand_size * 2u;
+    case SIZE_HX:
+        return insn->vector_length / 2u;
+    case SIZE_QX:
+        return insn->vector_length / 4u;
+    case SIZE_EX:
+        return insn->vector_length / 8u;
     case SIZE_STACK:
         return insn->mode == X86EMU_MODE_64 ? 8 : insn->mode == X86EMU_MODE_32 ? 4 : 2;
     default:
@@ -55,6 +61,8 @@ static struct x86emu_reg reg_of_class(const struct x86emu_insn *insn, unsigned r
     case CLASS_MMX:
     case CLASS_SEGMENT:
     case CLASS_ST:
+    case CLASS_MASK:
+    case CLASS_TMM:
         return (struct x86emu_reg){(uint8_t)reg_class, number & 7};
     default:
         return (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)number};
@@ -68,7 +76,7 @@ static unsigned rm_number(const struct x86emu_insn *insn)
 
 static unsigned reg_number(const struct x86emu_insn *insn)
 {
-    return (insn->modrm >> 3 & 7u) | (insn->rex & X86EMU_REX_R ? 8u : 0u);
+    return (insn->modrm >> 3 & 7u) | (insn->rex & X86EMU_REX_R ? 8u : 0u) | (insn->rex & X86EMU_REX_R4 ? 16u : 0u);
 }
 
 static void set_register(struct x86emu_operand *op, struct x86emu_reg reg)
@@ -152,14 +160,41 @@ static void memory_32(struct x86emu_operand *op, const struct x86emu_insn *insn)
     op->mem.segment = segment_or(insn, implied);
 }
 
+/* EVEX.X is bit 4 of a vector register in ModRM.rm (SDM Vol. 2, table 2-32). */
+static unsigned vector_rm_number(const struct x86emu_insn *insn)
+{
+    return rm_number(insn) | (insn->encoding == X86EMU_ENCODING_EVEX && insn->rex & X86EMU_REX_X ? 16u : 0u);
+}
+
+/* With EVEX.b, one element is read for all. */
+static void set_broadcast(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned element)
+{
+    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || insn->modrm >= 0xc0)
+        return;
+    op->broadcast = (uint8_t)(op->size / element);
+    op->size = (uint16_t)element;
+}
+
 static void set_rm(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned reg_class)
 {
     if (insn->modrm >= 0xc0)
-        set_register(op, reg_of_class(insn, reg_class, rm_number(insn), op->size));
+        set_register(op, reg_of_class(insn, reg_class,
+                                      reg_class == CLASS_VECTOR ? vector_rm_number(insn) : rm_number(insn), op->size));
     else if (insn->address_size == 2)
         memory_16(op, insn);
     else
         memory_32(op, insn);
+}
+
+/* The index is a vector register, and none of its numbers means "no index" (SDM Vol. 2, 2.3.12). */
+static void set_vsib(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned reg_class)
+{
+    unsigned index = (insn->sib >> 3 & 7u) | (insn->rex & X86EMU_REX_X ? 8u : 0u);
+
+    if (insn->encoding == X86EMU_ENCODING_EVEX)
+        index |= insn->vvvv & 0x10u;
+    memory_32(op, insn);
+    op->mem.index = (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)index};
 }
 
 static void set_moffs(struct x86emu_operand *op, const struct x86emu_insn *insn)
@@ -196,6 +231,21 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
     switch (from->where) {
     case WHERE_RM:
         set_rm(op, insn, from->reg_class);
+        set_broadcast(op, insn, from->number);
+        break;
+    case WHERE_VSIB:
+        set_vsib(op, insn, from->reg_class);
+        break;
+    case WHERE_MASK:
+        set_register(op, (struct x86emu_reg){X86EMU_REG_MASK, insn->evex & 7});
+        break;
+    case WHERE_ST:
+        set_register(op, (struct x86emu_reg){X86EMU_REG_ST, insn->modrm & 7});
+        break;
+    case WHERE_IS4:
+        set_register(op, reg_of_class(insn, from->reg_class,
+                                      (unsigned)insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7),
+                                      op->size));
         break;
     case WHERE_REG:
         set_register(op, reg_of_class(insn, from->reg_class, reg_number(insn), op->size));

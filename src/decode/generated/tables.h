@@ -26,28 +26,26 @@ enum selector {
     SELECT_NO_CLDEMOTE = 27,
     SELECT_NO_WBNOINVD = 28,
     SELECT_NO_PREFETCHI = 29,
-    SELECT_EVEX_B = 30,
-    SELECT_AAA = 31,
 };
 
 /* Bits of the state word. */
 enum state {
     STATE_MEMORY = 1 << 0,
     STATE_REGISTER = 1 << 1,
-    STATE_MODE16 = 1 << 2,
-    STATE_MODE32 = 1 << 3,
-    STATE_MODE64 = 1 << 4,
-    STATE_LOCK = 1 << 5,
-    STATE_LOCK_REGISTER = 1 << 6,
-    STATE_VVVV = 1 << 7,
-    STATE_VL0 = 1 << 8,
-    STATE_VL1 = 1 << 9,
-    STATE_VL2 = 1 << 10,
-    STATE_W0 = 1 << 11,
-    STATE_W1 = 1 << 12,
-    STATE_Z = 1 << 13,
-    STATE_AAA = 1 << 14,
-    STATE_B = 1 << 15,
+    STATE_LEGACY_MODE = 1 << 2,
+    STATE_MODE64 = 1 << 3,
+    STATE_LOCK = 1 << 4,
+    STATE_LOCK_REGISTER = 1 << 5,
+    STATE_VVVV = 1 << 6,
+    STATE_VL0 = 1 << 7,
+    STATE_VL1 = 1 << 8,
+    STATE_VL2 = 1 << 9,
+    STATE_W0 = 1 << 10,
+    STATE_W1 = 1 << 11,
+    STATE_Z = 1 << 12,
+    STATE_AAA = 1 << 13,
+    STATE_B_MEMORY = 1 << 14,
+    STATE_B_REGISTER = 1 << 15,
 };
 
 enum opcode_map {
@@ -93,6 +91,17 @@ enum size_rule {
     RULE_BYTE = 4,
 };
 
+enum special_rule {
+    SPECIAL_NONE = 0,
+    SPECIAL_ZEROING = 1,
+    SPECIAL_ZEROING_REGISTER = 2,
+    SPECIAL_GATHER_VEX = 3,
+    SPECIAL_GATHER = 4,
+    SPECIAL_SCATTER = 5,
+    SPECIAL_TILES = 6,
+    SPECIAL_SIB = 7,
+};
+
 enum operand_where {
     WHERE_NONE = 0,
     WHERE_RM = 1,
@@ -112,6 +121,9 @@ enum operand_where {
     WHERE_ONE = 15,
     WHERE_XLAT = 16,
     WHERE_IP = 17,
+    WHERE_MASK = 18,
+    WHERE_VSIB = 19,
+    WHERE_ST = 20,
 };
 
 /* As enum x86emu_reg_class; then those whose class depends on the width. */
@@ -151,6 +163,9 @@ enum operand_width {
     SIZE_A = 206,
     SIZE_V2 = 207,
     SIZE_STACK = 208,
+    SIZE_HX = 209,
+    SIZE_QX = 210,
+    SIZE_EX = 211,
 };
 
 /* What the decoder needs of a row at once. */
@@ -158,6 +173,7 @@ struct form_shape {
     uint16_t forbidden; /* enum state */
     uint8_t shape;      /* enum immediate_kind, SHAPE_… */
     uint8_t rule;       /* enum size_rule */
+    uint8_t special;    /* enum special_rule */
 };
 
 enum shape_flag { SHAPE_IMMEDIATE = 0xf, SHAPE_SIGNED = 0x20, SHAPE_REGISTER = 0x40, SHAPE_MODRM = 0x80 };
