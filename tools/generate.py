@@ -42,11 +42,11 @@ FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "
               "Q": 1 << 20, "I": 1 << 21}
 
 WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
-         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st"]
+         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov"]
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
-RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex"]  # widths that depend on the instance
+RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512"]  # widths that depend on the instance
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 
@@ -134,7 +134,7 @@ class Row:
         while index < len(words):
             word = words[index]
             following = words[index + 1:index + 2]
-            if word in ("66", "F3", "F2") and not self.opcodes and following:
+            if word in ("66", "F3", "F2") and (following[:1] == ["0F"] or following == ["90"] or self.modrm):
                 self.limit("pp", prefixes[word])
             elif word in ("NP", "nF3", "nF2"):
                 self.limit("pp", prefixes[word])
@@ -240,6 +240,8 @@ class Row:
             return ("one", "none", "b", 0)
         if name.startswith("[SP]"):
             return ("stack", "none", name[4:], 0)
+        if name.startswith("[rDI]"):
+            return ("maskmov", "none", name[5:], 0)
         if name.startswith("[BX+AL]"):
             return ("xlat", "none", name[7:], 0)
         vsib = re.fullmatch(r"vm(b|w|d|q|dq)([xyz])", name)
@@ -465,8 +467,12 @@ def size_code(row, size):
         return str(SIZES[size])
     if size in RULED:
         return "SIZE_" + ("STACK" if size == "S" else size.upper())
+    if size == "":
+        return "0"
     if size.isdigit() and int(size) < 200:
         return size
+    if size == "512":
+        return "SIZE_512"
     raise TableError(f"{row.place}: unknown width {size}")
 
 

@@ -29,6 +29,8 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
         return insn->vector_length / 4u;
     case SIZE_EX:
         return insn->vector_length / 8u;
+    case SIZE_512:
+        return 512;
     case SIZE_STACK:
         return insn->mode == X86EMU_MODE_64 ? 8 : insn->mode == X86EMU_MODE_32 ? 4 : 2;
     default:
@@ -289,6 +291,9 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
         break;
     case WHERE_DESTINATION:
         memory_at(op, insn, X86EMU_RDI, X86EMU_ES);
+        break;
+    case WHERE_MASKMOV:
+        memory_at(op, insn, X86EMU_RDI, segment_or(insn, X86EMU_DS));
         break;
     case WHERE_STACK:
         set_stack(op, insn);

@@ -124,6 +124,7 @@ enum operand_where {
     WHERE_MASK = 18,
     WHERE_VSIB = 19,
     WHERE_ST = 20,
+    WHERE_MASKMOV = 21,
 };
 
 /* As enum x86emu_reg_class; then those whose class depends on the width. */
@@ -166,6 +167,7 @@ enum operand_width {
     SIZE_HX = 209,
     SIZE_QX = 210,
     SIZE_EX = 211,
+    SIZE_512 = 212,
 };
 
 /* What the decoder needs of a row at once. */

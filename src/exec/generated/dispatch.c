@@ -5,452 +5,481 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
-    case 21: /* ADC_RMB_RB */
-    case 22: /* ADC_RMV_RV */
-    case 23: /* ADC_RB_RMB */
-    case 24: /* ADC_RV_RMV */
-    case 25: /* ADC_GPR80B_IB */
-    case 26: /* ADC_AXV_IZ */
-    case 27: /* ADC_RMB_IB */
-    case 28: /* ADC_RMV_IZ */
-    case 29: /* ADC_RMB_IB */
-    case 30: /* ADC_RMV_IBS */
+    case 304: /* ADC_RMB_RB */
+    case 305: /* ADC_RMV_RV */
+    case 306: /* ADC_RB_RMB */
+    case 307: /* ADC_RV_RMV */
+    case 308: /* ADC_GPR80B_IB */
+    case 309: /* ADC_AXV_IZ */
+    case 310: /* ADC_RMB_IB */
+    case 311: /* ADC_RMV_IZ */
+    case 312: /* ADC_RMB_IB */
+    case 313: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 1: /* ADD_RMB_RB */
-    case 2: /* ADD_RMV_RV */
-    case 3: /* ADD_RB_RMB */
-    case 4: /* ADD_RV_RMV */
-    case 5: /* ADD_GPR80B_IB */
-    case 6: /* ADD_AXV_IZ */
-    case 7: /* ADD_RMB_IB */
-    case 8: /* ADD_RMV_IZ */
-    case 9: /* ADD_RMB_IB */
-    case 10: /* ADD_RMV_IBS */
+    case 284: /* ADD_RMB_RB */
+    case 285: /* ADD_RMV_RV */
+    case 286: /* ADD_RB_RMB */
+    case 287: /* ADD_RV_RMV */
+    case 288: /* ADD_GPR80B_IB */
+    case 289: /* ADD_AXV_IZ */
+    case 290: /* ADD_RMB_IB */
+    case 291: /* ADD_RMV_IZ */
+    case 292: /* ADD_RMB_IB */
+    case 293: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 41: /* AND_RMB_RB */
-    case 42: /* AND_RMV_RV */
-    case 43: /* AND_RB_RMB */
-    case 44: /* AND_RV_RMV */
-    case 45: /* AND_GPR80B_IB */
-    case 46: /* AND_AXV_IZ */
-    case 47: /* AND_RMB_IB */
-    case 48: /* AND_RMV_IZ */
-    case 49: /* AND_RMB_IB */
-    case 50: /* AND_RMV_IBS */
+    case 324: /* AND_RMB_RB */
+    case 325: /* AND_RMV_RV */
+    case 326: /* AND_RB_RMB */
+    case 327: /* AND_RV_RMV */
+    case 328: /* AND_GPR80B_IB */
+    case 329: /* AND_AXV_IZ */
+    case 330: /* AND_RMB_IB */
+    case 331: /* AND_RMV_IZ */
+    case 332: /* AND_RMB_IB */
+    case 333: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 340: /* BSF_RV_RMV */
+    case 623: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
-    case 341: /* BSR_RV_RMV */
+    case 624: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 345: /* BSWAP_OV */
+    case 628: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
-    case 332: /* BT_RMV_RV */
-    case 333: /* BT_RMV_IB */
+    case 615: /* BT_RMV_RV */
+    case 616: /* BT_RMV_IB */
         x86emu_exec_bt(x);
         break;
-    case 338: /* BTC_RMV_RV */
-    case 339: /* BTC_RMV_IB */
+    case 621: /* BTC_RMV_RV */
+    case 622: /* BTC_RMV_IB */
         x86emu_exec_btc(x);
         break;
-    case 336: /* BTR_RMV_RV */
-    case 337: /* BTR_RMV_IB */
+    case 619: /* BTR_RMV_RV */
+    case 620: /* BTR_RMV_IB */
         x86emu_exec_btr(x);
         break;
-    case 334: /* BTS_RMV_RV */
-    case 335: /* BTS_RMV_IB */
+    case 617: /* BTS_RMV_RV */
+    case 618: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 198: /* CALL_RELZ */
-    case 199: /* CALL_RMV */
+    case 481: /* CALL_RELZ */
+    case 482: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 368: /* CLC */
+    case 651: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 371: /* CLD */
+    case 654: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 370: /* CMC */
+    case 653: /* CMC */
         x86emu_exec_cmc(x);
         break;
-    case 131: /* CMOVO_RV_RMV */
-    case 132: /* CMOVNO_RV_RMV */
-    case 133: /* CMOVB_RV_RMV */
-    case 134: /* CMOVNB_RV_RMV */
-    case 135: /* CMOVZ_RV_RMV */
-    case 136: /* CMOVNZ_RV_RMV */
-    case 137: /* CMOVBE_RV_RMV */
-    case 138: /* CMOVNBE_RV_RMV */
-    case 139: /* CMOVS_RV_RMV */
-    case 140: /* CMOVNS_RV_RMV */
-    case 141: /* CMOVP_RV_RMV */
-    case 142: /* CMOVNP_RV_RMV */
-    case 143: /* CMOVL_RV_RMV */
-    case 144: /* CMOVNL_RV_RMV */
-    case 145: /* CMOVLE_RV_RMV */
-    case 146: /* CMOVNLE_RV_RMV */
+    case 414: /* CMOVO_RV_RMV */
+    case 415: /* CMOVNO_RV_RMV */
+    case 416: /* CMOVB_RV_RMV */
+    case 417: /* CMOVNB_RV_RMV */
+    case 418: /* CMOVZ_RV_RMV */
+    case 419: /* CMOVNZ_RV_RMV */
+    case 420: /* CMOVBE_RV_RMV */
+    case 421: /* CMOVNBE_RV_RMV */
+    case 422: /* CMOVS_RV_RMV */
+    case 423: /* CMOVNS_RV_RMV */
+    case 424: /* CMOVP_RV_RMV */
+    case 425: /* CMOVNP_RV_RMV */
+    case 426: /* CMOVL_RV_RMV */
+    case 427: /* CMOVNL_RV_RMV */
+    case 428: /* CMOVLE_RV_RMV */
+    case 429: /* CMOVNLE_RV_RMV */
         x86emu_exec_cmovcc(x);
         break;
-    case 71: /* CMP_RMB_RB */
-    case 72: /* CMP_RMV_RV */
-    case 73: /* CMP_RB_RMB */
-    case 74: /* CMP_RV_RMV */
-    case 75: /* CMP_GPR80B_IB */
-    case 76: /* CMP_AXV_IZ */
-    case 77: /* CMP_RMB_IB */
-    case 78: /* CMP_RMV_IZ */
-    case 79: /* CMP_RMB_IB */
-    case 80: /* CMP_RMV_IBS */
+    case 354: /* CMP_RMB_RB */
+    case 355: /* CMP_RMV_RV */
+    case 356: /* CMP_RB_RMB */
+    case 357: /* CMP_RV_RMV */
+    case 358: /* CMP_GPR80B_IB */
+    case 359: /* CMP_AXV_IZ */
+    case 360: /* CMP_RMB_IB */
+    case 361: /* CMP_RMV_IZ */
+    case 362: /* CMP_RMB_IB */
+    case 363: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 348: /* CMPXCHG_RMB_RB */
-    case 349: /* CMPXCHG_RMV_RV */
+    case 631: /* CMPXCHG_RMB_RB */
+    case 632: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
-    case 84: /* DEC_OV */
-    case 85: /* DEC_RMB */
-    case 86: /* DEC_RMV */
+    case 367: /* DEC_OV */
+    case 368: /* DEC_RMB */
+    case 369: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
-    case 392: /* HLT */
+    case 675: /* HLT */
         x86emu_exec_hlt(x);
         break;
-    case 323: /* IMUL_RV_RMV */
+    case 606: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
         break;
-    case 321: /* IMUL_RV_RMV_IZ */
-    case 322: /* IMUL_RV_RMV_IBS */
+    case 604: /* IMUL_RV_RMV_IZ */
+    case 605: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 377: /* IN_GPR80B_IB */
-    case 378: /* IN_AXZ_IB */
-    case 381: /* IN_GPR80B_DXW */
-    case 382: /* IN_AXZ_DXW */
+    case 660: /* IN_GPR80B_IB */
+    case 661: /* IN_AXZ_IB */
+    case 664: /* IN_GPR80B_DXW */
+    case 665: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
-    case 81: /* INC_OV */
-    case 82: /* INC_RMB */
-    case 83: /* INC_RMV */
+    case 364: /* INC_OV */
+    case 365: /* INC_RMB */
+    case 366: /* INC_RMV */
         x86emu_exec_inc(x);
         break;
-    case 163: /* JO_RELB */
-    case 164: /* JO_RELZ */
-    case 165: /* JNO_RELB */
-    case 166: /* JNO_RELZ */
-    case 167: /* JB_RELB */
-    case 168: /* JB_RELZ */
-    case 169: /* JNB_RELB */
-    case 170: /* JNB_RELZ */
-    case 171: /* JZ_RELB */
-    case 172: /* JZ_RELZ */
-    case 173: /* JNZ_RELB */
-    case 174: /* JNZ_RELZ */
-    case 175: /* JBE_RELB */
-    case 176: /* JBE_RELZ */
-    case 177: /* JNBE_RELB */
-    case 178: /* JNBE_RELZ */
-    case 179: /* JS_RELB */
-    case 180: /* JS_RELZ */
-    case 181: /* JNS_RELB */
-    case 182: /* JNS_RELZ */
-    case 183: /* JP_RELB */
-    case 184: /* JP_RELZ */
-    case 185: /* JNP_RELB */
-    case 186: /* JNP_RELZ */
-    case 187: /* JL_RELB */
-    case 188: /* JL_RELZ */
-    case 189: /* JNL_RELB */
-    case 190: /* JNL_RELZ */
-    case 191: /* JLE_RELB */
-    case 192: /* JLE_RELZ */
-    case 193: /* JNLE_RELB */
-    case 194: /* JNLE_RELZ */
+    case 446: /* JO_RELB */
+    case 447: /* JO_RELZ */
+    case 448: /* JNO_RELB */
+    case 449: /* JNO_RELZ */
+    case 450: /* JB_RELB */
+    case 451: /* JB_RELZ */
+    case 452: /* JNB_RELB */
+    case 453: /* JNB_RELZ */
+    case 454: /* JZ_RELB */
+    case 455: /* JZ_RELZ */
+    case 456: /* JNZ_RELB */
+    case 457: /* JNZ_RELZ */
+    case 458: /* JBE_RELB */
+    case 459: /* JBE_RELZ */
+    case 460: /* JNBE_RELB */
+    case 461: /* JNBE_RELZ */
+    case 462: /* JS_RELB */
+    case 463: /* JS_RELZ */
+    case 464: /* JNS_RELB */
+    case 465: /* JNS_RELZ */
+    case 466: /* JP_RELB */
+    case 467: /* JP_RELZ */
+    case 468: /* JNP_RELB */
+    case 469: /* JNP_RELZ */
+    case 470: /* JL_RELB */
+    case 471: /* JL_RELZ */
+    case 472: /* JNL_RELB */
+    case 473: /* JNL_RELZ */
+    case 474: /* JLE_RELB */
+    case 475: /* JLE_RELZ */
+    case 476: /* JNLE_RELB */
+    case 477: /* JNLE_RELZ */
         x86emu_exec_jcc(x);
         break;
-    case 205: /* JCXZ_RELB */
-    case 206: /* JECXZ_RELB */
-    case 207: /* JRCXZ_RELB */
+    case 488: /* JCXZ_RELB */
+    case 489: /* JECXZ_RELB */
+    case 490: /* JRCXZ_RELB */
         x86emu_exec_jcxz(x);
         break;
-    case 195: /* JMP_RELB */
-    case 196: /* JMP_RELZ */
-    case 197: /* JMP_RMV */
+    case 478: /* JMP_RELB */
+    case 479: /* JMP_RELZ */
+    case 480: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
-    case 130: /* LEA_RV_RM0 */
+    case 413: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
-    case 255: /* LODSB_GPR80B_SIB */
-    case 256: /* LODSW_AXV_SIV */
-    case 257: /* LODSD_AXV_SIV */
-    case 258: /* LODSQ_AXV_SIV */
+    case 538: /* LODSB_GPR80B_SIB */
+    case 539: /* LODSW_AXV_SIV */
+    case 540: /* LODSD_AXV_SIV */
+    case 541: /* LODSQ_AXV_SIV */
         x86emu_exec_lods(x);
         break;
-    case 204: /* LOOP_RELB */
+    case 487: /* LOOP_RELB */
         x86emu_exec_loop(x);
         break;
-    case 203: /* LOOPE_RELB */
+    case 486: /* LOOPE_RELB */
         x86emu_exec_loope(x);
         break;
-    case 202: /* LOOPNE_RELB */
+    case 485: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 343: /* LZCNT_RV_RMV */
+    case 626: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
-    case 105: /* MOV_RMB_RB */
-    case 106: /* MOV_RMV_RV */
-    case 107: /* MOV_RB_RMB */
-    case 108: /* MOV_RV_RMV */
-    case 109: /* MOV_GPR80B_MOFFSB */
-    case 110: /* MOV_AXV_MOFFSV */
-    case 111: /* MOV_MOFFSB_GPR80B */
-    case 112: /* MOV_MOFFSV_AXV */
-    case 113: /* MOV_OB_IB */
-    case 114: /* MOV_OV_IV */
-    case 115: /* MOV_RMB_IB */
-    case 116: /* MOV_RMV_IZ */
+    case 388: /* MOV_RMB_RB */
+    case 389: /* MOV_RMV_RV */
+    case 390: /* MOV_RB_RMB */
+    case 391: /* MOV_RV_RMV */
+    case 392: /* MOV_GPR80B_MOFFSB */
+    case 393: /* MOV_AXV_MOFFSV */
+    case 394: /* MOV_MOFFSB_GPR80B */
+    case 395: /* MOV_MOFFSV_AXV */
+    case 396: /* MOV_OB_IB */
+    case 397: /* MOV_OV_IV */
+    case 398: /* MOV_RMB_IB */
+    case 399: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
         break;
-    case 346: /* MOVBE_RV_RMV */
-    case 347: /* MOVBE_RMV_RV */
+    case 629: /* MOVBE_RV_RMV */
+    case 630: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
-    case 243: /* MOVSB_DIB_SIB */
-    case 244: /* MOVSW_DIV_SIV */
-    case 245: /* MOVSD_DIV_SIV */
-    case 246: /* MOVSQ_DIV_SIV */
+    case 526: /* MOVSB_DIB_SIB */
+    case 527: /* MOVSW_DIV_SIV */
+    case 528: /* MOVSD_DIV_SIV */
+    case 529: /* MOVSQ_DIV_SIV */
         x86emu_exec_movs(x);
         break;
-    case 126: /* MOVSX_RV_RMB */
-    case 127: /* MOVSX_RV_RMW */
+    case 409: /* MOVSX_RV_RMB */
+    case 410: /* MOVSX_RV_RMW */
         x86emu_exec_movsx(x);
         break;
-    case 128: /* MOVSXD_RV_RMZ */
+    case 411: /* MOVSXD_RV_RMZ */
         x86emu_exec_movsxd(x);
         break;
-    case 124: /* MOVZX_RV_RMB */
-    case 125: /* MOVZX_RV_RMW */
+    case 407: /* MOVZX_RV_RMB */
+    case 408: /* MOVZX_RV_RMW */
         x86emu_exec_movzx(x);
         break;
-    case 89: /* NEG_RMB */
-    case 90: /* NEG_RMV */
+    case 372: /* NEG_RMB */
+    case 373: /* NEG_RMV */
         x86emu_exec_neg(x);
         break;
-    case 103: /* NOP */
-    case 104: /* PAUSE */
-    case 402: /* NOP_RM0 */
-    case 413: /* PREFETCHNTA_RM0 */
-    case 414: /* PREFETCHT0_RM0 */
-    case 415: /* PREFETCHT1_RM0 */
-    case 416: /* PREFETCHT2_RM0 */
-    case 417: /* ENDBR64 */
-    case 418: /* ENDBR32 */
-    case 419: /* CLFLUSH_RM0 */
+    case 386: /* NOP */
+    case 387: /* PAUSE */
+    case 1220: /* CLFLUSH_RMB */
+    case 1221: /* CLWB_RMB */
+    case 1222: /* CLFLUSHOPT_RMB */
+    case 1232: /* LFENCE */
+    case 1233: /* MFENCE */
+    case 1234: /* SFENCE */
+    case 1238: /* PREFETCH_RMB */
+    case 1239: /* PREFETCHW_RMB */
+    case 1240: /* PREFETCHWT1_RMB */
+    case 1241: /* PREFETCH_RMB */
+    case 1242: /* PREFETCH_RMB */
+    case 1243: /* PREFETCH_RMB */
+    case 1244: /* PREFETCH_RMB */
+    case 1245: /* PREFETCH_RMB */
+    case 1246: /* NOP_RMV_RV */
+    case 1247: /* PREFETCHNTA_RMB */
+    case 1248: /* PREFETCHT0_RMB */
+    case 1249: /* PREFETCHT1_RMB */
+    case 1250: /* PREFETCHT2_RMB */
+    case 1251: /* NOP_RMV */
+    case 1252: /* NOP_RMV */
+    case 1253: /* NOP_RMV */
+    case 1254: /* NOP_RMV */
+    case 1255: /* NOP_RMV */
+    case 1256: /* NOP_RMV */
+    case 1257: /* NOP_RMV */
+    case 1258: /* NOP_RMV */
+    case 1259: /* NOP_RMV */
+    case 1260: /* CLDEMOTE_RMB */
+    case 1261: /* NOP_RMV */
+    case 1262: /* NOP_RMV */
+    case 1263: /* NOP_RMV */
+    case 1264: /* NOP_RMV */
+    case 1265: /* NOP_RMV */
+    case 1266: /* NOP_RMV */
+    case 1267: /* ENDBR64 */
+    case 1268: /* ENDBR32 */
         x86emu_exec_nop(x);
         break;
-    case 87: /* NOT_RMB */
-    case 88: /* NOT_RMV */
+    case 370: /* NOT_RMB */
+    case 371: /* NOT_RMV */
         x86emu_exec_not(x);
         break;
-    case 11: /* OR_RMB_RB */
-    case 12: /* OR_RMV_RV */
-    case 13: /* OR_RB_RMB */
-    case 14: /* OR_RV_RMV */
-    case 15: /* OR_GPR80B_IB */
-    case 16: /* OR_AXV_IZ */
-    case 17: /* OR_RMB_IB */
-    case 18: /* OR_RMV_IZ */
-    case 19: /* OR_RMB_IB */
-    case 20: /* OR_RMV_IBS */
+    case 294: /* OR_RMB_RB */
+    case 295: /* OR_RMV_RV */
+    case 296: /* OR_RB_RMB */
+    case 297: /* OR_RV_RMV */
+    case 298: /* OR_GPR80B_IB */
+    case 299: /* OR_AXV_IZ */
+    case 300: /* OR_RMB_IB */
+    case 301: /* OR_RMV_IZ */
+    case 302: /* OR_RMB_IB */
+    case 303: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 379: /* OUT_IB_GPR80B */
-    case 380: /* OUT_IB_AXZ */
-    case 383: /* OUT_DXW_GPR80B */
-    case 384: /* OUT_DXW_AXZ */
+    case 662: /* OUT_IB_GPR80B */
+    case 663: /* OUT_IB_AXZ */
+    case 666: /* OUT_DXW_GPR80B */
+    case 667: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
-    case 215: /* POP_OV */
-    case 217: /* POP_RMV */
+    case 498: /* POP_OV */
+    case 500: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
-    case 344: /* POPCNT_RV_RMV */
+    case 627: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
-    case 214: /* PUSH_OV */
-    case 216: /* PUSH_RMV */
-    case 218: /* PUSH_IZ */
-    case 219: /* PUSH_IBS */
+    case 497: /* PUSH_OV */
+    case 499: /* PUSH_RMV */
+    case 501: /* PUSH_IZ */
+    case 502: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
-    case 281: /* RCL_RMB_IB */
-    case 282: /* RCL_RMV_IB */
-    case 283: /* RCL_RMB_1B */
-    case 284: /* RCL_RMV_1B */
-    case 285: /* RCL_RMB_GPR81B */
-    case 286: /* RCL_RMV_GPR81B */
+    case 564: /* RCL_RMB_IB */
+    case 565: /* RCL_RMV_IB */
+    case 566: /* RCL_RMB_1B */
+    case 567: /* RCL_RMV_1B */
+    case 568: /* RCL_RMB_GPR81B */
+    case 569: /* RCL_RMV_GPR81B */
         x86emu_exec_rcl(x);
         break;
-    case 287: /* RCR_RMB_IB */
-    case 288: /* RCR_RMV_IB */
-    case 289: /* RCR_RMB_1B */
-    case 290: /* RCR_RMV_1B */
-    case 291: /* RCR_RMB_GPR81B */
-    case 292: /* RCR_RMV_GPR81B */
+    case 570: /* RCR_RMB_IB */
+    case 571: /* RCR_RMV_IB */
+    case 572: /* RCR_RMB_1B */
+    case 573: /* RCR_RMV_1B */
+    case 574: /* RCR_RMB_GPR81B */
+    case 575: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
-    case 200: /* RET_IW */
-    case 201: /* RET */
+    case 483: /* RET_IW */
+    case 484: /* RET */
         x86emu_exec_ret(x);
         break;
-    case 269: /* ROL_RMB_IB */
-    case 270: /* ROL_RMV_IB */
-    case 271: /* ROL_RMB_1B */
-    case 272: /* ROL_RMV_1B */
-    case 273: /* ROL_RMB_GPR81B */
-    case 274: /* ROL_RMV_GPR81B */
+    case 552: /* ROL_RMB_IB */
+    case 553: /* ROL_RMV_IB */
+    case 554: /* ROL_RMB_1B */
+    case 555: /* ROL_RMV_1B */
+    case 556: /* ROL_RMB_GPR81B */
+    case 557: /* ROL_RMV_GPR81B */
         x86emu_exec_rol(x);
         break;
-    case 275: /* ROR_RMB_IB */
-    case 276: /* ROR_RMV_IB */
-    case 277: /* ROR_RMB_1B */
-    case 278: /* ROR_RMV_1B */
-    case 279: /* ROR_RMB_GPR81B */
-    case 280: /* ROR_RMV_GPR81B */
+    case 558: /* ROR_RMB_IB */
+    case 559: /* ROR_RMV_IB */
+    case 560: /* ROR_RMB_1B */
+    case 561: /* ROR_RMV_1B */
+    case 562: /* ROR_RMB_GPR81B */
+    case 563: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 311: /* SAR_RMB_IB */
-    case 312: /* SAR_RMV_IB */
-    case 313: /* SAR_RMB_1B */
-    case 314: /* SAR_RMV_1B */
-    case 315: /* SAR_RMB_GPR81B */
-    case 316: /* SAR_RMV_GPR81B */
+    case 594: /* SAR_RMB_IB */
+    case 595: /* SAR_RMV_IB */
+    case 596: /* SAR_RMB_1B */
+    case 597: /* SAR_RMV_1B */
+    case 598: /* SAR_RMB_GPR81B */
+    case 599: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 31: /* SBB_RMB_RB */
-    case 32: /* SBB_RMV_RV */
-    case 33: /* SBB_RB_RMB */
-    case 34: /* SBB_RV_RMV */
-    case 35: /* SBB_GPR80B_IB */
-    case 36: /* SBB_AXV_IZ */
-    case 37: /* SBB_RMB_IB */
-    case 38: /* SBB_RMV_IZ */
-    case 39: /* SBB_RMB_IB */
-    case 40: /* SBB_RMV_IBS */
+    case 314: /* SBB_RMB_RB */
+    case 315: /* SBB_RMV_RV */
+    case 316: /* SBB_RB_RMB */
+    case 317: /* SBB_RV_RMV */
+    case 318: /* SBB_GPR80B_IB */
+    case 319: /* SBB_AXV_IZ */
+    case 320: /* SBB_RMB_IB */
+    case 321: /* SBB_RMV_IZ */
+    case 322: /* SBB_RMB_IB */
+    case 323: /* SBB_RMV_IBS */
         x86emu_exec_sbb(x);
         break;
-    case 147: /* SETO_RMB */
-    case 148: /* SETNO_RMB */
-    case 149: /* SETB_RMB */
-    case 150: /* SETNB_RMB */
-    case 151: /* SETZ_RMB */
-    case 152: /* SETNZ_RMB */
-    case 153: /* SETBE_RMB */
-    case 154: /* SETNBE_RMB */
-    case 155: /* SETS_RMB */
-    case 156: /* SETNS_RMB */
-    case 157: /* SETP_RMB */
-    case 158: /* SETNP_RMB */
-    case 159: /* SETL_RMB */
-    case 160: /* SETNL_RMB */
-    case 161: /* SETLE_RMB */
-    case 162: /* SETNLE_RMB */
+    case 430: /* SETO_RMB */
+    case 431: /* SETNO_RMB */
+    case 432: /* SETB_RMB */
+    case 433: /* SETNB_RMB */
+    case 434: /* SETZ_RMB */
+    case 435: /* SETNZ_RMB */
+    case 436: /* SETBE_RMB */
+    case 437: /* SETNBE_RMB */
+    case 438: /* SETS_RMB */
+    case 439: /* SETNS_RMB */
+    case 440: /* SETP_RMB */
+    case 441: /* SETNP_RMB */
+    case 442: /* SETL_RMB */
+    case 443: /* SETNL_RMB */
+    case 444: /* SETLE_RMB */
+    case 445: /* SETNLE_RMB */
         x86emu_exec_setcc(x);
         break;
-    case 293: /* SHL_RMB_IB */
-    case 294: /* SHL_RMV_IB */
-    case 295: /* SHL_RMB_1B */
-    case 296: /* SHL_RMV_1B */
-    case 297: /* SHL_RMB_GPR81B */
-    case 298: /* SHL_RMV_GPR81B */
-    case 305: /* SHL_RMB_IB */
-    case 306: /* SHL_RMV_IB */
-    case 307: /* SHL_RMB_1B */
-    case 308: /* SHL_RMV_1B */
-    case 309: /* SHL_RMB_GPR81B */
-    case 310: /* SHL_RMV_GPR81B */
+    case 576: /* SHL_RMB_IB */
+    case 577: /* SHL_RMV_IB */
+    case 578: /* SHL_RMB_1B */
+    case 579: /* SHL_RMV_1B */
+    case 580: /* SHL_RMB_GPR81B */
+    case 581: /* SHL_RMV_GPR81B */
+    case 588: /* SHL_RMB_IB */
+    case 589: /* SHL_RMV_IB */
+    case 590: /* SHL_RMB_1B */
+    case 591: /* SHL_RMV_1B */
+    case 592: /* SHL_RMB_GPR81B */
+    case 593: /* SHL_RMV_GPR81B */
         x86emu_exec_shl(x);
         break;
-    case 317: /* SHLD_RMV_RV_IB */
-    case 318: /* SHLD_RMV_RV_GPR81B */
+    case 600: /* SHLD_RMV_RV_IB */
+    case 601: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 299: /* SHR_RMB_IB */
-    case 300: /* SHR_RMV_IB */
-    case 301: /* SHR_RMB_1B */
-    case 302: /* SHR_RMV_1B */
-    case 303: /* SHR_RMB_GPR81B */
-    case 304: /* SHR_RMV_GPR81B */
+    case 582: /* SHR_RMB_IB */
+    case 583: /* SHR_RMV_IB */
+    case 584: /* SHR_RMB_1B */
+    case 585: /* SHR_RMV_1B */
+    case 586: /* SHR_RMB_GPR81B */
+    case 587: /* SHR_RMV_GPR81B */
         x86emu_exec_shr(x);
         break;
-    case 319: /* SHRD_RMV_RV_IB */
-    case 320: /* SHRD_RMV_RV_GPR81B */
+    case 602: /* SHRD_RMV_RV_IB */
+    case 603: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 369: /* STC */
+    case 652: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 372: /* STD */
+    case 655: /* STD */
         x86emu_exec_std(x);
         break;
-    case 251: /* STOSB_DIB_GPR80B */
-    case 252: /* STOSW_DIV_AXV */
-    case 253: /* STOSD_DIV_AXV */
-    case 254: /* STOSQ_DIV_AXV */
+    case 534: /* STOSB_DIB_GPR80B */
+    case 535: /* STOSW_DIV_AXV */
+    case 536: /* STOSD_DIV_AXV */
+    case 537: /* STOSQ_DIV_AXV */
         x86emu_exec_stos(x);
         break;
-    case 51: /* SUB_RMB_RB */
-    case 52: /* SUB_RMV_RV */
-    case 53: /* SUB_RB_RMB */
-    case 54: /* SUB_RV_RMV */
-    case 55: /* SUB_GPR80B_IB */
-    case 56: /* SUB_AXV_IZ */
-    case 57: /* SUB_RMB_IB */
-    case 58: /* SUB_RMV_IZ */
-    case 59: /* SUB_RMB_IB */
-    case 60: /* SUB_RMV_IBS */
+    case 334: /* SUB_RMB_RB */
+    case 335: /* SUB_RMV_RV */
+    case 336: /* SUB_RB_RMB */
+    case 337: /* SUB_RV_RMV */
+    case 338: /* SUB_GPR80B_IB */
+    case 339: /* SUB_AXV_IZ */
+    case 340: /* SUB_RMB_IB */
+    case 341: /* SUB_RMV_IZ */
+    case 342: /* SUB_RMB_IB */
+    case 343: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
-    case 91: /* TEST_RMB_RB */
-    case 92: /* TEST_RMV_RV */
-    case 93: /* TEST_GPR80B_IB */
-    case 94: /* TEST_AXV_IZ */
-    case 95: /* TEST_RMB_IB */
-    case 96: /* TEST_RMB_IB */
-    case 97: /* TEST_RMV_IZ */
-    case 98: /* TEST_RMV_IZ */
+    case 374: /* TEST_RMB_RB */
+    case 375: /* TEST_RMV_RV */
+    case 376: /* TEST_GPR80B_IB */
+    case 377: /* TEST_AXV_IZ */
+    case 378: /* TEST_RMB_IB */
+    case 379: /* TEST_RMB_IB */
+    case 380: /* TEST_RMV_IZ */
+    case 381: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
-    case 342: /* TZCNT_RV_RMV */
+    case 625: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 350: /* XADD_RMB_RB */
-    case 351: /* XADD_RMV_RV */
+    case 633: /* XADD_RMB_RB */
+    case 634: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
-    case 99: /* XCHG_RMB_RB */
-    case 100: /* XCHG_RMV_RV */
-    case 101: /* XCHG_OV_AXV */
-    case 102: /* XCHG_OV_AXV */
+    case 382: /* XCHG_RMB_RB */
+    case 383: /* XCHG_RMV_RV */
+    case 384: /* XCHG_OV_AXV */
+    case 385: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
         break;
-    case 61: /* XOR_RMB_RB */
-    case 62: /* XOR_RMV_RV */
-    case 63: /* XOR_RB_RMB */
-    case 64: /* XOR_RV_RMV */
-    case 65: /* XOR_GPR80B_IB */
-    case 66: /* XOR_AXV_IZ */
-    case 67: /* XOR_RMB_IB */
-    case 68: /* XOR_RMV_IZ */
-    case 69: /* XOR_RMB_IB */
-    case 70: /* XOR_RMV_IBS */
+    case 344: /* XOR_RMB_RB */
+    case 345: /* XOR_RMV_RV */
+    case 346: /* XOR_RB_RMB */
+    case 347: /* XOR_RV_RMV */
+    case 348: /* XOR_GPR80B_IB */
+    case 349: /* XOR_AXV_IZ */
+    case 350: /* XOR_RMB_IB */
+    case 351: /* XOR_RMV_IZ */
+    case 352: /* XOR_RMB_IB */
+    case 353: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
     default:
