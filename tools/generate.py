@@ -33,7 +33,7 @@ FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_m
 
 IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
 SIZE_RULES = ["normal", "d64", "f64", "b64", "byte"]
-SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib"]
+SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
@@ -42,7 +42,7 @@ FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "
               "Q": 1 << 20, "I": 1 << 21}
 
 WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
-         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov"]
+         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov", "frame"]
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
@@ -166,6 +166,8 @@ class Row:
                 self.limit("b", {int(word[-1])})
             elif word in ("i64", "m64"):
                 self.limit("mode", {0, 1} if word == "i64" else {2})
+            elif word in ("cr", "dr"):
+                self.special = word
             elif word in ("mem", "reg"):
                 self.modrm = True
                 self.limit("mod3", {int(word == "reg")})
@@ -240,6 +242,8 @@ class Row:
             return ("one", "none", "b", 0)
         if name.startswith("[SP]"):
             return ("stack", "none", name[4:], 0)
+        if name.startswith("[BP]"):
+            return ("frame", "none", name[4:], 0)
         if name.startswith("[rDI]"):
             return ("maskmov", "none", name[5:], 0)
         if name.startswith("[BX+AL]"):
@@ -585,13 +589,13 @@ def tables_c(rows, mnemonics, features, trees):
 
 def names_c(mnemonics):
     """Names in one pool with offsets: an array of pointers would need relocations."""
-    text = NOTE + '#include "names.h"\n\nconst char x86emu_mnemonic_pool[] =\n'
+    text = NOTE + '#include "names.h"\n\nconst char x86emu_mnemonic_pool[] = {\n'
     offsets, at = [], 0
     for name in mnemonics:
-        text += f'    "{name.lower()}\\0"\n'
+        text += "    " + ", ".join(f"'{letter}'" for letter in name.lower()) + ", 0,\n"
         offsets.append(str(at))
         at += len(name) + 1
-    text += "    ;\n\nconst uint16_t x86emu_mnemonic_offsets[] = {\n" + lines_of(offsets) + "};\n"
+    text += "};\n\nconst uint16_t x86emu_mnemonic_offsets[] = {\n" + lines_of(offsets) + "};\n"
     return text
 
 

@@ -9,7 +9,11 @@
 /* Bytes that may be read from the position of any field on: the longest instruction and one wide load. */
 #define READABLE 24u
 
-enum evex_bit { EVEX_AAA = 7, EVEX_B = 1 << 4, EVEX_Z = 1 << 7 };
+enum evex_bit {
+    EVEX_AAA = 7,
+    EVEX_B = 1 << 4,
+    EVEX_Z = 1 << 7
+};
 
 /* Everything before the opcode, as far as it matters after it. */
 struct head {
@@ -25,9 +29,9 @@ struct head {
     uint8_t mandatory; /* 0: none, 1: 66, 2: F3, 3: F2 */
     uint8_t encoding;
     uint8_t map_number;
-    uint8_t vvvv;         /* with EVEX.V' as bit 4 */
-    uint8_t vector_bits;  /* L or L'L */
-    uint8_t evex;         /* the third EVEX payload byte */
+    uint8_t vvvv;        /* with EVEX.V' as bit 4 */
+    uint8_t vector_bits; /* L or L'L */
+    uint8_t evex;        /* the third EVEX payload byte */
 };
 
 static uint64_t load_64(const uint8_t *bytes)
@@ -81,8 +85,7 @@ static uint32_t selector_word(const struct head *head, unsigned modrm, unsigned 
            (uint32_t)(head->rex >> 3 & 1) << SELECT_W | osz << SELECT_OSZ | asz << SELECT_ASZ |
            (uint32_t)head->mode << SELECT_MODE | (uint32_t)effective_length(head, modrm) << SELECT_VL |
            (uint32_t)(head->rex & X86EMU_REX_B) << SELECT_B |
-           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 |
-           (uint32_t)head->options << SELECT_AMD;
+           (uint32_t)((head->prefixes & X86EMU_PREFIX_66) != 0) << SELECT_P66 | (uint32_t)head->options << SELECT_AMD;
 }
 
 /* The row that the opcode leads to, 0 for none; *consulted gathers the selector bits that mattered. */
@@ -113,8 +116,8 @@ static unsigned state_word(const struct head *head, unsigned modrm)
     return (memory ? STATE_MEMORY : STATE_REGISTER) |
            (head->mode == X86EMU_MODE_64 ? STATE_MODE64 : STATE_LEGACY_MODE) | (lock ? STATE_LOCK : 0u) |
            (lock && !memory ? STATE_LOCK_REGISTER : 0u) | (head->vvvv != 0 ? STATE_VVVV : 0u) |
-           (unsigned)STATE_VL0 << effective_length(head, modrm) |
-           (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0) | evex_state(head, memory);
+           (unsigned)STATE_VL0 << effective_length(head, modrm) | (head->rex & X86EMU_REX_W ? STATE_W1 : STATE_W0) |
+           evex_state(head, memory);
 }
 
 /* --- behind the opcode -------------------------------------------------------------------------------------------- */
@@ -321,8 +324,8 @@ static unsigned take_evex(struct head *head, const uint8_t *payload)
 /* Only segment and address size prefixes may stand before a vector prefix (SDM Vol. 2, 2.3.2 to 2.3.4). */
 static bool vector_prefix_allowed(const struct head *head)
 {
-    return head->rex == 0 && !(head->prefixes & (X86EMU_PREFIX_LOCK | X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE |
-                                                 X86EMU_PREFIX_66));
+    return head->rex == 0 &&
+           !(head->prefixes & (X86EMU_PREFIX_LOCK | X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE | X86EMU_PREFIX_66));
 }
 
 /* Outside 64-bit mode there are eight registers of each kind; the bits that would name more are ignored. */

@@ -206,11 +206,11 @@ static void set_moffs(struct x86emu_operand *op, const struct x86emu_insn *insn)
     op->mem.disp = insn->disp;
 }
 
-static void set_stack(struct x86emu_operand *op, const struct x86emu_insn *insn)
+static void set_stack(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned pointer)
 {
     static const uint8_t classes[3] = {X86EMU_REG_GPR16, X86EMU_REG_GPR32, X86EMU_REG_GPR64};
 
-    memory_at(op, insn, X86EMU_RSP, X86EMU_SS);
+    memory_at(op, insn, pointer, X86EMU_SS);
     op->mem.base.reg_class = classes[insn->mode];
 }
 
@@ -246,8 +246,7 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
         break;
     case WHERE_IS4:
         set_register(op, reg_of_class(insn, from->reg_class,
-                                      (unsigned)insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7),
-                                      op->size));
+                                      (unsigned)insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7), op->size));
         break;
     case WHERE_REG:
         set_register(op, reg_of_class(insn, from->reg_class, reg_number(insn), op->size));
@@ -296,7 +295,10 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
         memory_at(op, insn, X86EMU_RDI, segment_or(insn, X86EMU_DS));
         break;
     case WHERE_STACK:
-        set_stack(op, insn);
+        set_stack(op, insn, X86EMU_RSP);
+        break;
+    case WHERE_FRAME:
+        set_stack(op, insn, X86EMU_RBP);
         break;
     default:
         set_xlat(op, insn);

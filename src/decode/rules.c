@@ -4,7 +4,10 @@
 
 #include "generated/tables.h"
 
-enum { EVEX_AAA = 7, EVEX_Z = 1 << 7 };
+enum {
+    EVEX_AAA = 7,
+    EVEX_Z = 1 << 7
+};
 
 static unsigned reg_number(const struct x86emu_insn *insn)
 {
@@ -45,6 +48,12 @@ static unsigned rm_number(const struct x86emu_insn *insn)
     return (insn->modrm & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
 }
 
+/* CR0, CR2, CR3, CR4, CR8 (SDM Vol. 2, MOV to and from control registers). */
+static bool control_register_exists(unsigned number)
+{
+    return number == 0 || (number >= 2 && number <= 4) || number == 8;
+}
+
 bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
 {
     switch (special) {
@@ -62,6 +71,10 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
         return all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
     case SPECIAL_SIB:
         return insn->address_size != 2 && (insn->modrm & 7) == 4;
+    case SPECIAL_CR:
+        return control_register_exists(reg_number(insn));
+    case SPECIAL_DR:
+        return reg_number(insn) < 8;
     default:
         return true;
     }

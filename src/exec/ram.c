@@ -4,35 +4,58 @@
 
 #include "../common/mem.h"
 
+static bool aligned(const uint8_t *ram, unsigned size)
+{
+    return ((uintptr_t)ram & (size - 1)) == 0;
+}
+
+/* Other processors may access the same RAM at any time: each access here is atomic, without order among them. */
+
+static void load_bytes(uint8_t *to, const uint8_t *ram, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        to[i] = __atomic_load_n(ram + i, __ATOMIC_RELAXED);
+}
+
+static void store_bytes(uint8_t *ram, const uint8_t *from, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        __atomic_store_n(ram + i, from[i], __ATOMIC_RELAXED);
+}
+
 void x86emu_ram_load(void *to, const uint8_t *ram, unsigned size)
 {
-    switch (size) {
-    case 1:
-        copy_bytes(to, ram, 1);
-        break;
-    case 2:
-        copy_bytes(to, ram, 2);
-        break;
-    case 4:
-        copy_bytes(to, ram, 4);
-        break;
-    case 8:
-        copy_bytes(to, ram, 8);
-        break;
-    default:
-        copy_bytes(to, ram, size);
-        break;
+    if (size == 2 && aligned(ram, 2)) {
+        uint16_t value = __atomic_load_n((const uint16_t *)(const void *)ram, __ATOMIC_RELAXED);
+        copy_bytes(to, &value, 2);
+    } else if (size == 4 && aligned(ram, 4)) {
+        uint32_t value = __atomic_load_n((const uint32_t *)(const void *)ram, __ATOMIC_RELAXED);
+        copy_bytes(to, &value, 4);
+    } else if (size == sizeof(uintptr_t) && aligned(ram, size)) {
+        uintptr_t value = __atomic_load_n((const uintptr_t *)(const void *)ram, __ATOMIC_RELAXED);
+        copy_bytes(to, &value, sizeof(value));
+    } else {
+        load_bytes(to, ram, size);
     }
 }
 
 void x86emu_ram_store(uint8_t *ram, const void *from, unsigned size)
 {
-    x86emu_ram_load(ram, from, size);
-}
-
-static bool aligned(const uint8_t *ram, unsigned size)
-{
-    return ((uintptr_t)ram & (size - 1)) == 0;
+    if (size == 2 && aligned(ram, 2)) {
+        uint16_t value;
+        copy_bytes(&value, from, 2);
+        __atomic_store_n((uint16_t *)(void *)ram, value, __ATOMIC_RELAXED);
+    } else if (size == 4 && aligned(ram, 4)) {
+        uint32_t value;
+        copy_bytes(&value, from, 4);
+        __atomic_store_n((uint32_t *)(void *)ram, value, __ATOMIC_RELAXED);
+    } else if (size == sizeof(uintptr_t) && aligned(ram, size)) {
+        uintptr_t value;
+        copy_bytes(&value, from, sizeof(value));
+        __atomic_store_n((uintptr_t *)(void *)ram, value, __ATOMIC_RELAXED);
+    } else {
+        store_bytes(ram, from, size);
+    }
 }
 
 /* The host's own word: the widest exchange that needs no library on any host. */

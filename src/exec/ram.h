@@ -5,7 +5,7 @@
 
 #include <x86emu/paging.h>
 
-/* Copies to or from RAM; 1, 2, 4 and 8 bytes as one access, as the processor does when they are aligned. */
+/* Copies to or from RAM; an aligned 1, 2, 4 or, on a 64-bit host, 8 bytes are one access, as on the processor. */
 void x86emu_ram_load(void *to, const uint8_t *ram, unsigned size);
 void x86emu_ram_store(uint8_t *ram, const void *from, unsigned size);
 

@@ -100,6 +100,8 @@ enum special_rule {
     SPECIAL_SCATTER = 5,
     SPECIAL_TILES = 6,
     SPECIAL_SIB = 7,
+    SPECIAL_CR = 8,
+    SPECIAL_DR = 9,
 };
 
 enum operand_where {
@@ -125,6 +127,7 @@ enum operand_where {
     WHERE_VSIB = 19,
     WHERE_ST = 20,
     WHERE_MASKMOV = 21,
+    WHERE_FRAME = 22,
 };
 
 /* As enum x86emu_reg_class; then those whose class depends on the width. */

@@ -245,27 +245,25 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 386: /* NOP */
     case 387: /* PAUSE */
-    case 1220: /* CLFLUSH_RMB */
-    case 1221: /* CLWB_RMB */
-    case 1222: /* CLFLUSHOPT_RMB */
-    case 1232: /* LFENCE */
-    case 1233: /* MFENCE */
-    case 1234: /* SFENCE */
-    case 1238: /* PREFETCH_RMB */
-    case 1239: /* PREFETCHW_RMB */
-    case 1240: /* PREFETCHWT1_RMB */
-    case 1241: /* PREFETCH_RMB */
-    case 1242: /* PREFETCH_RMB */
+    case 1222: /* CLFLUSH_RMB */
+    case 1223: /* CLWB_RMB */
+    case 1224: /* CLFLUSHOPT_RMB */
+    case 1234: /* LFENCE */
+    case 1235: /* MFENCE */
+    case 1236: /* SFENCE */
+    case 1240: /* PREFETCH_RMB */
+    case 1241: /* PREFETCHW_RMB */
+    case 1242: /* PREFETCHWT1_RMB */
     case 1243: /* PREFETCH_RMB */
     case 1244: /* PREFETCH_RMB */
     case 1245: /* PREFETCH_RMB */
-    case 1246: /* NOP_RMV_RV */
-    case 1247: /* PREFETCHNTA_RMB */
-    case 1248: /* PREFETCHT0_RMB */
-    case 1249: /* PREFETCHT1_RMB */
-    case 1250: /* PREFETCHT2_RMB */
-    case 1251: /* NOP_RMV */
-    case 1252: /* NOP_RMV */
+    case 1246: /* PREFETCH_RMB */
+    case 1247: /* PREFETCH_RMB */
+    case 1248: /* NOP_RMV_RV */
+    case 1249: /* PREFETCHNTA_RMB */
+    case 1250: /* PREFETCHT0_RMB */
+    case 1251: /* PREFETCHT1_RMB */
+    case 1252: /* PREFETCHT2_RMB */
     case 1253: /* NOP_RMV */
     case 1254: /* NOP_RMV */
     case 1255: /* NOP_RMV */
@@ -273,15 +271,43 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1257: /* NOP_RMV */
     case 1258: /* NOP_RMV */
     case 1259: /* NOP_RMV */
-    case 1260: /* CLDEMOTE_RMB */
+    case 1260: /* NOP_RMV */
     case 1261: /* NOP_RMV */
-    case 1262: /* NOP_RMV */
+    case 1262: /* CLDEMOTE_RMB */
     case 1263: /* NOP_RMV */
     case 1264: /* NOP_RMV */
     case 1265: /* NOP_RMV */
     case 1266: /* NOP_RMV */
-    case 1267: /* ENDBR64 */
-    case 1268: /* ENDBR32 */
+    case 1267: /* NOP_RMV */
+    case 1268: /* NOP_RMV */
+    case 1269: /* ENDBR64 */
+    case 1270: /* ENDBR32 */
+    case 1282: /* NOP_RMV */
+    case 1283: /* NOP_RMV */
+    case 1284: /* NOP_RMV */
+    case 1285: /* NOP_RMV */
+    case 1286: /* NOP_RMV */
+    case 1287: /* NOP_RMV */
+    case 1288: /* NOP_RMV */
+    case 1289: /* NOP_RMV */
+    case 1290: /* NOP_RMV */
+    case 1291: /* NOP_RMV */
+    case 1292: /* NOP_RMV */
+    case 1293: /* NOP_RMV */
+    case 1294: /* NOP_RMV */
+    case 1295: /* NOP_RMV */
+    case 1296: /* NOP_RMV */
+    case 1297: /* NOP_RMV */
+    case 1298: /* NOP_RMV */
+    case 1299: /* NOP_RMV */
+    case 1300: /* NOP_RMV */
+    case 1301: /* NOP_RMV */
+    case 1302: /* NOP_RMV */
+    case 1303: /* NOP_RMV */
+    case 1304: /* NOP_RMV */
+    case 1310: /* NOP_RV_RMV */
+    case 1313: /* NOP_RV_RMV */
+    case 1314: /* NOP_RV_RMV */
         x86emu_exec_nop(x);
         break;
     case 370: /* NOT_RMB */

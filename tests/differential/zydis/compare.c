@@ -13,8 +13,7 @@ static ZydisDecoder decoders[3];
 
 const char *difference_name(enum difference difference)
 {
-    static const char *const names[DIFFERENCES] = {"same",     "validity",        "length", "mnemonic",
-                                                   "operands", "hidden operands", "flags"};
+    static const char *const names[DIFFERENCES] = {"same", "validity", "length", "mnemonic", "operands", "flags"};
 
     return names[difference];
 }
@@ -25,8 +24,10 @@ void compare_init(void)
                                               ZYDIS_MACHINE_MODE_LONG_64};
     static const ZydisStackWidth widths[3] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64};
 
-    for (int mode = 0; mode < 3; mode++)
+    for (int mode = 0; mode < 3; mode++) {
         ZydisDecoderInit(&decoders[mode], modes[mode], widths[mode]);
+        ZydisDecoderEnableMode(&decoders[mode], ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
+    }
 }
 
 /* --- registers ---------------------------------------------------------------------------------------------------- */
@@ -143,6 +144,8 @@ static int same_operand(const struct x86emu_operand *ours, const ZydisDecodedOpe
         access = 0;
     if (theirs->type == ZYDIS_OPERAND_TYPE_IMMEDIATE || theirs->type == ZYDIS_OPERAND_TYPE_POINTER)
         access = ours->access;
+    if (ours->access == 0 && ours->kind == X86EMU_OPERAND_MEM)
+        access = 0; /* an address that is named but not accessed; Zydis says read */
     return same_place(ours, theirs) && same_size(ours, theirs) && ours->access == access;
 }
 
@@ -192,58 +195,77 @@ struct both {
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-static void describe_both(const struct both *both, char *text, size_t room, int hidden)
+static void describe_both(const struct both *both, char *text, size_t room)
 {
     struct x86emu_operand op;
     size_t at = 0;
 
     for (unsigned n = 0; x86emu_insn_operand(&both->ours, n, &op) && at < room; n++)
-        if (op.implicit == hidden)
-            at += describe(text + at, room - at, &op);
+        at += describe(text + at, room - at, &op);
     if (at < room)
         at += (size_t)snprintf(text + at, room - at, " //");
     for (unsigned n = 0; n < both->theirs.operand_count && at < room; n++)
-        if ((both->operands[n].visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) == hidden)
-            at += describe_theirs(text + at, room - at, &both->operands[n]);
+        at += describe_theirs(text + at, room - at, &both->operands[n]);
 }
 
-static int same_visible(const struct both *both)
+/* What neither side's convention settles: RIP, flags (compared as flags) and the x87 status word. */
+static int is_ignored(const ZydisDecodedOperand *op)
+{
+    ZydisRegisterClass reg_class = ZydisRegisterGetClass(op->reg.value);
+
+    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+           (reg_class == ZYDIS_REGCLASS_IP || reg_class == ZYDIS_REGCLASS_FLAGS ||
+            op->reg.value == ZYDIS_REGISTER_X87STATUS);
+}
+
+static int is_ours_ignored(const struct x86emu_operand *op)
+{
+    return op->implicit && op->kind == X86EMU_OPERAND_REG && op->reg.reg_class == X86EMU_REG_IP;
+}
+
+static int has_operand(const struct both *both, const ZydisDecodedOperand *theirs)
+{
+    struct x86emu_operand op;
+
+    for (unsigned n = 0; x86emu_insn_operand(&both->ours, n, &op); n++)
+        if (same_operand(&op, theirs))
+            return 1;
+    return 0;
+}
+
+/* Every operand of theirs is one of ours, and there are as many. */
+static int same_operands(const struct both *both)
+{
+    unsigned ours = 0, theirs = 0;
+    struct x86emu_operand op;
+
+    for (unsigned n = 0; x86emu_insn_operand(&both->ours, n, &op); n++)
+        ours += !is_ours_ignored(&op);
+    for (unsigned i = 0; i < both->theirs.operand_count; i++) {
+        if (is_ignored(&both->operands[i]))
+            continue;
+        theirs++;
+        if (!has_operand(both, &both->operands[i]))
+            return 0;
+    }
+    return ours == theirs;
+}
+
+/* Operands that are written in assembly stand in the same order. */
+static int same_order(const struct both *both)
 {
     struct x86emu_operand op;
     unsigned n = 0;
 
-    for (; n < both->theirs.operand_count_visible; n++)
-        if (!x86emu_insn_operand(&both->ours, n, &op) || op.implicit || !same_operand(&op, &both->operands[n]))
-            return 0;
-    return !x86emu_insn_operand(&both->ours, n, &op) || op.implicit;
-}
-
-/* The flags register is compared as flags. */
-static int is_flags(const ZydisDecodedOperand *op)
-{
-    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(op->reg.value) == ZYDIS_REGCLASS_FLAGS;
-}
-
-/* Hidden operands in any order. */
-static int same_hidden(const struct both *both)
-{
-    unsigned wanted = 0, found = 0, ours = 0;
-    struct x86emu_operand op;
-
-    for (unsigned n = both->theirs.operand_count_visible; x86emu_insn_operand(&both->ours, n, &op); n++)
-        ours++;
-    for (unsigned i = both->theirs.operand_count_visible; i < both->theirs.operand_count; i++) {
-        if (is_flags(&both->operands[i]))
+    for (unsigned i = 0; i < both->theirs.operand_count; i++) {
+        if (both->operands[i].visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT)
             continue;
-        wanted++;
-        for (unsigned n = both->theirs.operand_count_visible; x86emu_insn_operand(&both->ours, n, &op); n++) {
-            if (same_operand(&op, &both->operands[i])) {
-                found++;
-                break;
-            }
-        }
+        while (x86emu_insn_operand(&both->ours, n, &op) && !same_operand(&op, &both->operands[i]))
+            n++;
+        if (!x86emu_insn_operand(&both->ours, n++, &op))
+            return 0;
     }
-    return wanted == found && wanted == ours;
+    return 1;
 }
 
 /* --- flags -------------------------------------------------------------------------------------------------------- */
@@ -295,13 +317,9 @@ enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *
         snprintf(text, text_size, "%s: ours %u, theirs %u", our_name, both.ours.length, both.theirs.length);
         return DIFFERENT_LENGTH;
     }
-    if (!same_visible(&both)) {
-        describe_both(&both, text, text_size, 0);
+    if (!same_operands(&both) || !same_order(&both)) {
+        describe_both(&both, text, text_size);
         return DIFFERENT_OPERANDS;
-    }
-    if (!same_hidden(&both)) {
-        describe_both(&both, text, text_size, 1);
-        return DIFFERENT_HIDDEN_OPERANDS;
     }
     return same_flags(&both, text, text_size) ? SAME : DIFFERENT_FLAGS;
 }
