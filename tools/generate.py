@@ -32,8 +32,8 @@ FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_m
           ("w", 1): "w1"}
 
 IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
-SIZE_RULES = ["normal", "d64", "f64", "b64", "byte"]
-SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr"]
+SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
+SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr", "low_registers", "low_register", "no_r4", "complex"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
@@ -42,7 +42,7 @@ FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "
               "Q": 1 << 20, "I": 1 << 21}
 
 WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
-         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov", "frame"]
+         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov", "frame", "is4_imm"]
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
@@ -98,7 +98,7 @@ class Row:
                 self.feature = value
             elif key == "exec":
                 self.function = value
-            elif word in ("d64", "f64", "b64", "byte"):
+            elif word in ("d64", "f64", "near", "byte"):
                 self.rule = word
             elif word in ("lock", "rep"):
                 self.lock = self.lock or word == "lock"
@@ -109,6 +109,8 @@ class Row:
                 self.zeroing = self.zeroing or word == "z"
             elif word in ("b16", "b32", "b64"):
                 self.broadcast = int(word[1:]) // 8
+            elif re.fullmatch(r"n[1248]", word):
+                self.broadcast = 0x80 | int(word[1])
             elif word in ("er", "sae"):
                 self.rounding = True
             elif word in SPECIALS:
@@ -162,6 +164,8 @@ class Row:
                 asz.add(addresses[word])
             elif word in ("W0", "W1"):
                 self.limit("w", {int(word[1])})
+            elif word == "rm0":
+                self.limit("rm", {0})
             elif word in ("REX.B0", "REX.B1"):
                 self.limit("b", {int(word[-1])})
             elif word in ("i64", "m64"):
@@ -216,7 +220,8 @@ class Row:
         self.mnemonic, _, explicit = explicit.strip().partition(" ")
         self.operands = [self.operand(word, False) for word in self.words(explicit)]
         if self.masking:
-            self.operands.insert(1, ("mask", "mask", "q", ACCESS["r"], 0))
+            access = "rw" if self.special in ("gather", "scatter") else "r"
+            self.operands.insert(1, ("mask", "mask", "q", ACCESS[access], 0))
         self.visible = len(self.operands)
         self.operands += [self.operand(word, True) for word in self.words(implicit)]
 
@@ -226,9 +231,11 @@ class Row:
 
     def operand(self, word, implicit):
         name, _, access = word.partition(":")
+        whole = 0x40 if access.endswith("!") else 0
+        access = access.rstrip("!")
         if (access or "r") not in ACCESS:
             raise TableError(f"{self.place}: unknown access {access}")
-        bits = ACCESS[access or "r"] | (0x80 if implicit else 0)
+        bits = ACCESS[access or "r"] | whole | (0x80 if implicit else 0)
         where, reg_class, size, number = self.operand_place(name)
         if (where, reg_class) == ("reg", "segment"):
             self.limit("reg", {0, 2, 3, 4, 5} if bits & 2 else range(6))
@@ -281,11 +288,11 @@ class Row:
             self.limit("mod3", {1})
         if letter == "E" and size.startswith("0"):
             size = "0"
+        if name == "Im":
+            return ("is4_imm", "none", "b", 0)
         if letter == "I":
-            earlier = any(op[0] == "imm" for op in getattr(self, "operands", []))
             where = "imm2" if self.immediate[:2] in (["iw", "ib"], ["ib", "ib"]) and self.seen_immediate else "imm"
             self.seen_immediate = True
-            del earlier
             return (where, "none", size, 0)
         where, reg_class = letters[letter]
         return (where, reg_class, size, self.broadcast if letter == "W" else 0)
@@ -312,8 +319,8 @@ class Row:
             return ("fixed", "gpr", "q", int(name[1:]))
         if name == "rIP":
             return ("ip", "ip", "v", 0)
-        if name[-2:] in GPRS and name[:-2] in ("", "E", "R", "r", "z", "a"):
-            size = {"": "w", "E": "d", "R": "q", "r": "v", "z": "z", "a": "a"}[name[:-2]]
+        if name[-2:] in GPRS and name[:-2] in ("", "E", "R", "r", "z", "a", "y"):
+            size = {"": "w", "E": "d", "R": "q", "r": "v", "z": "z", "a": "a", "y": "y"}[name[:-2]]
             if name == "rSP":
                 size = "S"
             return ("fixed", "gpr", size, GPRS.index(name[-2:]))
@@ -336,6 +343,12 @@ class Row:
             self.forbid.add("vvvv")
         if self.map.startswith("evex"):
             self.finish_evex()
+        few = [op[0] for op in self.operands if op[1] in ("mask", "tmm")]
+        if self.special == "none" and ("reg" in few or "vvvv" in few):
+            self.special = "low_registers" if "vvvv" in few else "low_register"
+        if self.special == "none" and self.map.startswith("evex") and any(
+                op[:2] == ("reg", "gpr") for op in self.operands):
+            self.special = "no_r4"
 
     def finish_evex(self):
         if not self.masking and self.special not in ("gather", "scatter"):
@@ -344,7 +357,7 @@ class Row:
             self.forbid.add("z")
         elif self.special == "none":
             self.special = "zeroing_register" if self.operands[0][0] == "rm" else "zeroing"
-        if not self.broadcast:
+        if self.broadcast in (0, 0x81, 0x82, 0x84, 0x88):
             self.forbid.add("b_memory")
         if not self.rounding:
             self.forbid.add("b_register")
@@ -362,7 +375,7 @@ class Row:
     def is_memory(operand):
         where, reg_class, _, access, _ = operand
         in_memory = where in ("moffs", "source", "destination", "stack", "xlat")
-        return access & 0x7f != 0 and (in_memory or (where == "rm" and reg_class in ("none", "gpr", "vector", "mmx")))
+        return access & 0x3f != 0 and (in_memory or (where == "rm" and reg_class in ("none", "gpr", "vector", "mmx")))
 
     @property
     def name(self):
@@ -527,8 +540,8 @@ struct operand_template {
     uint8_t where;     /* enum operand_where */
     uint8_t reg_class; /* enum operand_class */
     uint8_t size;      /* bytes, or enum operand_width */
-    uint8_t access;    /* enum x86emu_operand_access; bit 7: implicit */
-    uint8_t number;    /* of a fixed register */
+    uint8_t access;    /* enum x86emu_operand_access; bit 6: written whatever the mask; bit 7: implicit */
+    uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
 /* The rest of a row. */

@@ -54,11 +54,11 @@ static unsigned operand_size_index(unsigned rule, bool amd, unsigned mode, bool 
 {
     bool wide = mode == X86EMU_MODE_64;
 
-    if (wide && (rule == RULE_F64 || (rule == RULE_B64 && !amd)))
+    if (wide && (rule == RULE_F64 || (rule == RULE_NEAR && !amd)))
         return 2;
     if (wide && w)
         return 2;
-    if (wide && (rule == RULE_D64 || rule == RULE_B64))
+    if (wide && (rule == RULE_D64 || rule == RULE_NEAR))
         return p66 ? 0 : 2;
     return (mode == X86EMU_MODE_16) == p66;
 }
@@ -210,7 +210,7 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
     shape = &x86emu_form_shapes[form];
     if ((shape->shape & SHAPE_MODRM || consulted & modrm_selectors) && at + 1 >= head->size)
         return truncated(insn, at + 2);
-    if (form == 0)
+    if (form == 0 || effective_length(head, modrm) == 3)
         return X86EMU_DECODE_INVALID;
 
     at++;

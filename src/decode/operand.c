@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Operands of a decoded instruction, expanded from the row's templates and the instruction's fields. */
 #include "generated/tables.h"
+#include "rules.h"
 
 #include <x86emu/insn.h>
 
@@ -171,7 +172,7 @@ static unsigned vector_rm_number(const struct x86emu_insn *insn)
 /* With EVEX.b, one element is read for all. */
 static void set_broadcast(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned element)
 {
-    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || insn->modrm >= 0xc0)
+    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || element & 0x80 || insn->modrm >= 0xc0)
         return;
     op->broadcast = (uint8_t)(op->size / element);
     op->size = (uint16_t)element;
@@ -269,6 +270,9 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
     case WHERE_IMM:
         set_immediate(op, X86EMU_OPERAND_IMM, insn->imm);
         break;
+    case WHERE_IS4_IMM:
+        set_immediate(op, X86EMU_OPERAND_IMM, insn->imm & 0xf);
+        break;
     case WHERE_IMM2:
         set_immediate(op, X86EMU_OPERAND_IMM, insn->imm2);
         break;
@@ -306,6 +310,18 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
     }
 }
 
+/* Under a mask the destination's other elements stay: it is read too, and memory is written only in part. */
+static void apply_mask(struct x86emu_operand *op, const struct x86emu_insn *insn)
+{
+    if (!(insn->evex & 7) || !(op->access & X86EMU_OPERAND_WRITTEN) || op->reg.reg_class == X86EMU_REG_MASK)
+        return;
+    if (op->kind == X86EMU_OPERAND_REG && insn->evex & 0x80)
+        return;
+    op->access = (uint8_t)((op->access & ~(unsigned)X86EMU_OPERAND_WRITTEN) | X86EMU_OPERAND_MAY_WRITE);
+    if (op->kind == X86EMU_OPERAND_REG)
+        op->access |= X86EMU_OPERAND_READ;
+}
+
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand)
 {
     const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
@@ -315,9 +331,25 @@ bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86e
         return false;
     from = &x86emu_operand_templates[info->operands + n];
     operand->size = (uint16_t)operand_width(insn, from->size);
-    operand->access = from->access & 0x7f;
+    operand->access = from->access & 0x3f;
     operand->implicit = from->access >> 7;
     operand->broadcast = 0;
     expand(operand, insn, from);
+    if (insn->encoding == X86EMU_ENCODING_EVEX && !(from->access & 0x40))
+        apply_mask(operand, insn);
     return true;
+}
+
+unsigned x86emu_displacement_scale(const struct x86emu_insn *insn)
+{
+    const struct form_info *info = &x86emu_form_infos[insn->form];
+    struct x86emu_operand op;
+
+    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++) {
+        const struct operand_template *from = &x86emu_operand_templates[info->operands + n];
+
+        if (op.kind == X86EMU_OPERAND_MEM)
+            return from->number & 0x80 ? from->number & 0x7fu : op.size;
+    }
+    return 1;
 }

@@ -38,6 +38,12 @@ static bool zeroing_is_masked(const struct x86emu_insn *insn)
     return !(insn->evex & EVEX_Z) || masked(insn);
 }
 
+/* There are eight mask registers and eight tiles (SDM Vol. 2, 2.7.3; Vol. 1, 18.1). */
+static bool low_registers(const struct x86emu_insn *insn)
+{
+    return reg_number(insn) < 8 && (insn->vvvv & 0xf) < 8;
+}
+
 static bool all_differ(unsigned a, unsigned b, unsigned c)
 {
     return a != b && b != c && a != c;
@@ -46,6 +52,14 @@ static bool all_differ(unsigned a, unsigned b, unsigned c)
 static unsigned rm_number(const struct x86emu_insn *insn)
 {
     return (insn->modrm & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
+}
+
+/* SDM Vol. 2, VFMADDCPH and its kin: #UD otherwise. */
+static bool destination_is_no_source(const struct x86emu_insn *insn)
+{
+    unsigned destination = reg_number(insn), source = rm_number(insn) | (insn->rex & X86EMU_REX_X ? 16u : 0u);
+
+    return destination != insn->vvvv && (insn->modrm < 0xc0 || destination != source);
 }
 
 /* CR0, CR2, CR3, CR4, CR8 (SDM Vol. 2, MOV to and from control registers). */
@@ -68,9 +82,17 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
     case SPECIAL_SCATTER:
         return has_vsib(insn) && masked(insn) && (insn->vvvv & 0xf) == 0;
     case SPECIAL_TILES:
-        return all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
+        return low_registers(insn) && rm_number(insn) < 8 && all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
+    case SPECIAL_LOW_REGISTERS:
+        return low_registers(insn);
+    case SPECIAL_COMPLEX:
+        return zeroing_is_masked(insn) && destination_is_no_source(insn);
+    case SPECIAL_LOW_REGISTER:
+        return reg_number(insn) < 8;
+    case SPECIAL_NO_R4:
+        return !(insn->rex & X86EMU_REX_R4);
     case SPECIAL_SIB:
-        return insn->address_size != 2 && (insn->modrm & 7) == 4;
+        return low_registers(insn) && insn->address_size != 2 && (insn->modrm & 7) == 4;
     case SPECIAL_CR:
         return control_register_exists(reg_number(insn));
     case SPECIAL_DR:
@@ -78,14 +100,4 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
     default:
         return true;
     }
-}
-
-unsigned x86emu_displacement_scale(const struct x86emu_insn *insn)
-{
-    struct x86emu_operand op;
-
-    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++)
-        if (op.kind == X86EMU_OPERAND_MEM)
-            return op.size;
-    return 1;
 }

@@ -87,7 +87,7 @@ enum size_rule {
     RULE_NORMAL = 0,
     RULE_D64 = 1,
     RULE_F64 = 2,
-    RULE_B64 = 3,
+    RULE_NEAR = 3,
     RULE_BYTE = 4,
 };
 
@@ -102,6 +102,10 @@ enum special_rule {
     SPECIAL_SIB = 7,
     SPECIAL_CR = 8,
     SPECIAL_DR = 9,
+    SPECIAL_LOW_REGISTERS = 10,
+    SPECIAL_LOW_REGISTER = 11,
+    SPECIAL_NO_R4 = 12,
+    SPECIAL_COMPLEX = 13,
 };
 
 enum operand_where {
@@ -128,6 +132,7 @@ enum operand_where {
     WHERE_ST = 20,
     WHERE_MASKMOV = 21,
     WHERE_FRAME = 22,
+    WHERE_IS4_IMM = 23,
 };
 
 /* As enum x86emu_reg_class; then those whose class depends on the width. */
@@ -187,8 +192,8 @@ struct operand_template {
     uint8_t where;     /* enum operand_where */
     uint8_t reg_class; /* enum operand_class */
     uint8_t size;      /* bytes, or enum operand_width */
-    uint8_t access;    /* enum x86emu_operand_access; bit 7: implicit */
-    uint8_t number;    /* of a fixed register */
+    uint8_t access;    /* enum x86emu_operand_access; bit 6: written whatever the mask; bit 7: implicit */
+    uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
 /* The rest of a row. */

@@ -5,507 +5,507 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
-    case 304: /* ADC_RMB_RB */
-    case 305: /* ADC_RMV_RV */
-    case 306: /* ADC_RB_RMB */
-    case 307: /* ADC_RV_RMV */
-    case 308: /* ADC_GPR80B_IB */
-    case 309: /* ADC_AXV_IZ */
-    case 310: /* ADC_RMB_IB */
-    case 311: /* ADC_RMV_IZ */
-    case 312: /* ADC_RMB_IB */
-    case 313: /* ADC_RMV_IBS */
+    case 776: /* ADC_RMB_RB */
+    case 777: /* ADC_RMV_RV */
+    case 778: /* ADC_RB_RMB */
+    case 779: /* ADC_RV_RMV */
+    case 780: /* ADC_GPR80B_IB */
+    case 781: /* ADC_AXV_IZ */
+    case 782: /* ADC_RMB_IB */
+    case 783: /* ADC_RMV_IZ */
+    case 784: /* ADC_RMB_IB */
+    case 785: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 284: /* ADD_RMB_RB */
-    case 285: /* ADD_RMV_RV */
-    case 286: /* ADD_RB_RMB */
-    case 287: /* ADD_RV_RMV */
-    case 288: /* ADD_GPR80B_IB */
-    case 289: /* ADD_AXV_IZ */
-    case 290: /* ADD_RMB_IB */
-    case 291: /* ADD_RMV_IZ */
-    case 292: /* ADD_RMB_IB */
-    case 293: /* ADD_RMV_IBS */
+    case 756: /* ADD_RMB_RB */
+    case 757: /* ADD_RMV_RV */
+    case 758: /* ADD_RB_RMB */
+    case 759: /* ADD_RV_RMV */
+    case 760: /* ADD_GPR80B_IB */
+    case 761: /* ADD_AXV_IZ */
+    case 762: /* ADD_RMB_IB */
+    case 763: /* ADD_RMV_IZ */
+    case 764: /* ADD_RMB_IB */
+    case 765: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 324: /* AND_RMB_RB */
-    case 325: /* AND_RMV_RV */
-    case 326: /* AND_RB_RMB */
-    case 327: /* AND_RV_RMV */
-    case 328: /* AND_GPR80B_IB */
-    case 329: /* AND_AXV_IZ */
-    case 330: /* AND_RMB_IB */
-    case 331: /* AND_RMV_IZ */
-    case 332: /* AND_RMB_IB */
-    case 333: /* AND_RMV_IBS */
+    case 796: /* AND_RMB_RB */
+    case 797: /* AND_RMV_RV */
+    case 798: /* AND_RB_RMB */
+    case 799: /* AND_RV_RMV */
+    case 800: /* AND_GPR80B_IB */
+    case 801: /* AND_AXV_IZ */
+    case 802: /* AND_RMB_IB */
+    case 803: /* AND_RMV_IZ */
+    case 804: /* AND_RMB_IB */
+    case 805: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 623: /* BSF_RV_RMV */
+    case 1095: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
-    case 624: /* BSR_RV_RMV */
+    case 1096: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 628: /* BSWAP_OV */
+    case 1100: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
-    case 615: /* BT_RMV_RV */
-    case 616: /* BT_RMV_IB */
+    case 1087: /* BT_RMV_RV */
+    case 1088: /* BT_RMV_IB */
         x86emu_exec_bt(x);
         break;
-    case 621: /* BTC_RMV_RV */
-    case 622: /* BTC_RMV_IB */
+    case 1093: /* BTC_RMV_RV */
+    case 1094: /* BTC_RMV_IB */
         x86emu_exec_btc(x);
         break;
-    case 619: /* BTR_RMV_RV */
-    case 620: /* BTR_RMV_IB */
+    case 1091: /* BTR_RMV_RV */
+    case 1092: /* BTR_RMV_IB */
         x86emu_exec_btr(x);
         break;
-    case 617: /* BTS_RMV_RV */
-    case 618: /* BTS_RMV_IB */
+    case 1089: /* BTS_RMV_RV */
+    case 1090: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 481: /* CALL_RELZ */
-    case 482: /* CALL_RMV */
+    case 953: /* CALL_RELZ */
+    case 954: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 651: /* CLC */
+    case 1123: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 654: /* CLD */
+    case 1126: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 653: /* CMC */
+    case 1125: /* CMC */
         x86emu_exec_cmc(x);
         break;
-    case 414: /* CMOVO_RV_RMV */
-    case 415: /* CMOVNO_RV_RMV */
-    case 416: /* CMOVB_RV_RMV */
-    case 417: /* CMOVNB_RV_RMV */
-    case 418: /* CMOVZ_RV_RMV */
-    case 419: /* CMOVNZ_RV_RMV */
-    case 420: /* CMOVBE_RV_RMV */
-    case 421: /* CMOVNBE_RV_RMV */
-    case 422: /* CMOVS_RV_RMV */
-    case 423: /* CMOVNS_RV_RMV */
-    case 424: /* CMOVP_RV_RMV */
-    case 425: /* CMOVNP_RV_RMV */
-    case 426: /* CMOVL_RV_RMV */
-    case 427: /* CMOVNL_RV_RMV */
-    case 428: /* CMOVLE_RV_RMV */
-    case 429: /* CMOVNLE_RV_RMV */
+    case 886: /* CMOVO_RV_RMV */
+    case 887: /* CMOVNO_RV_RMV */
+    case 888: /* CMOVB_RV_RMV */
+    case 889: /* CMOVNB_RV_RMV */
+    case 890: /* CMOVZ_RV_RMV */
+    case 891: /* CMOVNZ_RV_RMV */
+    case 892: /* CMOVBE_RV_RMV */
+    case 893: /* CMOVNBE_RV_RMV */
+    case 894: /* CMOVS_RV_RMV */
+    case 895: /* CMOVNS_RV_RMV */
+    case 896: /* CMOVP_RV_RMV */
+    case 897: /* CMOVNP_RV_RMV */
+    case 898: /* CMOVL_RV_RMV */
+    case 899: /* CMOVNL_RV_RMV */
+    case 900: /* CMOVLE_RV_RMV */
+    case 901: /* CMOVNLE_RV_RMV */
         x86emu_exec_cmovcc(x);
         break;
-    case 354: /* CMP_RMB_RB */
-    case 355: /* CMP_RMV_RV */
-    case 356: /* CMP_RB_RMB */
-    case 357: /* CMP_RV_RMV */
-    case 358: /* CMP_GPR80B_IB */
-    case 359: /* CMP_AXV_IZ */
-    case 360: /* CMP_RMB_IB */
-    case 361: /* CMP_RMV_IZ */
-    case 362: /* CMP_RMB_IB */
-    case 363: /* CMP_RMV_IBS */
+    case 826: /* CMP_RMB_RB */
+    case 827: /* CMP_RMV_RV */
+    case 828: /* CMP_RB_RMB */
+    case 829: /* CMP_RV_RMV */
+    case 830: /* CMP_GPR80B_IB */
+    case 831: /* CMP_AXV_IZ */
+    case 832: /* CMP_RMB_IB */
+    case 833: /* CMP_RMV_IZ */
+    case 834: /* CMP_RMB_IB */
+    case 835: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 631: /* CMPXCHG_RMB_RB */
-    case 632: /* CMPXCHG_RMV_RV */
+    case 1103: /* CMPXCHG_RMB_RB */
+    case 1104: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
-    case 367: /* DEC_OV */
-    case 368: /* DEC_RMB */
-    case 369: /* DEC_RMV */
+    case 839: /* DEC_OV */
+    case 840: /* DEC_RMB */
+    case 841: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
-    case 675: /* HLT */
+    case 1147: /* HLT */
         x86emu_exec_hlt(x);
         break;
-    case 606: /* IMUL_RV_RMV */
+    case 1078: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
         break;
-    case 604: /* IMUL_RV_RMV_IZ */
-    case 605: /* IMUL_RV_RMV_IBS */
+    case 1076: /* IMUL_RV_RMV_IZ */
+    case 1077: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 660: /* IN_GPR80B_IB */
-    case 661: /* IN_AXZ_IB */
-    case 664: /* IN_GPR80B_DXW */
-    case 665: /* IN_AXZ_DXW */
+    case 1132: /* IN_GPR80B_IB */
+    case 1133: /* IN_AXZ_IB */
+    case 1136: /* IN_GPR80B_DXW */
+    case 1137: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
-    case 364: /* INC_OV */
-    case 365: /* INC_RMB */
-    case 366: /* INC_RMV */
+    case 836: /* INC_OV */
+    case 837: /* INC_RMB */
+    case 838: /* INC_RMV */
         x86emu_exec_inc(x);
         break;
-    case 446: /* JO_RELB */
-    case 447: /* JO_RELZ */
-    case 448: /* JNO_RELB */
-    case 449: /* JNO_RELZ */
-    case 450: /* JB_RELB */
-    case 451: /* JB_RELZ */
-    case 452: /* JNB_RELB */
-    case 453: /* JNB_RELZ */
-    case 454: /* JZ_RELB */
-    case 455: /* JZ_RELZ */
-    case 456: /* JNZ_RELB */
-    case 457: /* JNZ_RELZ */
-    case 458: /* JBE_RELB */
-    case 459: /* JBE_RELZ */
-    case 460: /* JNBE_RELB */
-    case 461: /* JNBE_RELZ */
-    case 462: /* JS_RELB */
-    case 463: /* JS_RELZ */
-    case 464: /* JNS_RELB */
-    case 465: /* JNS_RELZ */
-    case 466: /* JP_RELB */
-    case 467: /* JP_RELZ */
-    case 468: /* JNP_RELB */
-    case 469: /* JNP_RELZ */
-    case 470: /* JL_RELB */
-    case 471: /* JL_RELZ */
-    case 472: /* JNL_RELB */
-    case 473: /* JNL_RELZ */
-    case 474: /* JLE_RELB */
-    case 475: /* JLE_RELZ */
-    case 476: /* JNLE_RELB */
-    case 477: /* JNLE_RELZ */
+    case 918: /* JO_RELB */
+    case 919: /* JO_RELZ */
+    case 920: /* JNO_RELB */
+    case 921: /* JNO_RELZ */
+    case 922: /* JB_RELB */
+    case 923: /* JB_RELZ */
+    case 924: /* JNB_RELB */
+    case 925: /* JNB_RELZ */
+    case 926: /* JZ_RELB */
+    case 927: /* JZ_RELZ */
+    case 928: /* JNZ_RELB */
+    case 929: /* JNZ_RELZ */
+    case 930: /* JBE_RELB */
+    case 931: /* JBE_RELZ */
+    case 932: /* JNBE_RELB */
+    case 933: /* JNBE_RELZ */
+    case 934: /* JS_RELB */
+    case 935: /* JS_RELZ */
+    case 936: /* JNS_RELB */
+    case 937: /* JNS_RELZ */
+    case 938: /* JP_RELB */
+    case 939: /* JP_RELZ */
+    case 940: /* JNP_RELB */
+    case 941: /* JNP_RELZ */
+    case 942: /* JL_RELB */
+    case 943: /* JL_RELZ */
+    case 944: /* JNL_RELB */
+    case 945: /* JNL_RELZ */
+    case 946: /* JLE_RELB */
+    case 947: /* JLE_RELZ */
+    case 948: /* JNLE_RELB */
+    case 949: /* JNLE_RELZ */
         x86emu_exec_jcc(x);
         break;
-    case 488: /* JCXZ_RELB */
-    case 489: /* JECXZ_RELB */
-    case 490: /* JRCXZ_RELB */
+    case 960: /* JCXZ_RELB */
+    case 961: /* JECXZ_RELB */
+    case 962: /* JRCXZ_RELB */
         x86emu_exec_jcxz(x);
         break;
-    case 478: /* JMP_RELB */
-    case 479: /* JMP_RELZ */
-    case 480: /* JMP_RMV */
+    case 950: /* JMP_RELB */
+    case 951: /* JMP_RELZ */
+    case 952: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
-    case 413: /* LEA_RV_RM0 */
+    case 885: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
-    case 538: /* LODSB_GPR80B_SIB */
-    case 539: /* LODSW_AXV_SIV */
-    case 540: /* LODSD_AXV_SIV */
-    case 541: /* LODSQ_AXV_SIV */
+    case 1010: /* LODSB_GPR80B_SIB */
+    case 1011: /* LODSW_AXV_SIV */
+    case 1012: /* LODSD_AXV_SIV */
+    case 1013: /* LODSQ_AXV_SIV */
         x86emu_exec_lods(x);
         break;
-    case 487: /* LOOP_RELB */
+    case 959: /* LOOP_RELB */
         x86emu_exec_loop(x);
         break;
-    case 486: /* LOOPE_RELB */
+    case 958: /* LOOPE_RELB */
         x86emu_exec_loope(x);
         break;
-    case 485: /* LOOPNE_RELB */
+    case 957: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 626: /* LZCNT_RV_RMV */
+    case 1098: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
-    case 388: /* MOV_RMB_RB */
-    case 389: /* MOV_RMV_RV */
-    case 390: /* MOV_RB_RMB */
-    case 391: /* MOV_RV_RMV */
-    case 392: /* MOV_GPR80B_MOFFSB */
-    case 393: /* MOV_AXV_MOFFSV */
-    case 394: /* MOV_MOFFSB_GPR80B */
-    case 395: /* MOV_MOFFSV_AXV */
-    case 396: /* MOV_OB_IB */
-    case 397: /* MOV_OV_IV */
-    case 398: /* MOV_RMB_IB */
-    case 399: /* MOV_RMV_IZ */
+    case 860: /* MOV_RMB_RB */
+    case 861: /* MOV_RMV_RV */
+    case 862: /* MOV_RB_RMB */
+    case 863: /* MOV_RV_RMV */
+    case 864: /* MOV_GPR80B_MOFFSB */
+    case 865: /* MOV_AXV_MOFFSV */
+    case 866: /* MOV_MOFFSB_GPR80B */
+    case 867: /* MOV_MOFFSV_AXV */
+    case 868: /* MOV_OB_IB */
+    case 869: /* MOV_OV_IV */
+    case 870: /* MOV_RMB_IB */
+    case 871: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
         break;
-    case 629: /* MOVBE_RV_RMV */
-    case 630: /* MOVBE_RMV_RV */
+    case 1101: /* MOVBE_RV_RMV */
+    case 1102: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
-    case 526: /* MOVSB_DIB_SIB */
-    case 527: /* MOVSW_DIV_SIV */
-    case 528: /* MOVSD_DIV_SIV */
-    case 529: /* MOVSQ_DIV_SIV */
+    case 998: /* MOVSB_DIB_SIB */
+    case 999: /* MOVSW_DIV_SIV */
+    case 1000: /* MOVSD_DIV_SIV */
+    case 1001: /* MOVSQ_DIV_SIV */
         x86emu_exec_movs(x);
         break;
-    case 409: /* MOVSX_RV_RMB */
-    case 410: /* MOVSX_RV_RMW */
+    case 881: /* MOVSX_RV_RMB */
+    case 882: /* MOVSX_RV_RMW */
         x86emu_exec_movsx(x);
         break;
-    case 411: /* MOVSXD_RV_RMZ */
+    case 883: /* MOVSXD_RV_RMZ */
         x86emu_exec_movsxd(x);
         break;
-    case 407: /* MOVZX_RV_RMB */
-    case 408: /* MOVZX_RV_RMW */
+    case 879: /* MOVZX_RV_RMB */
+    case 880: /* MOVZX_RV_RMW */
         x86emu_exec_movzx(x);
         break;
-    case 372: /* NEG_RMB */
-    case 373: /* NEG_RMV */
+    case 844: /* NEG_RMB */
+    case 845: /* NEG_RMV */
         x86emu_exec_neg(x);
         break;
-    case 386: /* NOP */
-    case 387: /* PAUSE */
-    case 1222: /* CLFLUSH_RMB */
-    case 1223: /* CLWB_RMB */
-    case 1224: /* CLFLUSHOPT_RMB */
-    case 1234: /* LFENCE */
-    case 1235: /* MFENCE */
-    case 1236: /* SFENCE */
-    case 1240: /* PREFETCH_RMB */
-    case 1241: /* PREFETCHW_RMB */
-    case 1242: /* PREFETCHWT1_RMB */
-    case 1243: /* PREFETCH_RMB */
-    case 1244: /* PREFETCH_RMB */
-    case 1245: /* PREFETCH_RMB */
-    case 1246: /* PREFETCH_RMB */
-    case 1247: /* PREFETCH_RMB */
-    case 1248: /* NOP_RMV_RV */
-    case 1249: /* PREFETCHNTA_RMB */
-    case 1250: /* PREFETCHT0_RMB */
-    case 1251: /* PREFETCHT1_RMB */
-    case 1252: /* PREFETCHT2_RMB */
-    case 1253: /* NOP_RMV */
-    case 1254: /* NOP_RMV */
-    case 1255: /* NOP_RMV */
-    case 1256: /* NOP_RMV */
-    case 1257: /* NOP_RMV */
-    case 1258: /* NOP_RMV */
-    case 1259: /* NOP_RMV */
-    case 1260: /* NOP_RMV */
-    case 1261: /* NOP_RMV */
-    case 1262: /* CLDEMOTE_RMB */
-    case 1263: /* NOP_RMV */
-    case 1264: /* NOP_RMV */
-    case 1265: /* NOP_RMV */
-    case 1266: /* NOP_RMV */
-    case 1267: /* NOP_RMV */
-    case 1268: /* NOP_RMV */
-    case 1269: /* ENDBR64 */
-    case 1270: /* ENDBR32 */
-    case 1282: /* NOP_RMV */
-    case 1283: /* NOP_RMV */
-    case 1284: /* NOP_RMV */
-    case 1285: /* NOP_RMV */
-    case 1286: /* NOP_RMV */
-    case 1287: /* NOP_RMV */
-    case 1288: /* NOP_RMV */
-    case 1289: /* NOP_RMV */
-    case 1290: /* NOP_RMV */
-    case 1291: /* NOP_RMV */
-    case 1292: /* NOP_RMV */
-    case 1293: /* NOP_RMV */
-    case 1294: /* NOP_RMV */
-    case 1295: /* NOP_RMV */
-    case 1296: /* NOP_RMV */
-    case 1297: /* NOP_RMV */
-    case 1298: /* NOP_RMV */
-    case 1299: /* NOP_RMV */
-    case 1300: /* NOP_RMV */
-    case 1301: /* NOP_RMV */
-    case 1302: /* NOP_RMV */
-    case 1303: /* NOP_RMV */
-    case 1304: /* NOP_RMV */
-    case 1310: /* NOP_RV_RMV */
-    case 1313: /* NOP_RV_RMV */
-    case 1314: /* NOP_RV_RMV */
+    case 858: /* NOP */
+    case 859: /* PAUSE */
+    case 1694: /* CLFLUSH_RMB */
+    case 1695: /* CLWB_RMB */
+    case 1696: /* CLFLUSHOPT_RMB */
+    case 1706: /* LFENCE */
+    case 1707: /* MFENCE */
+    case 1708: /* SFENCE */
+    case 1712: /* PREFETCH_RMB */
+    case 1713: /* PREFETCHW_RMB */
+    case 1714: /* PREFETCHWT1_RMB */
+    case 1715: /* PREFETCH_RMB */
+    case 1716: /* PREFETCH_RMB */
+    case 1717: /* PREFETCH_RMB */
+    case 1718: /* PREFETCH_RMB */
+    case 1719: /* PREFETCH_RMB */
+    case 1720: /* NOP_RMV_RV */
+    case 1721: /* PREFETCHNTA_RMB */
+    case 1722: /* PREFETCHT0_RMB */
+    case 1723: /* PREFETCHT1_RMB */
+    case 1724: /* PREFETCHT2_RMB */
+    case 1725: /* NOP_RMV */
+    case 1726: /* NOP_RMV */
+    case 1727: /* NOP_RMV */
+    case 1728: /* NOP_RMV */
+    case 1729: /* NOP_RMV */
+    case 1730: /* NOP_RMV */
+    case 1731: /* NOP_RMV */
+    case 1732: /* NOP_RMV */
+    case 1733: /* NOP_RMV */
+    case 1734: /* CLDEMOTE_RMB */
+    case 1735: /* NOP_RMV */
+    case 1736: /* NOP_RMV */
+    case 1737: /* NOP_RMV */
+    case 1738: /* NOP_RMV */
+    case 1739: /* NOP_RMV */
+    case 1740: /* NOP_RMV */
+    case 1741: /* ENDBR64 */
+    case 1742: /* ENDBR32 */
+    case 1754: /* NOP_RMV */
+    case 1755: /* NOP_RMV */
+    case 1756: /* NOP_RMV */
+    case 1757: /* NOP_RMV */
+    case 1758: /* NOP_RMV */
+    case 1759: /* NOP_RMV */
+    case 1760: /* NOP_RMV */
+    case 1761: /* NOP_RMV */
+    case 1762: /* NOP_RMV */
+    case 1763: /* NOP_RMV */
+    case 1764: /* NOP_RMV */
+    case 1765: /* NOP_RMV */
+    case 1766: /* NOP_RMV */
+    case 1767: /* NOP_RMV */
+    case 1768: /* NOP_RMV */
+    case 1769: /* NOP_RMV */
+    case 1770: /* NOP_RMV */
+    case 1771: /* NOP_RMV */
+    case 1772: /* NOP_RMV */
+    case 1773: /* NOP_RMV */
+    case 1774: /* NOP_RMV */
+    case 1775: /* NOP_RMV */
+    case 1776: /* NOP_RMV */
+    case 1782: /* NOP_RV_RMV */
+    case 1785: /* NOP_RV_RMV */
+    case 1786: /* NOP_RV_RMV */
         x86emu_exec_nop(x);
         break;
-    case 370: /* NOT_RMB */
-    case 371: /* NOT_RMV */
+    case 842: /* NOT_RMB */
+    case 843: /* NOT_RMV */
         x86emu_exec_not(x);
         break;
-    case 294: /* OR_RMB_RB */
-    case 295: /* OR_RMV_RV */
-    case 296: /* OR_RB_RMB */
-    case 297: /* OR_RV_RMV */
-    case 298: /* OR_GPR80B_IB */
-    case 299: /* OR_AXV_IZ */
-    case 300: /* OR_RMB_IB */
-    case 301: /* OR_RMV_IZ */
-    case 302: /* OR_RMB_IB */
-    case 303: /* OR_RMV_IBS */
+    case 766: /* OR_RMB_RB */
+    case 767: /* OR_RMV_RV */
+    case 768: /* OR_RB_RMB */
+    case 769: /* OR_RV_RMV */
+    case 770: /* OR_GPR80B_IB */
+    case 771: /* OR_AXV_IZ */
+    case 772: /* OR_RMB_IB */
+    case 773: /* OR_RMV_IZ */
+    case 774: /* OR_RMB_IB */
+    case 775: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 662: /* OUT_IB_GPR80B */
-    case 663: /* OUT_IB_AXZ */
-    case 666: /* OUT_DXW_GPR80B */
-    case 667: /* OUT_DXW_AXZ */
+    case 1134: /* OUT_IB_GPR80B */
+    case 1135: /* OUT_IB_AXZ */
+    case 1138: /* OUT_DXW_GPR80B */
+    case 1139: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
-    case 498: /* POP_OV */
-    case 500: /* POP_RMV */
+    case 970: /* POP_OV */
+    case 972: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
-    case 627: /* POPCNT_RV_RMV */
+    case 1099: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
-    case 497: /* PUSH_OV */
-    case 499: /* PUSH_RMV */
-    case 501: /* PUSH_IZ */
-    case 502: /* PUSH_IBS */
+    case 969: /* PUSH_OV */
+    case 971: /* PUSH_RMV */
+    case 973: /* PUSH_IZ */
+    case 974: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
-    case 564: /* RCL_RMB_IB */
-    case 565: /* RCL_RMV_IB */
-    case 566: /* RCL_RMB_1B */
-    case 567: /* RCL_RMV_1B */
-    case 568: /* RCL_RMB_GPR81B */
-    case 569: /* RCL_RMV_GPR81B */
+    case 1036: /* RCL_RMB_IB */
+    case 1037: /* RCL_RMV_IB */
+    case 1038: /* RCL_RMB_1B */
+    case 1039: /* RCL_RMV_1B */
+    case 1040: /* RCL_RMB_GPR81B */
+    case 1041: /* RCL_RMV_GPR81B */
         x86emu_exec_rcl(x);
         break;
-    case 570: /* RCR_RMB_IB */
-    case 571: /* RCR_RMV_IB */
-    case 572: /* RCR_RMB_1B */
-    case 573: /* RCR_RMV_1B */
-    case 574: /* RCR_RMB_GPR81B */
-    case 575: /* RCR_RMV_GPR81B */
+    case 1042: /* RCR_RMB_IB */
+    case 1043: /* RCR_RMV_IB */
+    case 1044: /* RCR_RMB_1B */
+    case 1045: /* RCR_RMV_1B */
+    case 1046: /* RCR_RMB_GPR81B */
+    case 1047: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
-    case 483: /* RET_IW */
-    case 484: /* RET */
+    case 955: /* RET_IW */
+    case 956: /* RET */
         x86emu_exec_ret(x);
         break;
-    case 552: /* ROL_RMB_IB */
-    case 553: /* ROL_RMV_IB */
-    case 554: /* ROL_RMB_1B */
-    case 555: /* ROL_RMV_1B */
-    case 556: /* ROL_RMB_GPR81B */
-    case 557: /* ROL_RMV_GPR81B */
+    case 1024: /* ROL_RMB_IB */
+    case 1025: /* ROL_RMV_IB */
+    case 1026: /* ROL_RMB_1B */
+    case 1027: /* ROL_RMV_1B */
+    case 1028: /* ROL_RMB_GPR81B */
+    case 1029: /* ROL_RMV_GPR81B */
         x86emu_exec_rol(x);
         break;
-    case 558: /* ROR_RMB_IB */
-    case 559: /* ROR_RMV_IB */
-    case 560: /* ROR_RMB_1B */
-    case 561: /* ROR_RMV_1B */
-    case 562: /* ROR_RMB_GPR81B */
-    case 563: /* ROR_RMV_GPR81B */
+    case 1030: /* ROR_RMB_IB */
+    case 1031: /* ROR_RMV_IB */
+    case 1032: /* ROR_RMB_1B */
+    case 1033: /* ROR_RMV_1B */
+    case 1034: /* ROR_RMB_GPR81B */
+    case 1035: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 594: /* SAR_RMB_IB */
-    case 595: /* SAR_RMV_IB */
-    case 596: /* SAR_RMB_1B */
-    case 597: /* SAR_RMV_1B */
-    case 598: /* SAR_RMB_GPR81B */
-    case 599: /* SAR_RMV_GPR81B */
+    case 1066: /* SAR_RMB_IB */
+    case 1067: /* SAR_RMV_IB */
+    case 1068: /* SAR_RMB_1B */
+    case 1069: /* SAR_RMV_1B */
+    case 1070: /* SAR_RMB_GPR81B */
+    case 1071: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 314: /* SBB_RMB_RB */
-    case 315: /* SBB_RMV_RV */
-    case 316: /* SBB_RB_RMB */
-    case 317: /* SBB_RV_RMV */
-    case 318: /* SBB_GPR80B_IB */
-    case 319: /* SBB_AXV_IZ */
-    case 320: /* SBB_RMB_IB */
-    case 321: /* SBB_RMV_IZ */
-    case 322: /* SBB_RMB_IB */
-    case 323: /* SBB_RMV_IBS */
+    case 786: /* SBB_RMB_RB */
+    case 787: /* SBB_RMV_RV */
+    case 788: /* SBB_RB_RMB */
+    case 789: /* SBB_RV_RMV */
+    case 790: /* SBB_GPR80B_IB */
+    case 791: /* SBB_AXV_IZ */
+    case 792: /* SBB_RMB_IB */
+    case 793: /* SBB_RMV_IZ */
+    case 794: /* SBB_RMB_IB */
+    case 795: /* SBB_RMV_IBS */
         x86emu_exec_sbb(x);
         break;
-    case 430: /* SETO_RMB */
-    case 431: /* SETNO_RMB */
-    case 432: /* SETB_RMB */
-    case 433: /* SETNB_RMB */
-    case 434: /* SETZ_RMB */
-    case 435: /* SETNZ_RMB */
-    case 436: /* SETBE_RMB */
-    case 437: /* SETNBE_RMB */
-    case 438: /* SETS_RMB */
-    case 439: /* SETNS_RMB */
-    case 440: /* SETP_RMB */
-    case 441: /* SETNP_RMB */
-    case 442: /* SETL_RMB */
-    case 443: /* SETNL_RMB */
-    case 444: /* SETLE_RMB */
-    case 445: /* SETNLE_RMB */
+    case 902: /* SETO_RMB */
+    case 903: /* SETNO_RMB */
+    case 904: /* SETB_RMB */
+    case 905: /* SETNB_RMB */
+    case 906: /* SETZ_RMB */
+    case 907: /* SETNZ_RMB */
+    case 908: /* SETBE_RMB */
+    case 909: /* SETNBE_RMB */
+    case 910: /* SETS_RMB */
+    case 911: /* SETNS_RMB */
+    case 912: /* SETP_RMB */
+    case 913: /* SETNP_RMB */
+    case 914: /* SETL_RMB */
+    case 915: /* SETNL_RMB */
+    case 916: /* SETLE_RMB */
+    case 917: /* SETNLE_RMB */
         x86emu_exec_setcc(x);
         break;
-    case 576: /* SHL_RMB_IB */
-    case 577: /* SHL_RMV_IB */
-    case 578: /* SHL_RMB_1B */
-    case 579: /* SHL_RMV_1B */
-    case 580: /* SHL_RMB_GPR81B */
-    case 581: /* SHL_RMV_GPR81B */
-    case 588: /* SHL_RMB_IB */
-    case 589: /* SHL_RMV_IB */
-    case 590: /* SHL_RMB_1B */
-    case 591: /* SHL_RMV_1B */
-    case 592: /* SHL_RMB_GPR81B */
-    case 593: /* SHL_RMV_GPR81B */
+    case 1048: /* SHL_RMB_IB */
+    case 1049: /* SHL_RMV_IB */
+    case 1050: /* SHL_RMB_1B */
+    case 1051: /* SHL_RMV_1B */
+    case 1052: /* SHL_RMB_GPR81B */
+    case 1053: /* SHL_RMV_GPR81B */
+    case 1060: /* SHL_RMB_IB */
+    case 1061: /* SHL_RMV_IB */
+    case 1062: /* SHL_RMB_1B */
+    case 1063: /* SHL_RMV_1B */
+    case 1064: /* SHL_RMB_GPR81B */
+    case 1065: /* SHL_RMV_GPR81B */
         x86emu_exec_shl(x);
         break;
-    case 600: /* SHLD_RMV_RV_IB */
-    case 601: /* SHLD_RMV_RV_GPR81B */
+    case 1072: /* SHLD_RMV_RV_IB */
+    case 1073: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 582: /* SHR_RMB_IB */
-    case 583: /* SHR_RMV_IB */
-    case 584: /* SHR_RMB_1B */
-    case 585: /* SHR_RMV_1B */
-    case 586: /* SHR_RMB_GPR81B */
-    case 587: /* SHR_RMV_GPR81B */
+    case 1054: /* SHR_RMB_IB */
+    case 1055: /* SHR_RMV_IB */
+    case 1056: /* SHR_RMB_1B */
+    case 1057: /* SHR_RMV_1B */
+    case 1058: /* SHR_RMB_GPR81B */
+    case 1059: /* SHR_RMV_GPR81B */
         x86emu_exec_shr(x);
         break;
-    case 602: /* SHRD_RMV_RV_IB */
-    case 603: /* SHRD_RMV_RV_GPR81B */
+    case 1074: /* SHRD_RMV_RV_IB */
+    case 1075: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 652: /* STC */
+    case 1124: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 655: /* STD */
+    case 1127: /* STD */
         x86emu_exec_std(x);
         break;
-    case 534: /* STOSB_DIB_GPR80B */
-    case 535: /* STOSW_DIV_AXV */
-    case 536: /* STOSD_DIV_AXV */
-    case 537: /* STOSQ_DIV_AXV */
+    case 1006: /* STOSB_DIB_GPR80B */
+    case 1007: /* STOSW_DIV_AXV */
+    case 1008: /* STOSD_DIV_AXV */
+    case 1009: /* STOSQ_DIV_AXV */
         x86emu_exec_stos(x);
         break;
-    case 334: /* SUB_RMB_RB */
-    case 335: /* SUB_RMV_RV */
-    case 336: /* SUB_RB_RMB */
-    case 337: /* SUB_RV_RMV */
-    case 338: /* SUB_GPR80B_IB */
-    case 339: /* SUB_AXV_IZ */
-    case 340: /* SUB_RMB_IB */
-    case 341: /* SUB_RMV_IZ */
-    case 342: /* SUB_RMB_IB */
-    case 343: /* SUB_RMV_IBS */
+    case 806: /* SUB_RMB_RB */
+    case 807: /* SUB_RMV_RV */
+    case 808: /* SUB_RB_RMB */
+    case 809: /* SUB_RV_RMV */
+    case 810: /* SUB_GPR80B_IB */
+    case 811: /* SUB_AXV_IZ */
+    case 812: /* SUB_RMB_IB */
+    case 813: /* SUB_RMV_IZ */
+    case 814: /* SUB_RMB_IB */
+    case 815: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
-    case 374: /* TEST_RMB_RB */
-    case 375: /* TEST_RMV_RV */
-    case 376: /* TEST_GPR80B_IB */
-    case 377: /* TEST_AXV_IZ */
-    case 378: /* TEST_RMB_IB */
-    case 379: /* TEST_RMB_IB */
-    case 380: /* TEST_RMV_IZ */
-    case 381: /* TEST_RMV_IZ */
+    case 846: /* TEST_RMB_RB */
+    case 847: /* TEST_RMV_RV */
+    case 848: /* TEST_GPR80B_IB */
+    case 849: /* TEST_AXV_IZ */
+    case 850: /* TEST_RMB_IB */
+    case 851: /* TEST_RMB_IB */
+    case 852: /* TEST_RMV_IZ */
+    case 853: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
-    case 625: /* TZCNT_RV_RMV */
+    case 1097: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 633: /* XADD_RMB_RB */
-    case 634: /* XADD_RMV_RV */
+    case 1105: /* XADD_RMB_RB */
+    case 1106: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
-    case 382: /* XCHG_RMB_RB */
-    case 383: /* XCHG_RMV_RV */
-    case 384: /* XCHG_OV_AXV */
-    case 385: /* XCHG_OV_AXV */
+    case 854: /* XCHG_RMB_RB */
+    case 855: /* XCHG_RMV_RV */
+    case 856: /* XCHG_OV_AXV */
+    case 857: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
         break;
-    case 344: /* XOR_RMB_RB */
-    case 345: /* XOR_RMV_RV */
-    case 346: /* XOR_RB_RMB */
-    case 347: /* XOR_RV_RMV */
-    case 348: /* XOR_GPR80B_IB */
-    case 349: /* XOR_AXV_IZ */
-    case 350: /* XOR_RMB_IB */
-    case 351: /* XOR_RMV_IZ */
-    case 352: /* XOR_RMB_IB */
-    case 353: /* XOR_RMV_IBS */
+    case 816: /* XOR_RMB_RB */
+    case 817: /* XOR_RMV_RV */
+    case 818: /* XOR_RB_RMB */
+    case 819: /* XOR_RV_RMV */
+    case 820: /* XOR_GPR80B_IB */
+    case 821: /* XOR_AXV_IZ */
+    case 822: /* XOR_RMB_IB */
+    case 823: /* XOR_RMV_IZ */
+    case 824: /* XOR_RMB_IB */
+    case 825: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
     default:

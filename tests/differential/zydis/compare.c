@@ -129,6 +129,11 @@ static int same_place(const struct x86emu_operand *ours, const ZydisDecodedOpera
     }
 }
 
+static int is_accessed(const ZydisDecodedOperand *theirs)
+{
+    return theirs->mem.type == ZYDIS_MEMOP_TYPE_MEM || theirs->mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+}
+
 static int same_size(const struct x86emu_operand *ours, const ZydisDecodedOperand *theirs)
 {
     if (theirs->type == ZYDIS_OPERAND_TYPE_MEMORY && theirs->mem.type == ZYDIS_MEMOP_TYPE_MEM)
@@ -140,7 +145,7 @@ static int same_operand(const struct x86emu_operand *ours, const ZydisDecodedOpe
 {
     unsigned access = theirs->actions;
 
-    if (theirs->type == ZYDIS_OPERAND_TYPE_MEMORY && theirs->mem.type != ZYDIS_MEMOP_TYPE_MEM)
+    if (theirs->type == ZYDIS_OPERAND_TYPE_MEMORY && !is_accessed(theirs))
         access = 0;
     if (theirs->type == ZYDIS_OPERAND_TYPE_IMMEDIATE || theirs->type == ZYDIS_OPERAND_TYPE_POINTER)
         access = ours->access;

@@ -10,7 +10,7 @@
 
 /* Differences are gathered by mode, map, opcode, ModRM.reg and kind; each group shows its first example. */
 enum {
-    MAPS = 4,
+    LEGACY_MAPS = 4, MAPS = 15,
     GROUPS = 3 * MAPS * 256 * 8 * DIFFERENCES
 };
 
@@ -86,7 +86,7 @@ static void try_modrms(unsigned mode, unsigned map, unsigned opcode, uint8_t *by
 
 static void try_opcode(unsigned mode, unsigned map, unsigned opcode)
 {
-    static const char *const escapes[MAPS] = {"", "\x0f", "\x0f\x38", "\x0f\x3a"};
+    static const char *const escapes[LEGACY_MAPS] = {"", "\x0f", "\x0f\x38", "\x0f\x3a"};
     uint8_t bytes[64];
 
     for (size_t p = 0; p < sizeof(legacy_prefixes) / sizeof(legacy_prefixes[0]); p++) {
@@ -100,6 +100,70 @@ static void try_opcode(unsigned mode, unsigned map, unsigned opcode)
             try_modrms(mode, map, opcode, bytes, at);
         }
     }
+}
+
+/* --- VEX, XOP, EVEX ----------------------------------------------------------------------------------------------- */
+
+/* The maps behind a vector prefix, as MAPS numbers them from LEGACY_MAPS on. */
+static const struct vector_map {
+    uint8_t prefix, number;
+} vector_maps[MAPS - LEGACY_MAPS] = {{0xc4, 1}, {0xc4, 2}, {0xc4, 3}, {0x62, 1}, {0x62, 2}, {0x62, 3},
+                                     {0x62, 5}, {0x62, 6}, {0x8f, 8}, {0x8f, 9}, {0x8f, 10}};
+
+static const uint8_t vvvv_samples[] = {0xf, 0x0, 0xa};
+
+/* RXB of the first payload byte (stored inverted), and for EVEX R' above them. */
+static const uint8_t rxb_samples[] = {0xf, 0xb, 0xd, 0xe, 0x7, 0x0};
+
+static void try_vex(unsigned mode, unsigned map, unsigned opcode, const struct vector_map *vector)
+{
+    uint8_t bytes[64];
+
+    for (size_t r = 0; r < sizeof(rxb_samples); r++) {
+        for (unsigned v = 0; v < sizeof(vvvv_samples) * 16; v++) {
+            bytes[0] = vector->prefix;
+            bytes[1] = (uint8_t)((rxb_samples[r] & 7u) << 5 | vector->number);
+            bytes[2] = (uint8_t)((v & 8) << 4 | vvvv_samples[v / 16] << 3 | (v & 7));
+            bytes[3] = (uint8_t)opcode;
+            try_modrms(mode, map, opcode, bytes, 4);
+        }
+    }
+}
+
+/* The last payload byte: z L'L b V' aaa, in combinations that each test something. */
+static const uint8_t evex_samples[] = {0x08, 0x28, 0x48, 0x68, 0x09, 0x8a, 0xc8, 0x18, 0x38, 0x5b, 0xdc, 0x00, 0x41, 0xa9};
+
+static void try_evex(unsigned mode, unsigned map, unsigned opcode, const struct vector_map *vector)
+{
+    uint8_t bytes[64];
+
+    for (size_t r = 0; r < sizeof(rxb_samples); r++) {
+        for (unsigned v = 0; v < sizeof(vvvv_samples) * 8; v++) {
+            for (size_t e = 0; e < sizeof(evex_samples); e++) {
+                bytes[0] = vector->prefix;
+                bytes[1] = (uint8_t)((rxb_samples[r] & 7u) << 5 | (rxb_samples[r] & 8u) << 1 | vector->number);
+                bytes[2] = (uint8_t)((v & 4) << 5 | vvvv_samples[v / 8] << 3 | 4 | (v & 3));
+                bytes[3] = evex_samples[e];
+                bytes[4] = (uint8_t)opcode;
+                try_modrms(mode, map, opcode, bytes, 5);
+            }
+        }
+    }
+}
+
+static void try_map(unsigned mode, unsigned map, unsigned opcode)
+{
+    const struct vector_map *vector;
+
+    if (map < LEGACY_MAPS) {
+        try_opcode(mode, map, opcode);
+        return;
+    }
+    vector = &vector_maps[map - LEGACY_MAPS];
+    if (vector->prefix == 0x62)
+        try_evex(mode, map, opcode, vector);
+    else
+        try_vex(mode, map, opcode, vector);
 }
 
 /* --- reporting ---------------------------------------------------------------------------------------------------- */
@@ -174,7 +238,7 @@ int main(int argc, char **argv)
             for (unsigned opcode = 0; opcode < 256; opcode++)
                 if ((only_mode < 0 || mode == (unsigned)only_mode) && (only_map < 0 || map == (unsigned)only_map) &&
                     (only_opcode < 0 || opcode == (unsigned)only_opcode))
-                    try_opcode(mode, map, opcode);
+                    try_map(mode, map, opcode);
     report();
     printf("%llu encodings, %llu unexplained\n", encodings / stride, unexplained);
     free(groups);
