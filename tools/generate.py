@@ -33,7 +33,8 @@ FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_m
 
 IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
 SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
-SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr", "low_registers", "low_register", "no_r4", "complex"]
+SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr", "low_registers", "low_register", "no_r4", "complex", "bnd", "bnd_address",
+            "suffix_opcode"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
@@ -46,7 +47,7 @@ WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "mo
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
-RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512"]  # widths that depend on the instance
+RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512", "bnd"]  # widths that depend on the instance
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 
@@ -142,6 +143,8 @@ class Row:
                 self.limit("pp", prefixes[word])
             elif word.split(".")[0] in ("VEX", "XOP", "EVEX"):
                 self.parse_vector_prefix(word)
+            elif word == "3DNOW":
+                self.map = "3dnow"
             elif word == "0F" and not self.opcodes and self.map == "one_byte":
                 self.map = "0f"
                 if following in (["38"], ["3A"]):
@@ -265,7 +268,7 @@ class Row:
             return ({"G": "reg", "E": "rm", "U": "rm", "H": "vvvv"}[name[1]], "mask", name[2], 0)
         if re.fullmatch(r"T[GUH]", name):
             return ({"G": "reg", "U": "rm", "H": "vvvv"}[name[1]], "tmm", "0", 0)
-        if re.fullmatch(r"B[GEU][dq]*", name) and name[1] in "GEU":
+        if re.fullmatch(r"B[GEU](bnd)?", name) and name[1] in "GEU":
             return ({"G": "reg", "E": "rm", "U": "rm"}[name[1]], "bnd", name[2:], 0)
         if re.fullmatch(r"ST[0-7]", name):
             return ("fixed", "st", "t", int(name[2]))

@@ -192,6 +192,17 @@ static void fill_head(struct x86emu_insn *insn, const struct head *head)
     insn->evex = head->evex;
 }
 
+/* 3DNow!: what looked like an immediate is the opcode (APM Vol. 3, 1.2.1). */
+static enum x86emu_decode_status take_suffix_opcode(struct x86emu_insn *insn)
+{
+    insn->form = x86emu_opcode_maps[MAP_3DNOW][insn->imm];
+    insn->encoding = X86EMU_ENCODING_3DNOW;
+    insn->opcode = (uint8_t)insn->imm;
+    insn->opcode_offset = (uint8_t)(insn->length - 1);
+    insn->imm = insn->imm_size = 0;
+    return insn->form != 0 ? X86EMU_DECODE_OK : X86EMU_DECODE_INVALID;
+}
+
 /* Everything from the opcode on. */
 static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, const struct head *head)
 {
@@ -240,6 +251,8 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
     fill_head(insn, head);
     if (head->encoding == X86EMU_ENCODING_EVEX && insn->disp_size == 1)
         insn->disp *= x86emu_displacement_scale(insn);
+    if (shape->special == SPECIAL_SUFFIX_OPCODE)
+        return take_suffix_opcode(insn);
     if (shape->special != 0 && !x86emu_special_rules_hold(insn, shape->special))
         return X86EMU_DECODE_INVALID;
     return X86EMU_DECODE_OK;
@@ -328,13 +341,14 @@ static bool vector_prefix_allowed(const struct head *head)
            !(head->prefixes & (X86EMU_PREFIX_LOCK | X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE | X86EMU_PREFIX_66));
 }
 
-/* Outside 64-bit mode there are eight registers of each kind; the bits that would name more are ignored. */
-static void drop_high_registers(struct head *head)
+/* Outside 64-bit mode there are eight registers of each kind. The bits that would name more are ignored, but for V'. */
+static bool drop_high_registers(struct head *head)
 {
     if (head->mode == X86EMU_MODE_64)
-        return;
+        return true;
     head->rex &= X86EMU_REX_W;
     head->vvvv &= 0x17;
+    return !(head->vvvv & 0x10);
 }
 
 static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct head *head, unsigned encoding)
@@ -353,9 +367,8 @@ static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct 
         number = payload == 1 ? take_vex2(head, prefix + 1) : take_vex3(head, prefix + 1);
     head->map = (uint8_t)map_of(encoding, number);
     head->map_number = (uint8_t)number;
-    if (!allowed || head->map == MAP_COUNT)
+    if (!allowed || head->map == MAP_COUNT || !drop_high_registers(head))
         return X86EMU_DECODE_INVALID;
-    drop_high_registers(head);
     head->opcode_at = (uint8_t)(head->opcode_at + payload + 1);
     return decode_from_opcode(insn, head);
 }

@@ -30,6 +30,8 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
         return insn->vector_length / 4u;
     case SIZE_EX:
         return insn->vector_length / 8u;
+    case SIZE_BND:
+        return insn->mode == X86EMU_MODE_64 ? 16 : 8;
     case SIZE_512:
         return 512;
     case SIZE_STACK:
@@ -172,7 +174,8 @@ static unsigned vector_rm_number(const struct x86emu_insn *insn)
 /* With EVEX.b, one element is read for all. */
 static void set_broadcast(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned element)
 {
-    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || element & 0x80 || insn->modrm >= 0xc0)
+    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || element & 0x80 ||
+        insn->modrm >= 0xc0)
         return;
     op->broadcast = (uint8_t)(op->size / element);
     op->size = (uint16_t)element;

@@ -62,6 +62,21 @@ static bool destination_is_no_source(const struct x86emu_insn *insn)
     return destination != insn->vvvv && (insn->modrm < 0xc0 || destination != source);
 }
 
+static bool is_rip_relative(const struct x86emu_insn *insn)
+{
+    return insn->mode == X86EMU_MODE_64 && (insn->modrm & 0xc7) == 5;
+}
+
+/* BND0 to BND3, and no 16-bit addresses (SDM Vol. 1, appendix E). */
+static bool bounds_registers_exist(const struct x86emu_insn *insn)
+{
+    bool move = (insn->prefixes & (X86EMU_PREFIX_66 | X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE)) == X86EMU_PREFIX_66;
+
+    if (insn->modrm < 0xc0)
+        return reg_number(insn) < 4 && insn->address_size != 2;
+    return reg_number(insn) < 4 && (!move || rm_number(insn) < 4);
+}
+
 /* CR0, CR2, CR3, CR4, CR8 (SDM Vol. 2, MOV to and from control registers). */
 static bool control_register_exists(unsigned number)
 {
@@ -85,6 +100,10 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
         return low_registers(insn) && rm_number(insn) < 8 && all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
     case SPECIAL_LOW_REGISTERS:
         return low_registers(insn);
+    case SPECIAL_BND:
+        return bounds_registers_exist(insn);
+    case SPECIAL_BND_ADDRESS:
+        return bounds_registers_exist(insn) && !is_rip_relative(insn);
     case SPECIAL_COMPLEX:
         return zeroing_is_masked(insn) && destination_is_no_source(insn);
     case SPECIAL_LOW_REGISTER:

@@ -106,6 +106,9 @@ enum special_rule {
     SPECIAL_LOW_REGISTER = 11,
     SPECIAL_NO_R4 = 12,
     SPECIAL_COMPLEX = 13,
+    SPECIAL_BND = 14,
+    SPECIAL_BND_ADDRESS = 15,
+    SPECIAL_SUFFIX_OPCODE = 16,
 };
 
 enum operand_where {
@@ -176,6 +179,7 @@ enum operand_width {
     SIZE_QX = 210,
     SIZE_EX = 211,
     SIZE_512 = 212,
+    SIZE_BND = 213,
 };
 
 /* What the decoder needs of a row at once. */

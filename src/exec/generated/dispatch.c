@@ -5,283 +5,265 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
-    case 776: /* ADC_RMB_RB */
-    case 777: /* ADC_RMV_RV */
-    case 778: /* ADC_RB_RMB */
-    case 779: /* ADC_RV_RMV */
-    case 780: /* ADC_GPR80B_IB */
-    case 781: /* ADC_AXV_IZ */
-    case 782: /* ADC_RMB_IB */
-    case 783: /* ADC_RMV_IZ */
-    case 784: /* ADC_RMB_IB */
-    case 785: /* ADC_RMV_IBS */
+    case 805: /* ADC_RMB_RB */
+    case 806: /* ADC_RMV_RV */
+    case 807: /* ADC_RB_RMB */
+    case 808: /* ADC_RV_RMV */
+    case 809: /* ADC_GPR80B_IB */
+    case 810: /* ADC_AXV_IZ */
+    case 811: /* ADC_RMB_IB */
+    case 812: /* ADC_RMV_IZ */
+    case 813: /* ADC_RMB_IB */
+    case 814: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 756: /* ADD_RMB_RB */
-    case 757: /* ADD_RMV_RV */
-    case 758: /* ADD_RB_RMB */
-    case 759: /* ADD_RV_RMV */
-    case 760: /* ADD_GPR80B_IB */
-    case 761: /* ADD_AXV_IZ */
-    case 762: /* ADD_RMB_IB */
-    case 763: /* ADD_RMV_IZ */
-    case 764: /* ADD_RMB_IB */
-    case 765: /* ADD_RMV_IBS */
+    case 785: /* ADD_RMB_RB */
+    case 786: /* ADD_RMV_RV */
+    case 787: /* ADD_RB_RMB */
+    case 788: /* ADD_RV_RMV */
+    case 789: /* ADD_GPR80B_IB */
+    case 790: /* ADD_AXV_IZ */
+    case 791: /* ADD_RMB_IB */
+    case 792: /* ADD_RMV_IZ */
+    case 793: /* ADD_RMB_IB */
+    case 794: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 796: /* AND_RMB_RB */
-    case 797: /* AND_RMV_RV */
-    case 798: /* AND_RB_RMB */
-    case 799: /* AND_RV_RMV */
-    case 800: /* AND_GPR80B_IB */
-    case 801: /* AND_AXV_IZ */
-    case 802: /* AND_RMB_IB */
-    case 803: /* AND_RMV_IZ */
-    case 804: /* AND_RMB_IB */
-    case 805: /* AND_RMV_IBS */
+    case 825: /* AND_RMB_RB */
+    case 826: /* AND_RMV_RV */
+    case 827: /* AND_RB_RMB */
+    case 828: /* AND_RV_RMV */
+    case 829: /* AND_GPR80B_IB */
+    case 830: /* AND_AXV_IZ */
+    case 831: /* AND_RMB_IB */
+    case 832: /* AND_RMV_IZ */
+    case 833: /* AND_RMB_IB */
+    case 834: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 1095: /* BSF_RV_RMV */
+    case 1124: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
-    case 1096: /* BSR_RV_RMV */
+    case 1125: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 1100: /* BSWAP_OV */
+    case 1129: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
-    case 1087: /* BT_RMV_RV */
-    case 1088: /* BT_RMV_IB */
+    case 1116: /* BT_RMV_RV */
+    case 1117: /* BT_RMV_IB */
         x86emu_exec_bt(x);
         break;
-    case 1093: /* BTC_RMV_RV */
-    case 1094: /* BTC_RMV_IB */
+    case 1122: /* BTC_RMV_RV */
+    case 1123: /* BTC_RMV_IB */
         x86emu_exec_btc(x);
         break;
-    case 1091: /* BTR_RMV_RV */
-    case 1092: /* BTR_RMV_IB */
+    case 1120: /* BTR_RMV_RV */
+    case 1121: /* BTR_RMV_IB */
         x86emu_exec_btr(x);
         break;
-    case 1089: /* BTS_RMV_RV */
-    case 1090: /* BTS_RMV_IB */
+    case 1118: /* BTS_RMV_RV */
+    case 1119: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 953: /* CALL_RELZ */
-    case 954: /* CALL_RMV */
+    case 982: /* CALL_RELZ */
+    case 983: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 1123: /* CLC */
+    case 1152: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 1126: /* CLD */
+    case 1155: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 1125: /* CMC */
+    case 1154: /* CMC */
         x86emu_exec_cmc(x);
         break;
-    case 886: /* CMOVO_RV_RMV */
-    case 887: /* CMOVNO_RV_RMV */
-    case 888: /* CMOVB_RV_RMV */
-    case 889: /* CMOVNB_RV_RMV */
-    case 890: /* CMOVZ_RV_RMV */
-    case 891: /* CMOVNZ_RV_RMV */
-    case 892: /* CMOVBE_RV_RMV */
-    case 893: /* CMOVNBE_RV_RMV */
-    case 894: /* CMOVS_RV_RMV */
-    case 895: /* CMOVNS_RV_RMV */
-    case 896: /* CMOVP_RV_RMV */
-    case 897: /* CMOVNP_RV_RMV */
-    case 898: /* CMOVL_RV_RMV */
-    case 899: /* CMOVNL_RV_RMV */
-    case 900: /* CMOVLE_RV_RMV */
-    case 901: /* CMOVNLE_RV_RMV */
+    case 915: /* CMOVO_RV_RMV */
+    case 916: /* CMOVNO_RV_RMV */
+    case 917: /* CMOVB_RV_RMV */
+    case 918: /* CMOVNB_RV_RMV */
+    case 919: /* CMOVZ_RV_RMV */
+    case 920: /* CMOVNZ_RV_RMV */
+    case 921: /* CMOVBE_RV_RMV */
+    case 922: /* CMOVNBE_RV_RMV */
+    case 923: /* CMOVS_RV_RMV */
+    case 924: /* CMOVNS_RV_RMV */
+    case 925: /* CMOVP_RV_RMV */
+    case 926: /* CMOVNP_RV_RMV */
+    case 927: /* CMOVL_RV_RMV */
+    case 928: /* CMOVNL_RV_RMV */
+    case 929: /* CMOVLE_RV_RMV */
+    case 930: /* CMOVNLE_RV_RMV */
         x86emu_exec_cmovcc(x);
         break;
-    case 826: /* CMP_RMB_RB */
-    case 827: /* CMP_RMV_RV */
-    case 828: /* CMP_RB_RMB */
-    case 829: /* CMP_RV_RMV */
-    case 830: /* CMP_GPR80B_IB */
-    case 831: /* CMP_AXV_IZ */
-    case 832: /* CMP_RMB_IB */
-    case 833: /* CMP_RMV_IZ */
-    case 834: /* CMP_RMB_IB */
-    case 835: /* CMP_RMV_IBS */
+    case 855: /* CMP_RMB_RB */
+    case 856: /* CMP_RMV_RV */
+    case 857: /* CMP_RB_RMB */
+    case 858: /* CMP_RV_RMV */
+    case 859: /* CMP_GPR80B_IB */
+    case 860: /* CMP_AXV_IZ */
+    case 861: /* CMP_RMB_IB */
+    case 862: /* CMP_RMV_IZ */
+    case 863: /* CMP_RMB_IB */
+    case 864: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 1103: /* CMPXCHG_RMB_RB */
-    case 1104: /* CMPXCHG_RMV_RV */
+    case 1132: /* CMPXCHG_RMB_RB */
+    case 1133: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
-    case 839: /* DEC_OV */
-    case 840: /* DEC_RMB */
-    case 841: /* DEC_RMV */
+    case 868: /* DEC_OV */
+    case 869: /* DEC_RMB */
+    case 870: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
-    case 1147: /* HLT */
+    case 1176: /* HLT */
         x86emu_exec_hlt(x);
         break;
-    case 1078: /* IMUL_RV_RMV */
+    case 1107: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
         break;
-    case 1076: /* IMUL_RV_RMV_IZ */
-    case 1077: /* IMUL_RV_RMV_IBS */
+    case 1105: /* IMUL_RV_RMV_IZ */
+    case 1106: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 1132: /* IN_GPR80B_IB */
-    case 1133: /* IN_AXZ_IB */
-    case 1136: /* IN_GPR80B_DXW */
-    case 1137: /* IN_AXZ_DXW */
+    case 1161: /* IN_GPR80B_IB */
+    case 1162: /* IN_AXZ_IB */
+    case 1165: /* IN_GPR80B_DXW */
+    case 1166: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
-    case 836: /* INC_OV */
-    case 837: /* INC_RMB */
-    case 838: /* INC_RMV */
+    case 865: /* INC_OV */
+    case 866: /* INC_RMB */
+    case 867: /* INC_RMV */
         x86emu_exec_inc(x);
         break;
-    case 918: /* JO_RELB */
-    case 919: /* JO_RELZ */
-    case 920: /* JNO_RELB */
-    case 921: /* JNO_RELZ */
-    case 922: /* JB_RELB */
-    case 923: /* JB_RELZ */
-    case 924: /* JNB_RELB */
-    case 925: /* JNB_RELZ */
-    case 926: /* JZ_RELB */
-    case 927: /* JZ_RELZ */
-    case 928: /* JNZ_RELB */
-    case 929: /* JNZ_RELZ */
-    case 930: /* JBE_RELB */
-    case 931: /* JBE_RELZ */
-    case 932: /* JNBE_RELB */
-    case 933: /* JNBE_RELZ */
-    case 934: /* JS_RELB */
-    case 935: /* JS_RELZ */
-    case 936: /* JNS_RELB */
-    case 937: /* JNS_RELZ */
-    case 938: /* JP_RELB */
-    case 939: /* JP_RELZ */
-    case 940: /* JNP_RELB */
-    case 941: /* JNP_RELZ */
-    case 942: /* JL_RELB */
-    case 943: /* JL_RELZ */
-    case 944: /* JNL_RELB */
-    case 945: /* JNL_RELZ */
-    case 946: /* JLE_RELB */
-    case 947: /* JLE_RELZ */
-    case 948: /* JNLE_RELB */
-    case 949: /* JNLE_RELZ */
+    case 947: /* JO_RELB */
+    case 948: /* JO_RELZ */
+    case 949: /* JNO_RELB */
+    case 950: /* JNO_RELZ */
+    case 951: /* JB_RELB */
+    case 952: /* JB_RELZ */
+    case 953: /* JNB_RELB */
+    case 954: /* JNB_RELZ */
+    case 955: /* JZ_RELB */
+    case 956: /* JZ_RELZ */
+    case 957: /* JNZ_RELB */
+    case 958: /* JNZ_RELZ */
+    case 959: /* JBE_RELB */
+    case 960: /* JBE_RELZ */
+    case 961: /* JNBE_RELB */
+    case 962: /* JNBE_RELZ */
+    case 963: /* JS_RELB */
+    case 964: /* JS_RELZ */
+    case 965: /* JNS_RELB */
+    case 966: /* JNS_RELZ */
+    case 967: /* JP_RELB */
+    case 968: /* JP_RELZ */
+    case 969: /* JNP_RELB */
+    case 970: /* JNP_RELZ */
+    case 971: /* JL_RELB */
+    case 972: /* JL_RELZ */
+    case 973: /* JNL_RELB */
+    case 974: /* JNL_RELZ */
+    case 975: /* JLE_RELB */
+    case 976: /* JLE_RELZ */
+    case 977: /* JNLE_RELB */
+    case 978: /* JNLE_RELZ */
         x86emu_exec_jcc(x);
         break;
-    case 960: /* JCXZ_RELB */
-    case 961: /* JECXZ_RELB */
-    case 962: /* JRCXZ_RELB */
+    case 989: /* JCXZ_RELB */
+    case 990: /* JECXZ_RELB */
+    case 991: /* JRCXZ_RELB */
         x86emu_exec_jcxz(x);
         break;
-    case 950: /* JMP_RELB */
-    case 951: /* JMP_RELZ */
-    case 952: /* JMP_RMV */
+    case 979: /* JMP_RELB */
+    case 980: /* JMP_RELZ */
+    case 981: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
-    case 885: /* LEA_RV_RM0 */
+    case 914: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
-    case 1010: /* LODSB_GPR80B_SIB */
-    case 1011: /* LODSW_AXV_SIV */
-    case 1012: /* LODSD_AXV_SIV */
-    case 1013: /* LODSQ_AXV_SIV */
+    case 1039: /* LODSB_GPR80B_SIB */
+    case 1040: /* LODSW_AXV_SIV */
+    case 1041: /* LODSD_AXV_SIV */
+    case 1042: /* LODSQ_AXV_SIV */
         x86emu_exec_lods(x);
         break;
-    case 959: /* LOOP_RELB */
+    case 988: /* LOOP_RELB */
         x86emu_exec_loop(x);
         break;
-    case 958: /* LOOPE_RELB */
+    case 987: /* LOOPE_RELB */
         x86emu_exec_loope(x);
         break;
-    case 957: /* LOOPNE_RELB */
+    case 986: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 1098: /* LZCNT_RV_RMV */
+    case 1127: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
-    case 860: /* MOV_RMB_RB */
-    case 861: /* MOV_RMV_RV */
-    case 862: /* MOV_RB_RMB */
-    case 863: /* MOV_RV_RMV */
-    case 864: /* MOV_GPR80B_MOFFSB */
-    case 865: /* MOV_AXV_MOFFSV */
-    case 866: /* MOV_MOFFSB_GPR80B */
-    case 867: /* MOV_MOFFSV_AXV */
-    case 868: /* MOV_OB_IB */
-    case 869: /* MOV_OV_IV */
-    case 870: /* MOV_RMB_IB */
-    case 871: /* MOV_RMV_IZ */
+    case 889: /* MOV_RMB_RB */
+    case 890: /* MOV_RMV_RV */
+    case 891: /* MOV_RB_RMB */
+    case 892: /* MOV_RV_RMV */
+    case 893: /* MOV_GPR80B_MOFFSB */
+    case 894: /* MOV_AXV_MOFFSV */
+    case 895: /* MOV_MOFFSB_GPR80B */
+    case 896: /* MOV_MOFFSV_AXV */
+    case 897: /* MOV_OB_IB */
+    case 898: /* MOV_OV_IV */
+    case 899: /* MOV_RMB_IB */
+    case 900: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
         break;
-    case 1101: /* MOVBE_RV_RMV */
-    case 1102: /* MOVBE_RMV_RV */
+    case 1130: /* MOVBE_RV_RMV */
+    case 1131: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
-    case 998: /* MOVSB_DIB_SIB */
-    case 999: /* MOVSW_DIV_SIV */
-    case 1000: /* MOVSD_DIV_SIV */
-    case 1001: /* MOVSQ_DIV_SIV */
+    case 1027: /* MOVSB_DIB_SIB */
+    case 1028: /* MOVSW_DIV_SIV */
+    case 1029: /* MOVSD_DIV_SIV */
+    case 1030: /* MOVSQ_DIV_SIV */
         x86emu_exec_movs(x);
         break;
-    case 881: /* MOVSX_RV_RMB */
-    case 882: /* MOVSX_RV_RMW */
+    case 910: /* MOVSX_RV_RMB */
+    case 911: /* MOVSX_RV_RMW */
         x86emu_exec_movsx(x);
         break;
-    case 883: /* MOVSXD_RV_RMZ */
+    case 912: /* MOVSXD_RV_RMZ */
         x86emu_exec_movsxd(x);
         break;
-    case 879: /* MOVZX_RV_RMB */
-    case 880: /* MOVZX_RV_RMW */
+    case 908: /* MOVZX_RV_RMB */
+    case 909: /* MOVZX_RV_RMW */
         x86emu_exec_movzx(x);
         break;
-    case 844: /* NEG_RMB */
-    case 845: /* NEG_RMV */
+    case 873: /* NEG_RMB */
+    case 874: /* NEG_RMV */
         x86emu_exec_neg(x);
         break;
-    case 858: /* NOP */
-    case 859: /* PAUSE */
-    case 1694: /* CLFLUSH_RMB */
-    case 1695: /* CLWB_RMB */
-    case 1696: /* CLFLUSHOPT_RMB */
-    case 1706: /* LFENCE */
-    case 1707: /* MFENCE */
-    case 1708: /* SFENCE */
-    case 1712: /* PREFETCH_RMB */
-    case 1713: /* PREFETCHW_RMB */
-    case 1714: /* PREFETCHWT1_RMB */
-    case 1715: /* PREFETCH_RMB */
-    case 1716: /* PREFETCH_RMB */
-    case 1717: /* PREFETCH_RMB */
-    case 1718: /* PREFETCH_RMB */
-    case 1719: /* PREFETCH_RMB */
-    case 1720: /* NOP_RMV_RV */
-    case 1721: /* PREFETCHNTA_RMB */
-    case 1722: /* PREFETCHT0_RMB */
-    case 1723: /* PREFETCHT1_RMB */
-    case 1724: /* PREFETCHT2_RMB */
-    case 1725: /* NOP_RMV */
-    case 1726: /* NOP_RMV */
-    case 1727: /* NOP_RMV */
-    case 1728: /* NOP_RMV */
-    case 1729: /* NOP_RMV */
-    case 1730: /* NOP_RMV */
-    case 1731: /* NOP_RMV */
-    case 1732: /* NOP_RMV */
-    case 1733: /* NOP_RMV */
-    case 1734: /* CLDEMOTE_RMB */
-    case 1735: /* NOP_RMV */
-    case 1736: /* NOP_RMV */
-    case 1737: /* NOP_RMV */
-    case 1738: /* NOP_RMV */
-    case 1739: /* NOP_RMV */
-    case 1740: /* NOP_RMV */
-    case 1741: /* ENDBR64 */
-    case 1742: /* ENDBR32 */
+    case 887: /* NOP */
+    case 888: /* PAUSE */
+    case 1723: /* CLFLUSH_RMB */
+    case 1724: /* CLWB_RMB */
+    case 1725: /* CLFLUSHOPT_RMB */
+    case 1735: /* LFENCE */
+    case 1736: /* MFENCE */
+    case 1737: /* SFENCE */
+    case 1741: /* PREFETCH_RMB */
+    case 1742: /* PREFETCHW_RMB */
+    case 1743: /* PREFETCHWT1_RMB */
+    case 1744: /* PREFETCH_RMB */
+    case 1745: /* PREFETCH_RMB */
+    case 1746: /* PREFETCH_RMB */
+    case 1747: /* PREFETCH_RMB */
+    case 1748: /* PREFETCH_RMB */
+    case 1749: /* NOP_RMV_RV */
+    case 1750: /* PREFETCHNTA_RMB */
+    case 1751: /* PREFETCHT0_RMB */
+    case 1752: /* PREFETCHT1_RMB */
+    case 1753: /* PREFETCHT2_RMB */
     case 1754: /* NOP_RMV */
     case 1755: /* NOP_RMV */
     case 1756: /* NOP_RMV */
@@ -291,221 +273,239 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1760: /* NOP_RMV */
     case 1761: /* NOP_RMV */
     case 1762: /* NOP_RMV */
-    case 1763: /* NOP_RMV */
+    case 1763: /* CLDEMOTE_RMB */
     case 1764: /* NOP_RMV */
     case 1765: /* NOP_RMV */
     case 1766: /* NOP_RMV */
     case 1767: /* NOP_RMV */
     case 1768: /* NOP_RMV */
     case 1769: /* NOP_RMV */
-    case 1770: /* NOP_RMV */
-    case 1771: /* NOP_RMV */
-    case 1772: /* NOP_RMV */
-    case 1773: /* NOP_RMV */
-    case 1774: /* NOP_RMV */
-    case 1775: /* NOP_RMV */
-    case 1776: /* NOP_RMV */
-    case 1782: /* NOP_RV_RMV */
-    case 1785: /* NOP_RV_RMV */
-    case 1786: /* NOP_RV_RMV */
+    case 1770: /* ENDBR64 */
+    case 1771: /* ENDBR32 */
+    case 1783: /* NOP_RMV */
+    case 1784: /* NOP_RMV */
+    case 1785: /* NOP_RMV */
+    case 1786: /* NOP_RMV */
+    case 1787: /* NOP_RMV */
+    case 1788: /* NOP_RMV */
+    case 1789: /* NOP_RMV */
+    case 1790: /* NOP_RMV */
+    case 1791: /* NOP_RMV */
+    case 1792: /* NOP_RMV */
+    case 1793: /* NOP_RMV */
+    case 1794: /* NOP_RMV */
+    case 1795: /* NOP_RMV */
+    case 1796: /* NOP_RMV */
+    case 1797: /* NOP_RMV */
+    case 1798: /* NOP_RMV */
+    case 1799: /* NOP_RMV */
+    case 1800: /* NOP_RMV */
+    case 1801: /* NOP_RMV */
+    case 1802: /* NOP_RMV */
+    case 1803: /* NOP_RMV */
+    case 1804: /* NOP_RMV */
+    case 1805: /* NOP_RMV */
+    case 1814: /* NOP_RV_RMV */
+    case 1817: /* NOP_RV_RMV */
+    case 1818: /* NOP_RV_RMV */
         x86emu_exec_nop(x);
         break;
-    case 842: /* NOT_RMB */
-    case 843: /* NOT_RMV */
+    case 871: /* NOT_RMB */
+    case 872: /* NOT_RMV */
         x86emu_exec_not(x);
         break;
-    case 766: /* OR_RMB_RB */
-    case 767: /* OR_RMV_RV */
-    case 768: /* OR_RB_RMB */
-    case 769: /* OR_RV_RMV */
-    case 770: /* OR_GPR80B_IB */
-    case 771: /* OR_AXV_IZ */
-    case 772: /* OR_RMB_IB */
-    case 773: /* OR_RMV_IZ */
-    case 774: /* OR_RMB_IB */
-    case 775: /* OR_RMV_IBS */
+    case 795: /* OR_RMB_RB */
+    case 796: /* OR_RMV_RV */
+    case 797: /* OR_RB_RMB */
+    case 798: /* OR_RV_RMV */
+    case 799: /* OR_GPR80B_IB */
+    case 800: /* OR_AXV_IZ */
+    case 801: /* OR_RMB_IB */
+    case 802: /* OR_RMV_IZ */
+    case 803: /* OR_RMB_IB */
+    case 804: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 1134: /* OUT_IB_GPR80B */
-    case 1135: /* OUT_IB_AXZ */
-    case 1138: /* OUT_DXW_GPR80B */
-    case 1139: /* OUT_DXW_AXZ */
+    case 1163: /* OUT_IB_GPR80B */
+    case 1164: /* OUT_IB_AXZ */
+    case 1167: /* OUT_DXW_GPR80B */
+    case 1168: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
-    case 970: /* POP_OV */
-    case 972: /* POP_RMV */
+    case 999: /* POP_OV */
+    case 1001: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
-    case 1099: /* POPCNT_RV_RMV */
+    case 1128: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
-    case 969: /* PUSH_OV */
-    case 971: /* PUSH_RMV */
-    case 973: /* PUSH_IZ */
-    case 974: /* PUSH_IBS */
+    case 998: /* PUSH_OV */
+    case 1000: /* PUSH_RMV */
+    case 1002: /* PUSH_IZ */
+    case 1003: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
-    case 1036: /* RCL_RMB_IB */
-    case 1037: /* RCL_RMV_IB */
-    case 1038: /* RCL_RMB_1B */
-    case 1039: /* RCL_RMV_1B */
-    case 1040: /* RCL_RMB_GPR81B */
-    case 1041: /* RCL_RMV_GPR81B */
+    case 1065: /* RCL_RMB_IB */
+    case 1066: /* RCL_RMV_IB */
+    case 1067: /* RCL_RMB_1B */
+    case 1068: /* RCL_RMV_1B */
+    case 1069: /* RCL_RMB_GPR81B */
+    case 1070: /* RCL_RMV_GPR81B */
         x86emu_exec_rcl(x);
         break;
-    case 1042: /* RCR_RMB_IB */
-    case 1043: /* RCR_RMV_IB */
-    case 1044: /* RCR_RMB_1B */
-    case 1045: /* RCR_RMV_1B */
-    case 1046: /* RCR_RMB_GPR81B */
-    case 1047: /* RCR_RMV_GPR81B */
+    case 1071: /* RCR_RMB_IB */
+    case 1072: /* RCR_RMV_IB */
+    case 1073: /* RCR_RMB_1B */
+    case 1074: /* RCR_RMV_1B */
+    case 1075: /* RCR_RMB_GPR81B */
+    case 1076: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
-    case 955: /* RET_IW */
-    case 956: /* RET */
+    case 984: /* RET_IW */
+    case 985: /* RET */
         x86emu_exec_ret(x);
         break;
-    case 1024: /* ROL_RMB_IB */
-    case 1025: /* ROL_RMV_IB */
-    case 1026: /* ROL_RMB_1B */
-    case 1027: /* ROL_RMV_1B */
-    case 1028: /* ROL_RMB_GPR81B */
-    case 1029: /* ROL_RMV_GPR81B */
+    case 1053: /* ROL_RMB_IB */
+    case 1054: /* ROL_RMV_IB */
+    case 1055: /* ROL_RMB_1B */
+    case 1056: /* ROL_RMV_1B */
+    case 1057: /* ROL_RMB_GPR81B */
+    case 1058: /* ROL_RMV_GPR81B */
         x86emu_exec_rol(x);
         break;
-    case 1030: /* ROR_RMB_IB */
-    case 1031: /* ROR_RMV_IB */
-    case 1032: /* ROR_RMB_1B */
-    case 1033: /* ROR_RMV_1B */
-    case 1034: /* ROR_RMB_GPR81B */
-    case 1035: /* ROR_RMV_GPR81B */
+    case 1059: /* ROR_RMB_IB */
+    case 1060: /* ROR_RMV_IB */
+    case 1061: /* ROR_RMB_1B */
+    case 1062: /* ROR_RMV_1B */
+    case 1063: /* ROR_RMB_GPR81B */
+    case 1064: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 1066: /* SAR_RMB_IB */
-    case 1067: /* SAR_RMV_IB */
-    case 1068: /* SAR_RMB_1B */
-    case 1069: /* SAR_RMV_1B */
-    case 1070: /* SAR_RMB_GPR81B */
-    case 1071: /* SAR_RMV_GPR81B */
+    case 1095: /* SAR_RMB_IB */
+    case 1096: /* SAR_RMV_IB */
+    case 1097: /* SAR_RMB_1B */
+    case 1098: /* SAR_RMV_1B */
+    case 1099: /* SAR_RMB_GPR81B */
+    case 1100: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 786: /* SBB_RMB_RB */
-    case 787: /* SBB_RMV_RV */
-    case 788: /* SBB_RB_RMB */
-    case 789: /* SBB_RV_RMV */
-    case 790: /* SBB_GPR80B_IB */
-    case 791: /* SBB_AXV_IZ */
-    case 792: /* SBB_RMB_IB */
-    case 793: /* SBB_RMV_IZ */
-    case 794: /* SBB_RMB_IB */
-    case 795: /* SBB_RMV_IBS */
+    case 815: /* SBB_RMB_RB */
+    case 816: /* SBB_RMV_RV */
+    case 817: /* SBB_RB_RMB */
+    case 818: /* SBB_RV_RMV */
+    case 819: /* SBB_GPR80B_IB */
+    case 820: /* SBB_AXV_IZ */
+    case 821: /* SBB_RMB_IB */
+    case 822: /* SBB_RMV_IZ */
+    case 823: /* SBB_RMB_IB */
+    case 824: /* SBB_RMV_IBS */
         x86emu_exec_sbb(x);
         break;
-    case 902: /* SETO_RMB */
-    case 903: /* SETNO_RMB */
-    case 904: /* SETB_RMB */
-    case 905: /* SETNB_RMB */
-    case 906: /* SETZ_RMB */
-    case 907: /* SETNZ_RMB */
-    case 908: /* SETBE_RMB */
-    case 909: /* SETNBE_RMB */
-    case 910: /* SETS_RMB */
-    case 911: /* SETNS_RMB */
-    case 912: /* SETP_RMB */
-    case 913: /* SETNP_RMB */
-    case 914: /* SETL_RMB */
-    case 915: /* SETNL_RMB */
-    case 916: /* SETLE_RMB */
-    case 917: /* SETNLE_RMB */
+    case 931: /* SETO_RMB */
+    case 932: /* SETNO_RMB */
+    case 933: /* SETB_RMB */
+    case 934: /* SETNB_RMB */
+    case 935: /* SETZ_RMB */
+    case 936: /* SETNZ_RMB */
+    case 937: /* SETBE_RMB */
+    case 938: /* SETNBE_RMB */
+    case 939: /* SETS_RMB */
+    case 940: /* SETNS_RMB */
+    case 941: /* SETP_RMB */
+    case 942: /* SETNP_RMB */
+    case 943: /* SETL_RMB */
+    case 944: /* SETNL_RMB */
+    case 945: /* SETLE_RMB */
+    case 946: /* SETNLE_RMB */
         x86emu_exec_setcc(x);
         break;
-    case 1048: /* SHL_RMB_IB */
-    case 1049: /* SHL_RMV_IB */
-    case 1050: /* SHL_RMB_1B */
-    case 1051: /* SHL_RMV_1B */
-    case 1052: /* SHL_RMB_GPR81B */
-    case 1053: /* SHL_RMV_GPR81B */
-    case 1060: /* SHL_RMB_IB */
-    case 1061: /* SHL_RMV_IB */
-    case 1062: /* SHL_RMB_1B */
-    case 1063: /* SHL_RMV_1B */
-    case 1064: /* SHL_RMB_GPR81B */
-    case 1065: /* SHL_RMV_GPR81B */
+    case 1077: /* SHL_RMB_IB */
+    case 1078: /* SHL_RMV_IB */
+    case 1079: /* SHL_RMB_1B */
+    case 1080: /* SHL_RMV_1B */
+    case 1081: /* SHL_RMB_GPR81B */
+    case 1082: /* SHL_RMV_GPR81B */
+    case 1089: /* SHL_RMB_IB */
+    case 1090: /* SHL_RMV_IB */
+    case 1091: /* SHL_RMB_1B */
+    case 1092: /* SHL_RMV_1B */
+    case 1093: /* SHL_RMB_GPR81B */
+    case 1094: /* SHL_RMV_GPR81B */
         x86emu_exec_shl(x);
         break;
-    case 1072: /* SHLD_RMV_RV_IB */
-    case 1073: /* SHLD_RMV_RV_GPR81B */
+    case 1101: /* SHLD_RMV_RV_IB */
+    case 1102: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 1054: /* SHR_RMB_IB */
-    case 1055: /* SHR_RMV_IB */
-    case 1056: /* SHR_RMB_1B */
-    case 1057: /* SHR_RMV_1B */
-    case 1058: /* SHR_RMB_GPR81B */
-    case 1059: /* SHR_RMV_GPR81B */
+    case 1083: /* SHR_RMB_IB */
+    case 1084: /* SHR_RMV_IB */
+    case 1085: /* SHR_RMB_1B */
+    case 1086: /* SHR_RMV_1B */
+    case 1087: /* SHR_RMB_GPR81B */
+    case 1088: /* SHR_RMV_GPR81B */
         x86emu_exec_shr(x);
         break;
-    case 1074: /* SHRD_RMV_RV_IB */
-    case 1075: /* SHRD_RMV_RV_GPR81B */
+    case 1103: /* SHRD_RMV_RV_IB */
+    case 1104: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 1124: /* STC */
+    case 1153: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 1127: /* STD */
+    case 1156: /* STD */
         x86emu_exec_std(x);
         break;
-    case 1006: /* STOSB_DIB_GPR80B */
-    case 1007: /* STOSW_DIV_AXV */
-    case 1008: /* STOSD_DIV_AXV */
-    case 1009: /* STOSQ_DIV_AXV */
+    case 1035: /* STOSB_DIB_GPR80B */
+    case 1036: /* STOSW_DIV_AXV */
+    case 1037: /* STOSD_DIV_AXV */
+    case 1038: /* STOSQ_DIV_AXV */
         x86emu_exec_stos(x);
         break;
-    case 806: /* SUB_RMB_RB */
-    case 807: /* SUB_RMV_RV */
-    case 808: /* SUB_RB_RMB */
-    case 809: /* SUB_RV_RMV */
-    case 810: /* SUB_GPR80B_IB */
-    case 811: /* SUB_AXV_IZ */
-    case 812: /* SUB_RMB_IB */
-    case 813: /* SUB_RMV_IZ */
-    case 814: /* SUB_RMB_IB */
-    case 815: /* SUB_RMV_IBS */
+    case 835: /* SUB_RMB_RB */
+    case 836: /* SUB_RMV_RV */
+    case 837: /* SUB_RB_RMB */
+    case 838: /* SUB_RV_RMV */
+    case 839: /* SUB_GPR80B_IB */
+    case 840: /* SUB_AXV_IZ */
+    case 841: /* SUB_RMB_IB */
+    case 842: /* SUB_RMV_IZ */
+    case 843: /* SUB_RMB_IB */
+    case 844: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
-    case 846: /* TEST_RMB_RB */
-    case 847: /* TEST_RMV_RV */
-    case 848: /* TEST_GPR80B_IB */
-    case 849: /* TEST_AXV_IZ */
-    case 850: /* TEST_RMB_IB */
-    case 851: /* TEST_RMB_IB */
-    case 852: /* TEST_RMV_IZ */
-    case 853: /* TEST_RMV_IZ */
+    case 875: /* TEST_RMB_RB */
+    case 876: /* TEST_RMV_RV */
+    case 877: /* TEST_GPR80B_IB */
+    case 878: /* TEST_AXV_IZ */
+    case 879: /* TEST_RMB_IB */
+    case 880: /* TEST_RMB_IB */
+    case 881: /* TEST_RMV_IZ */
+    case 882: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
-    case 1097: /* TZCNT_RV_RMV */
+    case 1126: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 1105: /* XADD_RMB_RB */
-    case 1106: /* XADD_RMV_RV */
+    case 1134: /* XADD_RMB_RB */
+    case 1135: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
-    case 854: /* XCHG_RMB_RB */
-    case 855: /* XCHG_RMV_RV */
-    case 856: /* XCHG_OV_AXV */
-    case 857: /* XCHG_OV_AXV */
+    case 883: /* XCHG_RMB_RB */
+    case 884: /* XCHG_RMV_RV */
+    case 885: /* XCHG_OV_AXV */
+    case 886: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
         break;
-    case 816: /* XOR_RMB_RB */
-    case 817: /* XOR_RMV_RV */
-    case 818: /* XOR_RB_RMB */
-    case 819: /* XOR_RV_RMV */
-    case 820: /* XOR_GPR80B_IB */
-    case 821: /* XOR_AXV_IZ */
-    case 822: /* XOR_RMB_IB */
-    case 823: /* XOR_RMV_IZ */
-    case 824: /* XOR_RMB_IB */
-    case 825: /* XOR_RMV_IBS */
+    case 845: /* XOR_RMB_RB */
+    case 846: /* XOR_RMV_RV */
+    case 847: /* XOR_RB_RMB */
+    case 848: /* XOR_RV_RMV */
+    case 849: /* XOR_GPR80B_IB */
+    case 850: /* XOR_AXV_IZ */
+    case 851: /* XOR_RMB_IB */
+    case 852: /* XOR_RMV_IZ */
+    case 853: /* XOR_RMB_IB */
+    case 854: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
     default:

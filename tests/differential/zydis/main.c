@@ -10,7 +10,8 @@
 
 /* Differences are gathered by mode, map, opcode, ModRM.reg and kind; each group shows its first example. */
 enum {
-    LEGACY_MAPS = 4, MAPS = 15,
+    LEGACY_MAPS = 4,
+    MAPS = 15,
     GROUPS = 3 * MAPS * 256 * 8 * DIFFERENCES
 };
 
@@ -131,7 +132,8 @@ static void try_vex(unsigned mode, unsigned map, unsigned opcode, const struct v
 }
 
 /* The last payload byte: z L'L b V' aaa, in combinations that each test something. */
-static const uint8_t evex_samples[] = {0x08, 0x28, 0x48, 0x68, 0x09, 0x8a, 0xc8, 0x18, 0x38, 0x5b, 0xdc, 0x00, 0x41, 0xa9};
+static const uint8_t evex_samples[] = {0x08, 0x28, 0x48, 0x68, 0x09, 0x8a, 0xc8,
+                                       0x18, 0x38, 0x5b, 0xdc, 0x00, 0x41, 0xa9};
 
 static void try_evex(unsigned mode, unsigned map, unsigned opcode, const struct vector_map *vector)
 {
@@ -203,7 +205,7 @@ int main(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'q':
-            stride = 31;
+            stride = 61;
             break;
         case 'e':
             stride = strtoull(optarg, NULL, 10);
