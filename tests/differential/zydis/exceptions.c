@@ -48,7 +48,7 @@ static const struct {
     {DIFFERENT_OPERANDS, "extrq insertq", "the destination is read too (APM Vol. 4)"},
     {DIFFERENT_OPERANDS, "llwpcb slwpcb lwpins lwpval", "LWP operands as APM Vol. 3 has them"},
     {DIFFERENT_OPERANDS, "xsave* xrstor* encl* pconfig getsec", "sizes and registers depend on the leaf or on XCR0"},
-    {DIFFERENT_OPERANDS, "mwait* umwait tpause senduipi vpcmpestr*", "register widths as SDM Vol. 2 has them"},
+    {DIFFERENT_OPERANDS, "monitor* mwait* umwait tpause senduipi vpcmpestr*", "register widths as SDM Vol. 2 has them"},
     {DIFFERENT_OPERANDS, "bndldx bndstx bndmov", "bounds are 64 bits in 64-bit mode whatever 67 says (SDM Vol. 1)"},
     {DIFFERENT_OPERANDS, "sysenter sysexit sysret", "registers of the mode that is entered"},
     {DIFFERENT_OPERANDS, "ftst fxam fnstsw frstor fnsave fldenv fnstenv", "x87: 94 and 14 bytes only with 66"},
