@@ -215,6 +215,8 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
 
     if (at >= head->size)
         return truncated(insn, at + 1);
+    if (head->encoding == X86EMU_ENCODING_EVEX && at + 1 >= head->size)
+        return truncated(insn, at + 2); /* EVEX.b means something else with registers than with memory */
     asz = address_size_index(head->mode, head->prefixes & X86EMU_PREFIX_67);
     osz = operand_size_index(RULE_NORMAL, amd, head->mode, p66, w);
     form = find_form(head, selector_word(head, modrm, osz, asz), &consulted);

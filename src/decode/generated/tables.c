@@ -5465,10 +5465,10 @@ const struct form_info x86emu_form_infos[] = {
     {477, 1097, 2, 0, 57, 0}, /* 1618 MWAIT */
     {72, 0, 0, 5, 81, 0}, /* 1619 CLAC */
     {752, 0, 0, 8, 81, 0}, /* 1620 STAC */
-    {776, 0, 0, 0, 94, 0}, /* 1621 TDCALL */
-    {706, 0, 0, 0, 94, 0}, /* 1622 SEAMRET */
-    {705, 820, 1, 0, 94, 0}, /* 1623 SEAMOPS */
-    {704, 0, 0, 0, 94, 0}, /* 1624 SEAMCALL */
+    {776, 821, 1, 0, 94, 0}, /* 1621 TDCALL */
+    {706, 0, 0, 18, 94, 0}, /* 1622 SEAMRET */
+    {705, 820, 1, 18, 94, 0}, /* 1623 SEAMOPS */
+    {704, 820, 1, 18, 94, 0}, /* 1624 SEAMCALL */
     {169, 1087, 4, 0, 78, 0}, /* 1625 ENCLS */
     {1666, 1099, 4, 0, 105, 0}, /* 1626 XGETBV */
     {1684, 1103, 4, 0, 105, 1}, /* 1627 XSETBV */
@@ -5505,7 +5505,7 @@ const struct form_info x86emu_form_infos[] = {
     {673, 1099, 3, 11, 71, 0}, /* 1658 RDPRU */
     {307, 1123, 3, 0, 50, 0}, /* 1659 INVLPGB */
     {681, 1126, 3, 32, 83, 0}, /* 1660 RMPADJUST */
-    {682, 1126, 2, 32, 83, 0}, /* 1661 RMPUPDATE */
+    {682, 820, 2, 32, 83, 0}, /* 1661 RMPUPDATE */
     {790, 0, 0, 0, 50, 0}, /* 1662 TLBSYNC */
     {628, 820, 1, 32, 83, 0}, /* 1663 PSMASH */
     {660, 1129, 3, 33, 83, 0}, /* 1664 PVALIDATE */
@@ -7621,10 +7621,10 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_GPR, SIZE_A, 0x81, 0},
     {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
     {WHERE_FIXED, CLASS_GPR, 4, 0x81, 1},
-    {WHERE_FIXED, CLASS_GPR, 4, 0x83, 0},
+    {WHERE_FIXED, CLASS_GPR, 8, 0x83, 0},
     {WHERE_FIXED, CLASS_GPR, 8, 0x81, 1},
     {WHERE_FIXED, CLASS_GPR, 8, 0x81, 2},
-    {WHERE_FIXED, CLASS_GPR, 4, 0x83, 0},
+    {WHERE_FIXED, CLASS_GPR, SIZE_A, 0x83, 0},
     {WHERE_FIXED, CLASS_GPR, 4, 0x81, 1},
     {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
     {WHERE_REG, CLASS_GPR, SIZE_V, 0x08, 0},

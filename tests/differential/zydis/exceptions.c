@@ -30,7 +30,8 @@ static const struct {
     {DIFFERENT_FLAGS, "mov", "MOV to and from CR and DR: flags undefined (SDM Vol. 2)"},
     {DIFFERENT_FLAGS, "vptest vtestps vtestpd", "OF, SF, AF, PF are cleared (SDM Vol. 2, PTEST)"},
     {DIFFERENT_FLAGS, "blsi bextr", "CF, and CF and OF, are defined (SDM Vol. 2)"},
-    {DIFFERENT_FLAGS, "clrssbsy rstorssp rdpru mcommit", "CF is written (SDM Vol. 2, CLRSSBSY; APM Vol. 3, RDPRU)"},
+    {DIFFERENT_FLAGS, "clrssbsy rstorssp rdpru mcommit testui",
+     "CF is written (SDM Vol. 2, CLRSSBSY; APM Vol. 3, RDPRU)"},
     {DIFFERENT_FLAGS, "uiret vm* syscall sysret int* iret*",
      "flags of the mode that is entered, not of this instruction"},
     /* Their operands. */
