@@ -31,7 +31,7 @@ FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_m
           ("mode", 2): "mode64", ("vl", 0): "vl0", ("vl", 1): "vl1", ("vl", 2): "vl2", ("w", 0): "w0",
           ("w", 1): "w1"}
 
-IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "iw ib", "mo", "ap", "ib ib", "id", "cb", "cz"]
+IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "id", "cb", "cz", "mo", "iw ib", "ap", "ib ib"]
 SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
 SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr", "low_registers", "low_register", "no_r4", "complex", "bnd", "bnd_address",
             "suffix_opcode"]

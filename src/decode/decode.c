@@ -34,9 +34,17 @@ struct head {
     uint8_t evex;        /* the third EVEX payload byte */
 };
 
-static uint64_t load_64(const uint8_t *bytes)
+/* Little-endian, whatever the host is; READABLE bytes are there. */
+static inline uint64_t load_64(const uint8_t *bytes)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t value;
+
+    copy_bytes(&value, bytes, 8);
+    return value;
+#else
     return load_le(bytes, 8);
+#endif
 }
 
 static enum x86emu_decode_status truncated(struct x86emu_insn *insn, unsigned bound)
@@ -49,26 +57,28 @@ static enum x86emu_decode_status truncated(struct x86emu_insn *insn, unsigned bo
 
 /* --- what the size prefixes mean ---------------------------------------------------------------------------------- */
 
-/* log2(bytes) - 1: [rule][AMD][mode][66][W] -> 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4). */
-static unsigned operand_size_index(unsigned rule, bool amd, unsigned mode, bool p66, bool w)
-{
-    bool wide = mode == X86EMU_MODE_64;
+/* Operand size as 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4): [rule][AMD][mode][66 and W as 2 * 66 + W]. */
+static const uint8_t operand_sizes[][2][3][4] = {
+    [RULE_NORMAL] = {{{0, 0, 1, 1}, {1, 1, 0, 0}, {1, 2, 0, 2}}, {{0, 0, 1, 1}, {1, 1, 0, 0}, {1, 2, 0, 2}}},
+    [RULE_D64] = {{{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 0, 2}}, {{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 0, 2}}},
+    [RULE_F64] = {{{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 2, 2}}, {{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 2, 2}}},
+    [RULE_NEAR] = {{{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 2, 2}}, {{0, 0, 1, 1}, {1, 1, 0, 0}, {2, 2, 0, 2}}},
+    [RULE_BYTE] = {{{0, 0, 1, 1}, {1, 1, 0, 0}, {1, 2, 0, 2}}, {{0, 0, 1, 1}, {1, 1, 0, 0}, {1, 2, 0, 2}}},
+};
 
-    if (wide && (rule == RULE_F64 || (rule == RULE_NEAR && !amd)))
-        return 2;
-    if (wide && w)
-        return 2;
-    if (wide && (rule == RULE_D64 || rule == RULE_NEAR))
-        return p66 ? 0 : 2;
-    return (mode == X86EMU_MODE_16) == p66;
+static inline unsigned operand_size_index(const struct head *head, unsigned rule)
+{
+    unsigned p66 = (head->prefixes & X86EMU_PREFIX_66) != 0, w = head->rex >> 3 & 1;
+
+    return operand_sizes[rule][head->options & 1][head->mode][2 * p66 + w];
 }
 
-/* 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4). */
-static unsigned address_size_index(unsigned mode, bool p67)
+/* 0, 1, 2 for 16, 32, 64 bits (SDM Vol. 1, table 3-4): [mode][67]. */
+static inline unsigned address_size_index(const struct head *head)
 {
-    if (mode == X86EMU_MODE_64)
-        return 2 - p67;
-    return (mode == X86EMU_MODE_16) == p67;
+    static const uint8_t sizes[3][2] = {{0, 1}, {1, 0}, {2, 1}};
+
+    return sizes[head->mode][(head->prefixes & X86EMU_PREFIX_67) != 0];
 }
 
 /* --- opcode lookup ------------------------------------------------------------------------------------------------ */
@@ -122,57 +132,53 @@ static unsigned state_word(const struct head *head, unsigned modrm)
 
 /* --- behind the opcode -------------------------------------------------------------------------------------------- */
 
-static unsigned displacement_size(unsigned asz, unsigned modrm, unsigned sib, bool *has_sib)
-{
-    unsigned layout = x86emu_modrm_layouts[asz != 0][modrm];
-
-    *has_sib = layout & 8;
-    if (*has_sib && (sib & 7) == 5 && modrm < 0x40)
-        return 4;
-    return layout & 7;
-}
-
 /* Bytes of all immediates: by operand size index, but for moffs. */
-static unsigned immediate_size(unsigned kind, unsigned osz, unsigned asz)
-{
-    static const uint8_t sizes[][3] = {
-        [IMMEDIATE_NONE] = {0, 0, 0}, [IMMEDIATE_IB] = {1, 1, 1}, [IMMEDIATE_IW] = {2, 2, 2},
-        [IMMEDIATE_IZ] = {2, 4, 4},   [IMMEDIATE_IV] = {2, 4, 8}, [IMMEDIATE_IW_IB] = {3, 3, 3},
-        [IMMEDIATE_MO] = {2, 4, 8},   [IMMEDIATE_AP] = {4, 6, 6}, [IMMEDIATE_IB_IB] = {2, 2, 2},
-        [IMMEDIATE_ID] = {4, 4, 4},   [IMMEDIATE_CB] = {1, 1, 1}, [IMMEDIATE_CZ] = {2, 4, 4},
-    };
+static const uint8_t immediate_sizes[][3] = {
+    [IMMEDIATE_NONE] = {0, 0, 0}, [IMMEDIATE_IB] = {1, 1, 1}, [IMMEDIATE_IW] = {2, 2, 2},
+    [IMMEDIATE_IZ] = {2, 4, 4},   [IMMEDIATE_IV] = {2, 4, 8}, [IMMEDIATE_IW_IB] = {3, 3, 3},
+    [IMMEDIATE_MO] = {2, 4, 8},   [IMMEDIATE_AP] = {4, 6, 6}, [IMMEDIATE_IB_IB] = {2, 2, 2},
+    [IMMEDIATE_ID] = {4, 4, 4},   [IMMEDIATE_CB] = {1, 1, 1}, [IMMEDIATE_CZ] = {2, 4, 4},
+};
 
-    return sizes[kind][kind == IMMEDIATE_MO ? asz : osz];
+/* The low size bytes, 0 to 8, and the sign bit among them. No branches: sizes are as unpredictable as the code. */
+static const uint64_t field_masks[9] = {
+    0, 0xff, 0xffff, 0xffffff, 0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff, ~UINT64_C(0)};
+static const uint64_t field_signs[9] = {0,
+                                        UINT64_C(1) << 7,
+                                        UINT64_C(1) << 15,
+                                        UINT64_C(1) << 23,
+                                        UINT64_C(1) << 31,
+                                        UINT64_C(1) << 39,
+                                        UINT64_C(1) << 47,
+                                        UINT64_C(1) << 55,
+                                        UINT64_C(1) << 63};
+
+static inline uint64_t unsigned_field(const uint8_t *bytes, unsigned size)
+{
+    return load_64(bytes) & field_masks[size];
 }
 
-static uint64_t signed_field(const uint8_t *bytes, unsigned size)
+static inline uint64_t extended_field(const uint8_t *bytes, unsigned size, bool is_signed)
 {
-    unsigned shift = 64 - 8 * size;
+    uint64_t sign = is_signed ? field_signs[size] : 0;
 
-    return size == 0 ? 0 : (uint64_t)((int64_t)(load_64(bytes) << shift) >> shift);
+    return (unsigned_field(bytes, size) ^ sign) - sign;
 }
 
-static uint64_t unsigned_field(const uint8_t *bytes, unsigned size)
+/* Far pointers, moffs and two immediates. */
+static __attribute__((noinline)) void read_unusual_immediates(struct x86emu_insn *insn, const uint8_t *at,
+                                                              unsigned kind)
 {
-    return size == 0 ? 0 : load_64(bytes) & ~UINT64_C(0) >> (64 - 8 * size);
-}
-
-static void read_immediates(struct x86emu_insn *insn, const uint8_t *at, unsigned kind, bool is_signed)
-{
-    unsigned first = insn->imm_size, second = 0;
+    unsigned second = kind == IMMEDIATE_AP ? 2 : 1, first = insn->imm_size - second;
 
     if (kind == IMMEDIATE_MO) {
-        insn->disp = (int64_t)unsigned_field(at, first);
+        insn->disp = (int64_t)unsigned_field(at, insn->imm_size);
         insn->disp_size = insn->imm_size;
         insn->imm_size = 0;
-        first = 0;
+        insn->imm = 0;
+        return;
     }
-    if (kind == IMMEDIATE_AP)
-        second = 2;
-    if (kind == IMMEDIATE_IW_IB || kind == IMMEDIATE_IB_IB)
-        second = 1;
-    first -= second;
-    insn->imm = is_signed ? signed_field(at, first) : unsigned_field(at, first);
+    insn->imm = unsigned_field(at, first);
     insn->imm2 = (uint16_t)unsigned_field(at + first, second);
 }
 
@@ -203,13 +209,13 @@ static enum x86emu_decode_status take_suffix_opcode(struct x86emu_insn *insn)
     return insn->form != 0 ? X86EMU_DECODE_OK : X86EMU_DECODE_INVALID;
 }
 
-/* Everything from the opcode on. */
-static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, const struct head *head)
+/* Everything from the opcode on. Inlined twice: for instructions without legacy or vector prefixes most of it is constant. */
+static inline __attribute__((always_inline)) enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn,
+                                                                                          const struct head *head)
 {
     const uint32_t modrm_selectors = 0x1ff;
-    unsigned at = head->opcode_at, modrm = head->bytes[at + 1], sib = head->bytes[at + 2], form, kind, osz, asz;
-    bool p66 = head->prefixes & X86EMU_PREFIX_66, w = head->rex & X86EMU_REX_W, amd = head->options & 1;
-    bool has_sib = false;
+    unsigned at = head->opcode_at, modrm = head->bytes[at + 1], sib = head->bytes[at + 2], form, kind, osz, layout;
+    unsigned asz = address_size_index(head), has_modrm, has_sib, disp_size, imm_size;
     uint32_t consulted = 0;
     const struct form_shape *shape;
 
@@ -217,41 +223,44 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
         return truncated(insn, at + 1);
     if (head->encoding == X86EMU_ENCODING_EVEX && at + 1 >= head->size)
         return truncated(insn, at + 2); /* EVEX.b means something else with registers than with memory */
-    asz = address_size_index(head->mode, head->prefixes & X86EMU_PREFIX_67);
-    osz = operand_size_index(RULE_NORMAL, amd, head->mode, p66, w);
-    form = find_form(head, selector_word(head, modrm, osz, asz), &consulted);
+    form = find_form(head, selector_word(head, modrm, operand_size_index(head, RULE_NORMAL), asz), &consulted);
     shape = &x86emu_form_shapes[form];
-    if ((shape->shape & SHAPE_MODRM || consulted & modrm_selectors) && at + 1 >= head->size)
+    has_modrm = shape->shape >> 7;
+    if ((has_modrm || consulted & modrm_selectors) && at + 1 >= head->size)
         return truncated(insn, at + 2);
     if (form == 0 || effective_length(head, modrm) == 3)
         return X86EMU_DECODE_INVALID;
 
-    at++;
-    insn->modrm = 0xc0;
-    insn->disp_size = 0;
-    insn->disp = 0;
-    if (shape->shape & SHAPE_MODRM) {
-        insn->modrm = (uint8_t)(shape->shape & SHAPE_REGISTER ? modrm | 0xc0 : modrm);
-        insn->disp_size = (uint8_t)displacement_size(asz, insn->modrm, sib, &has_sib);
-        at += 1u + has_sib;
-        insn->disp = (int64_t)signed_field(head->bytes + at, insn->disp_size);
-        at += insn->disp_size;
-    }
-    osz = operand_size_index(shape->rule, amd, head->mode, p66, w);
+    modrm |= shape->shape & SHAPE_REGISTER ? 0xc0u : 0u;
+    modrm = has_modrm ? modrm : 0xc0u;
+    layout = x86emu_modrm_layouts[asz != 0][modrm];
+    has_sib = layout >> 3;
+    disp_size = (layout & 7) | (has_sib & ((sib & 7) == 5) & (modrm < 0x40)) << 2;
+    at += 1 + has_modrm + has_sib;
+    insn->disp = (int64_t)extended_field(head->bytes + at, disp_size, true);
+    at += disp_size;
+    osz = operand_size_index(head, shape->rule);
     kind = shape->shape & SHAPE_IMMEDIATE;
-    insn->imm_size = (uint8_t)immediate_size(kind, osz, asz);
-    if (at + insn->imm_size > head->size)
-        return truncated(insn, at + insn->imm_size);
-    if (state_word(head, insn->modrm) & shape->forbidden)
+    imm_size = immediate_sizes[kind][kind == IMMEDIATE_MO ? asz : osz];
+    if (at + imm_size > head->size)
+        return truncated(insn, at + imm_size);
+    if (state_word(head, modrm) & shape->forbidden)
         return X86EMU_DECODE_INVALID;
-    insn->length = (uint8_t)(at + insn->imm_size);
-    read_immediates(insn, head->bytes + at, kind, shape->shape & SHAPE_SIGNED);
+    insn->imm =
+        extended_field(head->bytes + at, imm_size & (kind < IMMEDIATE_MO ? 15u : 0u), shape->shape & SHAPE_SIGNED);
+    insn->imm2 = 0;
     insn->form = (uint16_t)form;
-    insn->sib = has_sib ? (uint8_t)sib : 0;
+    insn->length = (uint8_t)(at + imm_size);
     insn->operand_size = (uint8_t)(shape->rule == RULE_BYTE ? 1 : 2u << osz);
     insn->address_size = (uint8_t)(2u << asz);
+    insn->modrm = (uint8_t)modrm;
+    insn->sib = (uint8_t)sib;
+    insn->disp_size = (uint8_t)disp_size;
+    insn->imm_size = (uint8_t)imm_size;
     fill_head(insn, head);
-    if (head->encoding == X86EMU_ENCODING_EVEX && insn->disp_size == 1)
+    if (kind >= IMMEDIATE_MO)
+        read_unusual_immediates(insn, head->bytes + at, kind);
+    if (head->encoding == X86EMU_ENCODING_EVEX && disp_size == 1)
         insn->disp *= x86emu_displacement_scale(insn);
     if (shape->special == SPECIAL_SUFFIX_OPCODE)
         return take_suffix_opcode(insn);
@@ -260,23 +269,29 @@ static enum x86emu_decode_status decode_from_opcode(struct x86emu_insn *insn, co
     return X86EMU_DECODE_OK;
 }
 
+static __attribute__((noinline)) enum x86emu_decode_status decode_rest(struct x86emu_insn *insn,
+                                                                       const struct head *head)
+{
+    return decode_from_opcode(insn, head);
+}
+
 /* --- before the opcode -------------------------------------------------------------------------------------------- */
 
-static enum x86emu_decode_status decode_escape(struct x86emu_insn *insn, struct head *head)
+/* At 0F: finds the map and moves to the opcode behind the escapes. False: it is missing. */
+static inline bool pass_escape(struct head *head)
 {
-    unsigned at = head->opcode_at + 1u;
+    unsigned at = head->opcode_at + 1u, byte = head->bytes[at];
 
     if (at >= head->size)
-        return truncated(insn, at + 1);
+        return false;
     head->map = MAP_0F;
-    head->map_number = 1;
-    if (head->bytes[at] == 0x38 || head->bytes[at] == 0x3a) {
-        head->map = head->bytes[at] == 0x38 ? MAP_0F38 : MAP_0F3A;
-        head->map_number = head->bytes[at] == 0x38 ? 2 : 3;
+    if (byte == 0x38 || byte == 0x3a) {
+        head->map = byte == 0x38 ? MAP_0F38 : MAP_0F3A;
         at++;
     }
+    head->map_number = (uint8_t)(head->map - MAP_ONE_BYTE);
     head->opcode_at = (uint8_t)at;
-    return decode_from_opcode(insn, head);
+    return true;
 }
 
 /* --- VEX, XOP, EVEX (SDM Vol. 2, 2.3 and 2.7; APM Vol. 3, 1.2.5) ---------------------------------------------------- */
@@ -372,7 +387,7 @@ static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct 
     if (!allowed || head->map == MAP_COUNT || !drop_high_registers(head))
         return X86EMU_DECODE_INVALID;
     head->opcode_at = (uint8_t)(head->opcode_at + payload + 1);
-    return decode_from_opcode(insn, head);
+    return decode_rest(insn, head);
 }
 
 /* Which vector prefix, if any, the byte at the opcode's place is, given the one behind it. */
@@ -442,9 +457,9 @@ static uint8_t mandatory_prefix(unsigned prefixes)
 }
 
 /* All legacy prefixes, and a REX that stands right before the opcode (an earlier one is ignored). */
-static enum x86emu_decode_status decode_prefixed(struct x86emu_insn *insn, struct head *head)
+static void take_prefixes(struct head *head)
 {
-    unsigned at = 0, encoding;
+    unsigned at = 0;
 
     for (; at < head->size; at++) {
         uint8_t byte = head->bytes[at];
@@ -456,18 +471,67 @@ static enum x86emu_decode_status decode_prefixed(struct x86emu_insn *insn, struc
         else
             break;
     }
-    if (at >= head->size)
-        return truncated(insn, at + 1);
     head->opcode_at = (uint8_t)at;
     head->mandatory = mandatory_prefix(head->prefixes);
-    if (head->bytes[at] == 0x0f)
-        return decode_escape(insn, head);
-    encoding = vector_encoding(head);
+}
+
+/* Any instruction at all. */
+static __attribute__((noinline)) enum x86emu_decode_status decode_any(struct x86emu_insn *insn, const uint8_t *bytes,
+                                                                      unsigned size, unsigned mode)
+{
+    struct head head = {.bytes = bytes,
+                        .size = (uint8_t)size,
+                        .mode = (uint8_t)(mode & 0xff),
+                        .options = (uint8_t)(mode >> 8),
+                        .segment = X86EMU_NO_SEGMENT};
+    unsigned encoding;
+
+    take_prefixes(&head);
+    if (head.opcode_at >= size)
+        return truncated(insn, head.opcode_at + 1u);
+    if (bytes[head.opcode_at] == 0x0f)
+        return pass_escape(&head) ? decode_rest(insn, &head) : truncated(insn, head.opcode_at + 2u);
+    encoding = vector_encoding(&head);
     if (encoding == X86EMU_ENCODING_LEGACY)
-        return decode_from_opcode(insn, head);
-    if (at + 1 >= head->size)
-        return truncated(insn, at + 2);
-    return decode_vector(insn, head, encoding);
+        return decode_rest(insn, &head);
+    if (head.opcode_at + 1u >= size)
+        return truncated(insn, head.opcode_at + 2u);
+    return decode_vector(insn, &head, encoding);
+}
+
+/* Bytes that are, or may be, prefixes: legacy ones, REX where it is none of the opcode's business, VEX, EVEX, XOP. */
+static inline bool may_be_prefix(unsigned byte, bool rex)
+{
+    static const uint32_t legacy[8] = {0,
+                                       1u << 6 | 1u << 14 | 1u << 22 | 1u << 30,
+                                       0,
+                                       1u << 2 | 0xfu << 4,
+                                       1u << 15,
+                                       0,
+                                       1u << 4 | 1u << 5,
+                                       1u << 16 | 1u << 18 | 1u << 19};
+
+    return legacy[byte >> 5] >> (byte & 31) & 1 || (rex && (byte & 0xf0) == 0x40);
+}
+
+/* Without legacy or vector prefixes: REX, escapes, opcode. */
+static inline enum x86emu_decode_status decode_plain(struct x86emu_insn *insn, const uint8_t *bytes, unsigned size,
+                                                     unsigned mode)
+{
+    bool wide = (mode & 0xff) == X86EMU_MODE_64, rex = wide && (bytes[0] & 0xf0) == 0x40;
+    struct head head = {.bytes = bytes,
+                        .size = (uint8_t)size,
+                        .opcode_at = rex,
+                        .mode = (uint8_t)(mode & 0xff),
+                        .options = (uint8_t)(mode >> 8),
+                        .segment = X86EMU_NO_SEGMENT,
+                        .rex = (uint8_t)(rex ? (bytes[0] & 0xf) | X86EMU_REX_PRESENT : 0)};
+
+    if (size < 3 || may_be_prefix(bytes[rex], wide))
+        return decode_any(insn, bytes, size, mode);
+    if (bytes[rex] == 0x0f)
+        pass_escape(&head);
+    return decode_from_opcode(insn, &head);
 }
 
 static const unsigned known_options = X86EMU_DECODE_AMD | X86EMU_DECODE_NO_LZCNT | X86EMU_DECODE_NO_TZCNT |
@@ -476,19 +540,14 @@ static const unsigned known_options = X86EMU_DECODE_AMD | X86EMU_DECODE_NO_LZCNT
 
 enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode)
 {
-    struct head head = {.bytes = bytes,
-                        .size = size < X86EMU_MAX_INSN_LENGTH ? (uint8_t)size : X86EMU_MAX_INSN_LENGTH,
-                        .mode = (uint8_t)(mode & 0xff),
-                        .options = (uint8_t)(mode >> 8),
-                        .segment = X86EMU_NO_SEGMENT};
+    unsigned limit = size < X86EMU_MAX_INSN_LENGTH ? (unsigned)size : X86EMU_MAX_INSN_LENGTH;
     uint8_t padded[READABLE];
 
-    if (head.mode > X86EMU_MODE_64 || mode & ~(0xffu | known_options))
+    if ((mode & 0xff) > X86EMU_MODE_64 || mode & ~(0xffu | known_options))
         return X86EMU_DECODE_BAD_MODE;
-    if (size < READABLE) {
-        clear_bytes(padded, sizeof(padded));
-        copy_bytes(padded, bytes, head.size);
-        head.bytes = padded;
-    }
-    return decode_prefixed(insn, &head);
+    if (size >= READABLE)
+        return decode_plain(insn, (const uint8_t *)bytes, limit, mode);
+    clear_bytes(padded, sizeof(padded));
+    copy_bytes(padded, bytes, limit);
+    return decode_plain(insn, padded, limit, mode);
 }

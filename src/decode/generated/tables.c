@@ -2086,10 +2086,10 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0010, 0x80, 0, 0}, /* 890 MOV_RMV_RV */
     {0x0010, 0x80, 4, 0}, /* 891 MOV_RB_RMB */
     {0x0010, 0x80, 0, 0}, /* 892 MOV_RV_RMV */
-    {0x0010, 0x06, 4, 0}, /* 893 MOV_GPR80B_MOFFSB */
-    {0x0010, 0x06, 0, 0}, /* 894 MOV_AXV_MOFFSV */
-    {0x0010, 0x06, 4, 0}, /* 895 MOV_MOFFSB_GPR80B */
-    {0x0010, 0x06, 0, 0}, /* 896 MOV_MOFFSV_AXV */
+    {0x0010, 0x08, 4, 0}, /* 893 MOV_GPR80B_MOFFSB */
+    {0x0010, 0x08, 0, 0}, /* 894 MOV_AXV_MOFFSV */
+    {0x0010, 0x08, 4, 0}, /* 895 MOV_MOFFSB_GPR80B */
+    {0x0010, 0x08, 0, 0}, /* 896 MOV_MOFFSV_AXV */
     {0x0010, 0x01, 4, 0}, /* 897 MOV_OB_IB */
     {0x0010, 0x04, 0, 0}, /* 898 MOV_OV_IV */
     {0x0010, 0x81, 4, 0}, /* 899 MOV_RMB_IB */
@@ -2140,55 +2140,55 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0010, 0x80, 4, 0}, /* 944 SETNL_RMB */
     {0x0010, 0x80, 4, 0}, /* 945 SETLE_RMB */
     {0x0010, 0x80, 4, 0}, /* 946 SETNLE_RMB */
-    {0x0010, 0x2a, 3, 0}, /* 947 JO_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 948 JO_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 949 JNO_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 950 JNO_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 951 JB_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 952 JB_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 953 JNB_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 954 JNB_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 955 JZ_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 956 JZ_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 957 JNZ_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 958 JNZ_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 959 JBE_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 960 JBE_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 961 JNBE_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 962 JNBE_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 963 JS_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 964 JS_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 965 JNS_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 966 JNS_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 967 JP_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 968 JP_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 969 JNP_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 970 JNP_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 971 JL_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 972 JL_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 973 JNL_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 974 JNL_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 975 JLE_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 976 JLE_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 977 JNLE_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 978 JNLE_RELZ */
-    {0x0010, 0x2a, 3, 0}, /* 979 JMP_RELB */
-    {0x0010, 0x2b, 3, 0}, /* 980 JMP_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 947 JO_RELB */
+    {0x0010, 0x27, 3, 0}, /* 948 JO_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 949 JNO_RELB */
+    {0x0010, 0x27, 3, 0}, /* 950 JNO_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 951 JB_RELB */
+    {0x0010, 0x27, 3, 0}, /* 952 JB_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 953 JNB_RELB */
+    {0x0010, 0x27, 3, 0}, /* 954 JNB_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 955 JZ_RELB */
+    {0x0010, 0x27, 3, 0}, /* 956 JZ_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 957 JNZ_RELB */
+    {0x0010, 0x27, 3, 0}, /* 958 JNZ_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 959 JBE_RELB */
+    {0x0010, 0x27, 3, 0}, /* 960 JBE_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 961 JNBE_RELB */
+    {0x0010, 0x27, 3, 0}, /* 962 JNBE_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 963 JS_RELB */
+    {0x0010, 0x27, 3, 0}, /* 964 JS_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 965 JNS_RELB */
+    {0x0010, 0x27, 3, 0}, /* 966 JNS_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 967 JP_RELB */
+    {0x0010, 0x27, 3, 0}, /* 968 JP_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 969 JNP_RELB */
+    {0x0010, 0x27, 3, 0}, /* 970 JNP_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 971 JL_RELB */
+    {0x0010, 0x27, 3, 0}, /* 972 JL_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 973 JNL_RELB */
+    {0x0010, 0x27, 3, 0}, /* 974 JNL_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 975 JLE_RELB */
+    {0x0010, 0x27, 3, 0}, /* 976 JLE_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 977 JNLE_RELB */
+    {0x0010, 0x27, 3, 0}, /* 978 JNLE_RELZ */
+    {0x0010, 0x26, 3, 0}, /* 979 JMP_RELB */
+    {0x0010, 0x27, 3, 0}, /* 980 JMP_RELZ */
     {0x0010, 0x80, 3, 0}, /* 981 JMP_RMV */
-    {0x0010, 0x2b, 3, 0}, /* 982 CALL_RELZ */
+    {0x0010, 0x27, 3, 0}, /* 982 CALL_RELZ */
     {0x0010, 0x80, 3, 0}, /* 983 CALL_RMV */
     {0x0010, 0x02, 3, 0}, /* 984 RET_IW */
     {0x0010, 0x00, 3, 0}, /* 985 RET */
-    {0x0010, 0x2a, 3, 0}, /* 986 LOOPNE_RELB */
-    {0x0010, 0x2a, 3, 0}, /* 987 LOOPE_RELB */
-    {0x0010, 0x2a, 3, 0}, /* 988 LOOP_RELB */
-    {0x0010, 0x2a, 3, 0}, /* 989 JCXZ_RELB */
-    {0x0010, 0x2a, 3, 0}, /* 990 JECXZ_RELB */
-    {0x0010, 0x2a, 3, 0}, /* 991 JRCXZ_RELB */
+    {0x0010, 0x26, 3, 0}, /* 986 LOOPNE_RELB */
+    {0x0010, 0x26, 3, 0}, /* 987 LOOPE_RELB */
+    {0x0010, 0x26, 3, 0}, /* 988 LOOP_RELB */
+    {0x0010, 0x26, 3, 0}, /* 989 JCXZ_RELB */
+    {0x0010, 0x26, 3, 0}, /* 990 JECXZ_RELB */
+    {0x0010, 0x26, 3, 0}, /* 991 JRCXZ_RELB */
     {0x0012, 0x80, 0, 0}, /* 992 CALL_RMP */
     {0x0012, 0x80, 0, 0}, /* 993 JMP_RMP */
-    {0x0018, 0x07, 0, 0}, /* 994 CALL_FARP */
-    {0x0018, 0x07, 0, 0}, /* 995 JMP_FARP */
+    {0x0018, 0x0a, 0, 0}, /* 994 CALL_FARP */
+    {0x0018, 0x0a, 0, 0}, /* 995 JMP_FARP */
     {0x0010, 0x02, 0, 0}, /* 996 RET_IW */
     {0x0010, 0x00, 0, 0}, /* 997 RET */
     {0x0010, 0x00, 1, 0}, /* 998 PUSH_OV */
@@ -2218,7 +2218,7 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0010, 0x00, 1, 0}, /* 1022 POPF */
     {0x0018, 0x00, 1, 0}, /* 1023 POPFD */
     {0x0014, 0x00, 1, 0}, /* 1024 POPFQ */
-    {0x0010, 0x05, 1, 0}, /* 1025 ENTER_IW_IB */
+    {0x0010, 0x09, 1, 0}, /* 1025 ENTER_IW_IB */
     {0x0010, 0x00, 1, 0}, /* 1026 LEAVE */
     {0x0010, 0x00, 4, 0}, /* 1027 MOVSB_DIB_SIB */
     {0x0010, 0x00, 0, 0}, /* 1028 MOVSW_DIV_SIV */
@@ -2378,7 +2378,7 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0012, 0x80, 0, 0}, /* 1182 LFS_RV_RMP */
     {0x0012, 0x80, 0, 0}, /* 1183 LGS_RV_RMP */
     {0x0011, 0x81, 0, 0}, /* 1184 XABORT_IB */
-    {0x0011, 0xab, 0, 0}, /* 1185 XBEGIN_RELZ */
+    {0x0011, 0xa7, 0, 0}, /* 1185 XBEGIN_RELZ */
     {0x0010, 0x80, 0, 0}, /* 1186 PUNPCKLBW_RQ_RMD */
     {0x0010, 0x80, 0, 0}, /* 1187 PUNPCKLWD_RQ_RMD */
     {0x0010, 0x80, 0, 0}, /* 1188 PUNPCKLDQ_RQ_RMD */
@@ -2676,9 +2676,9 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0011, 0x81, 0, 0}, /* 1480 PINSRW_RDQ_RMD_IB */
     {0x0011, 0x81, 0, 0}, /* 1481 PEXTRW_RD_RMDQ_IB */
     {0x0012, 0x80, 0, 0}, /* 1482 MOVNTI_RMY_RY */
-    {0x0011, 0x88, 0, 0}, /* 1483 EXTRQ_RMDQ_IB_IB */
+    {0x0011, 0x8b, 0, 0}, /* 1483 EXTRQ_RMDQ_IB_IB */
     {0x0011, 0x80, 0, 0}, /* 1484 EXTRQ_RDQ_RMDQ */
-    {0x0011, 0x88, 0, 0}, /* 1485 INSERTQ_RDQ_RMDQ_IB_IB */
+    {0x0011, 0x8b, 0, 0}, /* 1485 INSERTQ_RDQ_RMDQ_IB_IB */
     {0x0011, 0x80, 0, 0}, /* 1486 INSERTQ_RDQ_RMDQ */
     {0x0012, 0x80, 0, 0}, /* 1487 MOVNTSS_RMD_RDQ */
     {0x0012, 0x80, 0, 0}, /* 1488 MOVNTSD_RMQ_RDQ */
@@ -3838,9 +3838,9 @@ const struct form_shape x86emu_form_shapes[] = {
     {0x0310, 0x80, 0, 0}, /* 2642 BLCI_VY_RMY */
     {0x0351, 0x80, 0, 0}, /* 2643 LLWPCB_RMY */
     {0x0351, 0x80, 0, 0}, /* 2644 SLWPCB_RMY */
-    {0x0350, 0x89, 0, 0}, /* 2645 BEXTR_RY_RMY_ID */
-    {0x0310, 0x89, 0, 0}, /* 2646 LWPINS_VY_RMD_ID */
-    {0x0310, 0x89, 0, 0}, /* 2647 LWPVAL_VY_RMD_ID */
+    {0x0350, 0x85, 0, 0}, /* 2645 BEXTR_RY_RMY_ID */
+    {0x0310, 0x85, 0, 0}, /* 2646 LWPINS_VY_RMD_ID */
+    {0x0310, 0x85, 0, 0}, /* 2647 LWPVAL_VY_RMD_ID */
 };
 
 const struct form_info x86emu_form_infos[] = {

@@ -74,13 +74,13 @@ enum immediate_kind {
     IMMEDIATE_IW = 2,
     IMMEDIATE_IZ = 3,
     IMMEDIATE_IV = 4,
-    IMMEDIATE_IW_IB = 5,
-    IMMEDIATE_MO = 6,
-    IMMEDIATE_AP = 7,
-    IMMEDIATE_IB_IB = 8,
-    IMMEDIATE_ID = 9,
-    IMMEDIATE_CB = 10,
-    IMMEDIATE_CZ = 11,
+    IMMEDIATE_ID = 5,
+    IMMEDIATE_CB = 6,
+    IMMEDIATE_CZ = 7,
+    IMMEDIATE_MO = 8,
+    IMMEDIATE_IW_IB = 9,
+    IMMEDIATE_AP = 10,
+    IMMEDIATE_IB_IB = 11,
 };
 
 enum size_rule {
