@@ -160,7 +160,7 @@ static inline uint64_t unsigned_field(const uint8_t *bytes, unsigned size)
 
 static inline uint64_t extended_field(const uint8_t *bytes, unsigned size, bool is_signed)
 {
-    uint64_t sign = is_signed ? field_signs[size] : 0;
+    uint64_t sign = field_signs[size] & (0 - (uint64_t)is_signed);
 
     return (unsigned_field(bytes, size) ^ sign) - sign;
 }
@@ -231,8 +231,8 @@ static inline __attribute__((always_inline)) enum x86emu_decode_status decode_fr
     if (form == 0 || effective_length(head, modrm) == 3)
         return X86EMU_DECODE_INVALID;
 
-    modrm |= shape->shape & SHAPE_REGISTER ? 0xc0u : 0u;
-    modrm = has_modrm ? modrm : 0xc0u;
+    modrm |= (shape->shape & SHAPE_REGISTER) << 1 | (shape->shape & SHAPE_REGISTER);
+    modrm = (modrm & (0 - has_modrm)) | (0xc0 & (has_modrm - 1));
     layout = x86emu_modrm_layouts[asz != 0][modrm];
     has_sib = layout >> 3;
     disp_size = (layout & 7) | (has_sib & ((sib & 7) == 5) & (modrm < 0x40)) << 2;
