@@ -215,7 +215,7 @@ static inline __attribute__((always_inline)) enum x86emu_decode_status decode_fr
 {
     const uint32_t modrm_selectors = 0x1ff;
     unsigned at = head->opcode_at, modrm = head->bytes[at + 1], sib = head->bytes[at + 2], form, kind, osz, layout;
-    unsigned asz = address_size_index(head), has_modrm, has_sib, disp_size, imm_size;
+    unsigned asz = address_size_index(head), has_modrm, has_sib, disp_size, imm_size, as_register;
     uint32_t consulted = 0;
     const struct form_shape *shape;
 
@@ -231,7 +231,8 @@ static inline __attribute__((always_inline)) enum x86emu_decode_status decode_fr
     if (form == 0 || effective_length(head, modrm) == 3)
         return X86EMU_DECODE_INVALID;
 
-    modrm |= (shape->shape & SHAPE_REGISTER) << 1 | (shape->shape & SHAPE_REGISTER);
+    as_register = shape->shape & SHAPE_REGISTER; /* CR and DR: mod is ignored */
+    modrm |= as_register << 1 | as_register;
     modrm = (modrm & (0 - has_modrm)) | (0xc0 & (has_modrm - 1));
     layout = x86emu_modrm_layouts[asz != 0][modrm];
     has_sib = layout >> 3;

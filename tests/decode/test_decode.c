@@ -31,6 +31,15 @@ static const struct {
     {X86EMU_MODE_64, "movsw", 3, {0x66, 0xf3, 0xa5}},
     {X86EMU_MODE_64, "enter", 4, {0xc8, 0x34, 0x12, 0x05}},
     {X86EMU_MODE_64, "jnz", 6, {0x0f, 0x85, 1, 2, 3, 4}},
+    {X86EMU_MODE_64, "fld", 3, {0xd9, 0x40, 0x10}},
+    {X86EMU_MODE_64, "pfadd", 4, {0x0f, 0x0f, 0xc1, 0x9e}},
+    {X86EMU_MODE_64, "extrq", 6, {0x66, 0x0f, 0x78, 0xc1, 0x05, 0x06}},
+    {X86EMU_MODE_64, "vmovdqu", 4, {0xc5, 0xfa, 0x6f, 0x03}},
+    {X86EMU_MODE_64, "vpgatherdd", 6, {0xc4, 0xe2, 0x69, 0x90, 0x0c, 0x80}},
+    {X86EMU_MODE_64, "vmovdqu64", 7, {0x62, 0xf1, 0xfe, 0x48, 0x6f, 0x43, 0x01}},
+    /* L'L is rounding control here; with a memory operand the same bits would be invalid */
+    {X86EMU_MODE_64, "vaddps", 6, {0x62, 0xf1, 0x7c, 0x78, 0x58, 0xc1}},
+    {X86EMU_MODE_64, "blcfill", 5, {0x8f, 0xe9, 0x78, 0x01, 0xc8}},
     {X86EMU_MODE_32, "arpl", 2, {0x63, 0xc8}},
     {X86EMU_MODE_32, "call", 7, {0x9a, 1, 2, 3, 4, 5, 6}},
     {X86EMU_MODE_32, "inc", 1, {0x47}},
@@ -127,6 +136,27 @@ Test(decode, F2_fields_of_one_instruction)
     cr_assert_eq(immediate.kind, X86EMU_OPERAND_IMM);
     cr_assert_eq(immediate.imm, 0x7f);
     cr_assert(sizeof(struct x86emu_insn) <= 64);
+}
+
+/* EVEX: an 8-bit displacement counts memory operands, or broadcast elements (SDM Vol. 2, 2.7.5). */
+Test(decode, F2_compressed_displacement_and_broadcast)
+{
+    const uint8_t whole[] = {0x62, 0xf1, 0x7c, 0x49, 0x58, 0x43, 0x02};     /* vaddps zmm0{k1}, zmm0, [rbx+0x80] */
+    const uint8_t broadcast[] = {0x62, 0xf1, 0x7c, 0x59, 0x58, 0x43, 0x02}; /* …, dword [rbx+8]{1to16} */
+    struct x86emu_operand op;
+    struct x86emu_insn insn;
+
+    cr_assert_eq(x86emu_decode(&insn, whole, sizeof(whole), X86EMU_MODE_64), X86EMU_DECODE_OK);
+    cr_assert(x86emu_insn_operand(&insn, 1, &op));
+    cr_assert(op.reg.reg_class == X86EMU_REG_MASK && op.reg.number == 1);
+    cr_assert(x86emu_insn_operand(&insn, 3, &op));
+    cr_assert_eq(op.mem.disp, 0x80);
+    cr_assert_eq(op.size, 64);
+    cr_assert_eq(x86emu_decode(&insn, broadcast, sizeof(broadcast), X86EMU_MODE_64), X86EMU_DECODE_OK);
+    cr_assert(x86emu_insn_operand(&insn, 3, &op));
+    cr_assert_eq(op.mem.disp, 8);
+    cr_assert_eq(op.size, 4);
+    cr_assert_eq(op.broadcast, 16);
 }
 
 static void expect_status(const uint8_t *bytes, size_t size, unsigned mode, enum x86emu_decode_status status)
