@@ -255,7 +255,7 @@ static inline __attribute__((always_inline)) enum x86emu_decode_status decode_fr
     insn->operand_size = (uint8_t)(shape->rule == RULE_BYTE ? 1 : 2u << osz);
     insn->address_size = (uint8_t)(2u << asz);
     insn->modrm = (uint8_t)modrm;
-    insn->sib = (uint8_t)sib;
+    insn->sib = (uint8_t)(sib & (0 - has_sib));
     insn->disp_size = (uint8_t)disp_size;
     insn->imm_size = (uint8_t)imm_size;
     fill_head(insn, head);
