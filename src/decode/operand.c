@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Operands of a decoded instruction, expanded from the row's templates and the instruction's fields. */
 #include "generated/tables.h"
+#include "registers.h"
 #include "rules.h"
 
 #include <x86emu/insn.h>
@@ -74,16 +75,6 @@ static struct x86emu_reg reg_of_class(const struct x86emu_insn *insn, unsigned r
     }
 }
 
-static unsigned rm_number(const struct x86emu_insn *insn)
-{
-    return (insn->modrm & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
-}
-
-static unsigned reg_number(const struct x86emu_insn *insn)
-{
-    return (insn->modrm >> 3 & 7u) | (insn->rex & X86EMU_REX_R ? 8u : 0u) | (insn->rex & X86EMU_REX_R4 ? 16u : 0u);
-}
-
 static void set_register(struct x86emu_operand *op, struct x86emu_reg reg)
 {
     op->kind = X86EMU_OPERAND_REG;
@@ -136,7 +127,7 @@ static void memory_16(struct x86emu_operand *op, const struct x86emu_insn *insn)
 
 static void set_sib(struct x86emu_operand *op, const struct x86emu_insn *insn)
 {
-    unsigned index = (insn->sib >> 3 & 7u) | (insn->rex & X86EMU_REX_X ? 8u : 0u);
+    unsigned index = index_number(insn);
     unsigned base = (insn->sib & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
 
     op->mem.scale = (uint8_t)(1u << (insn->sib >> 6));
@@ -165,12 +156,6 @@ static void memory_32(struct x86emu_operand *op, const struct x86emu_insn *insn)
     op->mem.segment = segment_or(insn, implied);
 }
 
-/* EVEX.X is bit 4 of a vector register in ModRM.rm (SDM Vol. 2, table 2-32). */
-static unsigned vector_rm_number(const struct x86emu_insn *insn)
-{
-    return rm_number(insn) | (insn->encoding == X86EMU_ENCODING_EVEX && insn->rex & X86EMU_REX_X ? 16u : 0u);
-}
-
 /* With EVEX.b, one element is read for all. */
 static void set_broadcast(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned element)
 {
@@ -195,12 +180,8 @@ static void set_rm(struct x86emu_operand *op, const struct x86emu_insn *insn, un
 /* The index is a vector register, and none of its numbers means "no index" (SDM Vol. 2, 2.3.12). */
 static void set_vsib(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned reg_class)
 {
-    unsigned index = (insn->sib >> 3 & 7u) | (insn->rex & X86EMU_REX_X ? 8u : 0u);
-
-    if (insn->encoding == X86EMU_ENCODING_EVEX)
-        index |= insn->vvvv & 0x10u;
     memory_32(op, insn);
-    op->mem.index = (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)index};
+    op->mem.index = (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)vector_index_number(insn)};
 }
 
 static void set_moffs(struct x86emu_operand *op, const struct x86emu_insn *insn)

@@ -3,23 +3,12 @@
 #include "rules.h"
 
 #include "generated/tables.h"
+#include "registers.h"
 
 enum {
     EVEX_AAA = 7,
     EVEX_Z = 1 << 7
 };
-
-static unsigned reg_number(const struct x86emu_insn *insn)
-{
-    return (insn->modrm >> 3 & 7u) | (insn->rex & X86EMU_REX_R ? 8u : 0u) | (insn->rex & X86EMU_REX_R4 ? 16u : 0u);
-}
-
-static unsigned index_number(const struct x86emu_insn *insn)
-{
-    unsigned high = insn->encoding == X86EMU_ENCODING_EVEX ? insn->vvvv & 0x10u : 0u;
-
-    return (insn->sib >> 3 & 7u) | (insn->rex & X86EMU_REX_X ? 8u : 0u) | high;
-}
 
 /* VSIB needs a SIB byte and no 16-bit addresses (SDM Vol. 2, 2.3.12). */
 static bool has_vsib(const struct x86emu_insn *insn)
@@ -49,15 +38,10 @@ static bool all_differ(unsigned a, unsigned b, unsigned c)
     return a != b && b != c && a != c;
 }
 
-static unsigned rm_number(const struct x86emu_insn *insn)
-{
-    return (insn->modrm & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
-}
-
 /* SDM Vol. 2, VFMADDCPH and its kin: #UD otherwise. */
 static bool destination_is_no_source(const struct x86emu_insn *insn)
 {
-    unsigned destination = reg_number(insn), source = rm_number(insn) | (insn->rex & X86EMU_REX_X ? 16u : 0u);
+    unsigned destination = reg_number(insn), source = vector_rm_number(insn);
 
     return destination != insn->vvvv && (insn->modrm < 0xc0 || destination != source);
 }
@@ -91,9 +75,10 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
     case SPECIAL_ZEROING_REGISTER:
         return zeroing_is_masked(insn) && !(insn->evex & EVEX_Z && insn->modrm < 0xc0);
     case SPECIAL_GATHER_VEX:
-        return has_vsib(insn) && all_differ(reg_number(insn), index_number(insn), insn->vvvv);
+        return has_vsib(insn) && all_differ(reg_number(insn), vector_index_number(insn), insn->vvvv);
     case SPECIAL_GATHER:
-        return has_vsib(insn) && masked(insn) && (insn->vvvv & 0xf) == 0 && reg_number(insn) != index_number(insn);
+        return has_vsib(insn) && masked(insn) && (insn->vvvv & 0xf) == 0 &&
+               reg_number(insn) != vector_index_number(insn);
     case SPECIAL_SCATTER:
         return has_vsib(insn) && masked(insn) && (insn->vvvv & 0xf) == 0;
     case SPECIAL_TILES:

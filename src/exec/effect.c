@@ -120,20 +120,11 @@ static bool exchange_ram(struct exec *x, const struct x86emu_effect *effect, uin
 
 /* --- pieces ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t next_gpa(const struct x86emu_effect *effect, unsigned done, unsigned *left)
-{
-    if (done < effect->first_size) {
-        *left = effect->first_size - done;
-        return effect->gpa + done;
-    }
-    *left = effect->size - done;
-    return effect->gpa_second + (done - effect->first_size);
-}
-
 static bool perform_piece(struct exec *x, const struct x86emu_effect *effect)
 {
     unsigned done = x->emu->transaction.bytes_done, left;
-    uint64_t gpa = next_gpa(effect, done, &left);
+    const struct span span = {effect->la, effect->gpa, effect->gpa_second, effect->first_size};
+    uint64_t gpa = gpa_of_byte(&span, effect->size, done, &left);
     struct target target = x86emu_target(x, gpa, left, X86EMU_ACCESS_WRITE);
     bool locked = effect->flags & X86EMU_REQUEST_LOCKED;
 

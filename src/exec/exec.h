@@ -129,11 +129,6 @@ static inline unsigned operand_size(struct exec *x, unsigned n)
     return operand(x, n)->size;
 }
 
-/* --- ports: port.c ----------------------------------------------------------------------------------------------- */
-
-uint64_t x86emu_port_in(struct exec *x, uint16_t port, unsigned size);
-void x86emu_port_out(struct exec *x, uint16_t port, unsigned size, uint64_t value);
-
 /* --- semantic functions by table row: generated/dispatch.c ------------------------------------------------------- */
 
 /* Runs the function that the table names for a row; stops with X86EMU_NOT_EMULATED when it names none. */

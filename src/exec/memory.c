@@ -53,17 +53,6 @@ struct x86emu_effect *x86emu_effect_add(struct exec *x, enum x86emu_request_kind
     return effect;
 }
 
-/* The address of byte number done of an access, and how many bytes follow in the same page. */
-static uint64_t span_at(const struct span *span, unsigned size, unsigned done, unsigned *left)
-{
-    if (done < span->first_size) {
-        *left = span->first_size - done;
-        return span->gpa + done;
-    }
-    *left = size - done;
-    return span->gpa_second + (done - span->first_size);
-}
-
 static bool request_read(struct exec *x, const struct target *target, uint64_t la, unsigned flags)
 {
     struct x86emu_request *request = x86emu_ask(x, X86EMU_REQUEST_READ, target->gpa, target->size, 1);
@@ -87,7 +76,7 @@ bool x86emu_device_read(struct exec *x, const struct target *target, unsigned co
 static bool read_piece(struct exec *x, const struct span *span, unsigned use, struct x86emu_read *read)
 {
     unsigned left;
-    uint64_t gpa = span_at(span, read->size, read->done, &left);
+    uint64_t gpa = gpa_of_byte(span, read->size, read->done, &left);
     struct target target = x86emu_target(x, gpa, left, X86EMU_ACCESS_READ);
     uint8_t *data = &x->emu->transaction.read_bytes[read->data + read->done];
 

@@ -25,6 +25,17 @@ struct span {
     uint16_t first_size;
 };
 
+/* The guest-physical address of byte number done of an access of size bytes, and how many follow in the same page. */
+static inline uint64_t gpa_of_byte(const struct span *span, unsigned size, unsigned done, unsigned *left)
+{
+    if (done < span->first_size) {
+        *left = span->first_size - done;
+        return span->gpa + done;
+    }
+    *left = size - done;
+    return span->gpa_second + (done - span->first_size);
+}
+
 /* What lies at a guest-physical address. */
 enum target_kind {
     TARGET_NONE = 0,    /* no such region: stopped */
