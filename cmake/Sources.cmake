@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Which files make up the library.
 list(APPEND X86EMU_SOURCES
+    src/decode/careful.c
     src/decode/decode.c
     src/decode/format.c
     src/decode/forms.c

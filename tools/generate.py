@@ -12,31 +12,46 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLES = ROOT / "src/decode/table"
 
-# --- the selector word: what a lookup can depend on; src/decode/decode.c builds it ---------------------------------
-# name: (lowest bit, number of values)
+# --- selectors: what a lookup can depend on; src/decode/decode.c provides their values ------------------------------
+# Those that are often asked for: four bits each in the decoder's selector word, and a kind of node each.
+FAST = ["leaf", "pp", "reg", "mod3", "w", "vl", "mode", "osz", "asz"]
+RARE_KIND = 15
+KIND_SHIFT = 12
+# name: number of values
 SELECTORS = {
-    "rm": (0, 8), "reg": (3, 8), "mod3": (8, 2), "pp": (9, 4), "w": (11, 2), "osz": (12, 3), "asz": (14, 3),
-    "mode": (16, 3), "vl": (18, 4), "b": (20, 2), "p66": (21, 2), "amd": (22, 2), "no_lzcnt": (23, 2),
-    "no_tzcnt": (24, 2), "no_cet": (25, 2), "no_mpx": (26, 2), "no_cldemote": (27, 2), "no_wbnoinvd": (28, 2),
-    "no_prefetchi": (29, 2),
+    "pp": 4, "reg": 8, "mod3": 2, "w": 2, "vl": 3, "mode": 3, "rm": 8, "osz": 3, "asz": 3, "b": 2, "p66": 2, "amd": 2,
+    "no_lzcnt": 2, "no_tzcnt": 2, "no_cet": 2, "no_mpx": 2, "no_cldemote": 2, "no_wbnoinvd": 2, "no_prefetchi": 2,
 }
+# The others: lowest bit in the word that is put together when one is asked for.
+RARE = {"rm": 0, "b": 3, "p66": 4, "amd": 5, "no_lzcnt": 6, "no_tzcnt": 7, "no_cet": 8, "no_mpx": 9,
+        "no_cldemote": 10, "no_wbnoinvd": 11, "no_prefetchi": 12}
 ORDER = ["pp", "reg", "mod3", "rm", "no_cet", "no_mpx", "no_lzcnt", "no_tzcnt", "no_cldemote", "no_wbnoinvd",
          "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66"]
 
 # --- the state word: what a form can forbid; src/decode/decode.c builds it ------------------------------------------
-STATE = ["memory", "register", "legacy_mode", "mode64", "lock", "lock_register", "vvvv", "vl0", "vl1", "vl2", "w0",
-         "w1", "z", "aaa", "b_memory", "b_register"]
-# (selector, values that are refused) -> state bits
-FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "legacy_mode", ("mode", 1): "legacy_mode",
-          ("mode", 2): "mode64", ("vl", 0): "vl0", ("vl", 1): "vl1", ("vl", 2): "vl2", ("w", 0): "w0",
-          ("w", 1): "w1"}
+STATE = ["memory", "register", "mode16", "mode32", "mode64", "lock", "lock_register", "pp0", "pp1", "pp2", "pp3",
+         "w0", "w1", "vl0", "vl1", "vl2", "vvvv", "vvvv_high", "reg_high", "r4", "z", "z_unmasked", "z_memory",
+         "aaa", "b_memory", "b_register", "hurry"]
+# (selector, value that is refused) -> state bit
+FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "mode16", ("mode", 1): "mode32",
+          ("mode", 2): "mode64", ("w", 0): "w0", ("w", 1): "w1"}
+FORBID.update({(name, value): f"{name}{value}" for name in ("pp", "vl") for value in range(SELECTORS[name])})
 
-IMMEDIATES = ["none", "ib", "iw", "iz", "iv", "id", "cb", "cz", "mo", "iw ib", "ap", "ib ib"]
+# Immediates in the encoding: bytes by operand size 16, 32, 64; moffs by address size, which the decoder adds.
+IMMEDIATES = {"none": (0, 0, 0), "ib": (1, 1, 1), "iw": (2, 2, 2), "id": (4, 4, 4), "iz": (2, 4, 4), "iv": (2, 4, 8),
+              "iw ib": (3, 3, 3), "ib ib": (2, 2, 2), "ap": (4, 6, 6), "mo": (0, 0, 0), "ib signed": (1, 1, 1),
+              "iz signed": (2, 4, 4), "cb signed": (1, 1, 1), "cz signed": (2, 4, 4), "cz near": (2, 4, 4)}
+ODD_IMMEDIATES = ("iw ib", "ib ib", "ap", "mo")
+IMMEDIATE_BY_FORM = 15
+assert len(IMMEDIATES) <= IMMEDIATE_BY_FORM
 SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
-SPECIALS = ["none", "zeroing", "zeroing_register", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "dr", "low_registers", "low_register", "no_r4", "complex", "bnd", "bnd_address",
+SPECIALS = ["none", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "complex", "bnd", "bnd_address",
             "suffix_opcode"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
+
+# Legacy prefixes: enum x86emu_prefix.
+PREFIXES = {0xf0: 1, 0xf2: 2, 0xf3: 4, 0x66: 8, 0x67: 16, 0x26: 32, 0x2e: 32, 0x36: 32, 0x3e: 32, 0x64: 32, 0x65: 32}
 
 FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "t": 1 << 8, "i": 1 << 9, "d": 1 << 10,
               "o": 1 << 11, "P": 3 << 12, "n": 1 << 14, "R": 1 << 16, "V": 1 << 17, "A": 1 << 18, "F": 1 << 19,
@@ -47,6 +62,7 @@ WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "mo
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
+SCALE_BY_SIZE = 15  # Row.scale: 4, or 8 with a 64-bit operand
 RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512", "bnd"]  # widths that depend on the instance
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
@@ -66,6 +82,7 @@ class Row:
         self.opcodes = []
         self.modrm = False
         self.force_register = False
+        self.low_registers = set()
         self.immediate = []
         modes = [word for word in fields[2].split() if word in ("i64", "m64")]
         self.parse_attributes(" ".join(word for word in fields[2].split() if word not in modes))
@@ -75,7 +92,7 @@ class Row:
 
     def limit(self, selector, values):
         values = set(values)
-        now = self.conditions.get(selector, set(range(SELECTORS[selector][1]))) & values
+        now = self.conditions.get(selector, set(range(SELECTORS[selector]))) & values
         if not now:
             raise TableError(f"{self.place}: contradicting conditions on {selector}")
         self.conditions[selector] = now
@@ -173,14 +190,16 @@ class Row:
                 self.limit("b", {int(word[-1])})
             elif word in ("i64", "m64"):
                 self.limit("mode", {0, 1} if word == "i64" else {2})
-            elif word in ("cr", "dr"):
+            elif word == "cr":
                 self.special = word
+            elif word == "dr":
+                self.low_registers = {"reg_high"}
             elif word in ("mem", "reg"):
                 self.modrm = True
                 self.limit("mod3", {int(word == "reg")})
             elif word in ("ib", "iw", "iz", "iv", "id", "mo", "ap", "cb", "cz", "is4"):
                 self.immediate.append("ib" if word == "is4" else word)
-            elif word in SELECTORS and SELECTORS[word][1] == 2:
+            elif SELECTORS.get(word) == 2:
                 self.limit(word, {1})
             else:
                 raise TableError(f"{self.place}: unknown encoding {word}")
@@ -191,7 +210,8 @@ class Row:
             self.limit("asz", asz)
         if not self.opcodes:
             raise TableError(f"{self.place}: no opcode")
-        if " ".join(self.immediate) not in IMMEDIATES[1:] + [""]:
+        if self.immediate and self.immediate != ["cz"] and self.immediate != ["cb"] and " ".join(
+                self.immediate) not in IMMEDIATES:
             raise TableError(f"{self.place}: unknown immediates {self.immediate}")
 
     def parse_byte(self, value):
@@ -210,7 +230,7 @@ class Row:
         names = {"0F": "0f", "0F38": "0f38", "0F3A": "0f3a", "M5": "m5", "M6": "m6", "M8": "m8", "M9": "m9",
                  "MA": "ma"}
         lengths = {"L0": {0}, "L1": {1}, "128": {0}, "256": {1}, "512": {2}, "LV": {0, 1, 2}, "LW": {1, 2},
-                   "LIG": {0, 1, 2, 3}}
+                   "LIG": {0, 1, 2}}
         self.map = kind.lower() + "_" + names[map_name]
         self.limit("pp", {["NP", "66", "F3", "F2"].index(prefix)})
         self.limit("vl", lengths[length])
@@ -331,14 +351,9 @@ class Row:
 
     # what follows from all of it
     def finish(self):
-        self.immediate_kind = IMMEDIATES.index(" ".join(self.immediate) or "none")
-        self.signed = "cb" in self.immediate or "cz" in self.immediate or any(
-            op[0] == "imm" and op[2] in ("bs", "z") for op in self.operands)
+        self.immediate_kind = list(IMMEDIATES).index(self.immediate_name())
+        self.by_state = set()  # selectors that the state mask checks, since the lookup does not
         self.forbid = set()
-        for selector, values in self.conditions.items():
-            for value in set(range(SELECTORS[selector][1])) - values:
-                if (selector, value) in FORBID and (selector != "mode" or self.forbids("mode")):
-                    self.forbid.add(FORBID[(selector, value)])
         self.forbid.add("lock_register" if self.lock else "lock")
         vsib = any(op[0] == "vsib" for op in self.operands)
         if self.map.startswith(("vex", "xop", "evex")) and not vsib and not any(
@@ -347,19 +362,28 @@ class Row:
         if self.map.startswith("evex"):
             self.finish_evex()
         few = [op[0] for op in self.operands if op[1] in ("mask", "tmm")]
-        if self.special == "none" and ("reg" in few or "vvvv" in few):
-            self.special = "low_registers" if "vvvv" in few else "low_register"
-        if self.special == "none" and self.map.startswith("evex") and any(
-                op[:2] == ("reg", "gpr") for op in self.operands):
-            self.special = "no_r4"
+        self.low_registers |= {{"reg": "reg_high", "vvvv": "vvvv_high"}[where] for where in few
+                               if where in ("reg", "vvvv")}
+        if self.map.startswith("evex") and any(op[:2] == ("reg", "gpr") for op in self.operands):
+            self.forbid.add("r4")
+        self.forbid |= self.low_registers
+
+    def immediate_name(self):
+        """Which of IMMEDIATES: with it comes whether the decoder extends the sign."""
+        name = " ".join(self.immediate) or "none"
+        if name == "cz" and self.rule == "near":
+            return "cz near"
+        if name in ("cb", "cz") or any(op[0] == "imm" and op[2] in ("bs", "z") for op in self.operands):
+            return name + " signed"
+        return name
 
     def finish_evex(self):
         if not self.masking and self.special not in ("gather", "scatter"):
             self.forbid.add("aaa")
         if not self.zeroing:
             self.forbid.add("z")
-        elif self.special == "none":
-            self.special = "zeroing_register" if self.operands[0][0] == "rm" else "zeroing"
+        else:
+            self.forbid |= {"z_unmasked", "z_memory"} if self.operands[0][0] == "rm" else {"z_unmasked"}
         if self.broadcast in (0, 0x81, 0x82, 0x84, 0x88):
             self.forbid.add("b_memory")
         if not self.rounding:
@@ -367,12 +391,41 @@ class Row:
 
     def forbids(self, selector):
         """Whether the state mask alone can check this condition."""
-        missing = set(range(SELECTORS[selector][1])) - self.conditions[selector]
-        if selector == "mode" and len(missing & {0, 1}) == 1:
-            return False
-        if selector == "vl":
-            missing -= {3}
+        missing = set(range(SELECTORS[selector])) - self.conditions[selector]
         return all((selector, value) in FORBID for value in missing)
+
+    @property
+    def forbidden(self):
+        """The state mask."""
+        slow = self.special != "none" or list(IMMEDIATES)[self.immediate_kind] in ODD_IMMEDIATES
+        names = self.forbid | ({"hurry"} if slow else set()) | {FORBID[(selector, value)] for selector in self.by_state
+                               for value in set(range(SELECTORS[selector])) - self.conditions[selector]}
+        return sum(1 << STATE.index(name) for name in names)
+
+    @property
+    def scale(self):
+        """disp8*N (SDM Vol. 2, 2.7.5): log2 of N, 8 when it grows with the vector length, 16 * log2 of N with EVEX.b."""
+        if not self.map.startswith("evex"):
+            return 0
+        for where, _, size, _, number in self.operands:
+            if where in ("rm", "vsib"):
+                broadcast = 0
+                if number and not number & 0x80:
+                    broadcast = number.bit_length() - 1
+                return self.scale_of(size, number) | broadcast << 4
+        return 0
+
+    def scale_of(self, size, number):
+        if number & 0x80:
+            return (number & 0x7f).bit_length() - 1
+        if size in ("x", "hx", "qx", "ex"):
+            return 8 + {"x": 4, "hx": 3, "qx": 2, "ex": 1}[size]
+        if size == "y":
+            return SCALE_BY_SIZE
+        size = SIZES.get(size, 0)
+        if size & (size - 1) or size > 64:
+            raise TableError(f"{self.place}: no power of two to scale displacements by")
+        return max(size.bit_length() - 1, 0)
 
     @staticmethod
     def is_memory(operand):
@@ -399,14 +452,53 @@ class Row:
 # --- lookup trees ---------------------------------------------------------------------------------------------------
 
 class Trees:
+    """Entries: a kind in bits 15:12, then a form, or half the place of a node. A node lists an entry for each value of
+    its selector; one of RARE_KIND begins with itself and with the selector's place and mask."""
+
     def __init__(self, rows):
         self.rows = rows
         self.nodes = []
         self.known = {}
         self.roots = {}
+        self.lengths = {}
         for map_name in MAPS:
-            self.roots[map_name] = [self.build([row for row in rows if row.map == map_name and opcode in row.opcodes],
-                                               frozenset()) for opcode in range(256)]
+            of_map = [row for row in rows if row.map == map_name]
+            by_opcode = [[row for row in of_map if opcode in row.opcodes] for opcode in range(256)]
+            self.roots[map_name] = [self.build(of_opcode, frozenset()) for of_opcode in by_opcode]
+            self.lengths[map_name] = [self.length_shape(of_opcode) for of_opcode in by_opcode]
+            for of_opcode, length in zip(by_opcode, self.lengths[map_name]):
+                for row in of_opcode:
+                    row.immediate_by_form = row.immediate_kind if length & 15 == IMMEDIATE_BY_FORM else 0
+        self.mark_prefixes()
+        # A form taken for a node's place is within the array.
+        self.nodes += [0] * max(0, 2 * (max(row.number for row in rows) + 1) - len(self.nodes))
+
+    @staticmethod
+    def length_shape(rows):
+        """What follows the opcode: bit 7: ModRM; 6: which names registers whatever mod says; 5: mod counts."""
+        if not rows:
+            return 0
+        shapes = {(row.modrm, row.force_register) for row in rows}
+        if len(shapes) > 1:
+            raise TableError(f"{rows[0].place}: rows of one opcode differ about ModRM")
+        kinds = {row.immediate_kind for row in rows}
+        modrm, force = shapes.pop()
+        kind = kinds.pop() if len(kinds) == 1 else IMMEDIATE_BY_FORM
+        return kind | (modrm << 7) | (force << 6) | ((modrm and not force) << 5)
+
+    def mark_prefixes(self):
+        """Bit 4 of a length shape: not, or not always, an opcode. Legacy prefixes have their bit as entry."""
+        for byte, bit in PREFIXES.items():
+            if self.roots["one_byte"][byte]:
+                raise TableError(f"{byte:02X} is a prefix, not an opcode")
+            self.roots["one_byte"][byte] = bit
+            self.lengths["one_byte"][byte] = 0x10
+        for byte in (0x0f, 0x62, 0x8f, 0xc4, 0xc5):
+            self.lengths["one_byte"][byte] |= 0x10
+        for byte in (0x38, 0x3a):
+            self.lengths["0f"][byte] |= 0x10
+        for map_name in MAPS[:2]:  # those that decode in a hurry
+            self.lengths[map_name] = [bits | 0x10 if bits & 0x40 else bits for bits in self.lengths[map_name]]
 
     def build(self, rows, decided):
         if not rows:
@@ -414,6 +506,7 @@ class Trees:
         if len(rows) == 1:
             row = rows[0]
             if all(selector in decided or row.forbids(selector) for selector in row.conditions):
+                row.by_state |= set(row.conditions) - decided
                 return row.number
         for selector in ORDER:
             if selector not in decided and any(selector in row.conditions for row in rows):
@@ -421,22 +514,61 @@ class Trees:
         raise TableError(f"{rows[0].place}: the same encoding as {rows[1].place}")
 
     def split(self, rows, decided, selector):
-        shift, values = SELECTORS[selector]
+        values = SELECTORS[selector]
         entries = []
         for value in range(values):
             matching = [row for row in rows if selector not in row.conditions or value in row.conditions[selector]]
             entries.append(self.build(matching, decided | {selector}))
         if len(set(entries)) == 1:
             return entries[0]
-        mask = 1
-        while mask + 1 < values:
-            mask = mask * 2 + 1
-        entries += [0] * (mask + 1 - values)
-        key = (shift, tuple(entries))
+        entries += [0] * ((1 << (values - 1).bit_length()) - values)
+        key = (selector, tuple(entries))
         if key not in self.known:
-            self.known[key] = 0x8000 | len(self.nodes)
-            self.nodes += [shift | mask << 8] + entries
+            self.known[key] = self.add_node(selector, entries)
         return self.known[key]
+
+    def add_node(self, selector, entries):
+        place = len(self.nodes) // 2
+        if place >= 1 << KIND_SHIFT:
+            raise TableError("too many lookup nodes")
+        if selector in FAST:
+            self.nodes += entries
+            return FAST.index(selector) << KIND_SHIFT | place
+        self.nodes += [RARE_KIND << KIND_SHIFT | place, RARE[selector] | (len(entries) - 1) << 8] + entries
+        return RARE_KIND << KIND_SHIFT | place
+
+
+def operand_size(rule, amd, mode, p66, w):
+    """Bytes (SDM Vol. 1, table 3-4); mode: 0, 1, 2 for 16, 32, 64 bits."""
+    if rule == "byte":
+        return 1
+    if mode == 2 and (rule == "f64" or (rule == "near" and not amd) or w):
+        return 8
+    if mode == 2 and rule in ("d64", "near"):
+        return 2 if p66 else 8
+    return 2 if (mode == 0) != p66 else 4
+
+
+def states():
+    """What mode, 66 and W decide, if there is no 67: [mode][66][W], then AMD's 64-bit mode with 66 [W]."""
+    combinations = [(mode, p66, w, False) for mode in range(3) for p66 in (False, True) for w in (False, True)]
+    for mode, p66, w, amd in combinations + [(2, True, w, True) for w in (False, True)]:
+        sizes = [operand_size(rule, amd, mode, p66, w) for rule in SIZE_RULES]
+        normal, near = ({2: 0, 4: 1, 8: 2}[sizes[SIZE_RULES.index(rule)]] for rule in ("normal", "near"))
+        immediates = [by_size[near if name == "cz near" else normal] for name, by_size in IMMEDIATES.items()]
+        immediates[list(IMMEDIATES).index("mo")] = 2 << mode
+        immediates = [size | size << 4 if is_signed(name) else size for name, size in zip(IMMEDIATES, immediates)]
+        yield (immediates, selector_nibbles(mode=mode, w=w, osz=normal, asz=mode), sizes,
+               1 << STATE.index(("mode16", "mode32", "mode64")[mode]) | 1 << STATE.index(("w0", "w1")[w]),
+               mode << 16 | (2 << mode) << 24, 0 if mode == 0 else 256)
+
+
+def is_signed(immediate):
+    return immediate.endswith(("signed", "near"))
+
+
+def selector_nibbles(**values):
+    return sum(int(value) << 4 * FAST.index(name) for name, value in values.items())
 
 
 # --- writing C --------------------------------------------------------------------------------------------------------
@@ -467,7 +599,8 @@ def shared_sequences(sequences):
 
 
 def modrm_layout(address16):
-    """For each ModRM byte: displacement bytes, plus 8 when a SIB follows (SDM Vol. 2, tables 2-1 and 2-2)."""
+    """For each ModRM byte: displacement bytes, 8 when a SIB follows, 16 when its base 5 means a displacement
+    (SDM Vol. 2, tables 2-1 to 2-3)."""
     layout = []
     for modrm in range(256):
         mod, rm = modrm >> 6, modrm & 7
@@ -476,7 +609,7 @@ def modrm_layout(address16):
         elif address16:
             layout.append((2 if rm == 6 else 0, 1, 2)[mod])
         else:
-            layout.append((4 if rm == 5 else 0, 1, 4)[mod] + (8 if rm == 4 else 0))
+            layout.append((4 if rm == 5 else 0, 1, 4)[mod] + (8 if rm == 4 else 0) + (16 if mod == 0 and rm == 4 else 0))
     return layout
 
 
@@ -514,14 +647,19 @@ def mnemonics_h(rows, mnemonics, features):
     return text
 
 
-def tables_h():
+def tables_h(rows, trees):
     text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stdint.h>\n\n"
-    text += "/* Bits of the selector word. */\nenum selector {\n"
-    text += "".join(f"    SELECT_{name.upper()} = {shift},\n" for name, (shift, _) in SELECTORS.items()) + "};\n\n"
+    text += "/* Places of four bits in the selector word, and kinds of node. */\nenum node_kind {\n" + enum_list("NODE_", FAST)
+    text += f"    NODE_RARE = {RARE_KIND},\n}};\n\n"
+    text += "/* Bits of the word of rare selectors. */\nenum rare_selector {\n"
+    text += "".join(f"    RARE_{name.upper()} = {shift},\n" for name, shift in RARE.items()) + "};\n\n"
     text += "/* Bits of the state word. */\nenum state {\n"
     text += "".join(f"    STATE_{name.upper()} = 1 << {index},\n" for index, name in enumerate(STATE)) + "};\n\n"
     text += "enum opcode_map {\n" + enum_list("MAP_", MAPS) + f"    MAP_COUNT = {len(MAPS)},\n}};\n\n"
-    text += "enum immediate_kind {\n" + enum_list("IMMEDIATE_", [k.replace(" ", "_") for k in IMMEDIATES]) + "};\n\n"
+    text += "enum immediate_kind {\n" + enum_list("IMMEDIATE_", [k.replace(" ", "_") for k in IMMEDIATES])
+    text += f"    IMMEDIATE_BY_FORM = {IMMEDIATE_BY_FORM},\n}};\n\n"
+    odd = sum(1 << n for n, name in enumerate(IMMEDIATES) if name in ODD_IMMEDIATES)
+    text += f"/* A set of enum immediate_kind. */\nenum {{ IMMEDIATES_ODD = {odd:#x} }};\n\n"
     text += "enum size_rule {\n" + enum_list("RULE_", SIZE_RULES) + "};\n\n"
     text += "enum special_rule {\n" + enum_list("SPECIAL_", SPECIALS) + "};\n\n"
     text += "enum operand_where {\n" + enum_list("WHERE_", WHERE) + "};\n\n"
@@ -529,15 +667,48 @@ def tables_h():
     text += "enum operand_class {\n" + enum_list("CLASS_", CLASSES) + "};\n\n"
     text += "/* Widths below this are bytes. */\nenum operand_width {\n    SIZE_RULED = 200,\n"
     text += enum_list("SIZE_", ["STACK" if name == "S" else name for name in RULED], 200) + "};\n\n"
-    text += """/* What the decoder needs of a row at once. */
+    text += """/* What the decoder needs of a row at once; rows share them. */
 struct form_shape {
-    uint16_t forbidden; /* enum state */
-    uint8_t shape;      /* enum immediate_kind, SHAPE_… */
+    uint32_t forbidden; /* enum state */
+    uint8_t immediate;  /* enum immediate_kind, if the opcode's is IMMEDIATE_BY_FORM */
     uint8_t rule;       /* enum size_rule */
     uint8_t special;    /* enum special_rule */
+    uint8_t scale;      /* EVEX: log2 of N in disp8*N; SCALE_… */
 };
 
-enum shape_flag { SHAPE_IMMEDIATE = 0xf, SHAPE_SIGNED = 0x20, SHAPE_REGISTER = 0x40, SHAPE_MODRM = 0x80 };
+enum scale { SCALE_LOG2 = 7, SCALE_BY_LENGTH = 8, SCALE_BY_SIZE = 15, SCALE_BROADCAST = 4 };
+
+/* What follows an opcode: enum immediate_kind and these. */
+enum opcode_length {
+    LENGTH_IMMEDIATE = 0xf,
+    LENGTH_SPECIAL = 0x10,  /* a prefix or an escape, or perhaps one */
+    LENGTH_MEMORY = 0x20,   /* ModRM may name memory */
+    LENGTH_REGISTER = 0x40, /* ModRM names registers whatever mod says */
+    LENGTH_MODRM = 0x80,
+};
+
+/* What mode, 66 and W decide; also, if there is no 67, what that would. */
+struct mode_state {
+    uint8_t immediates[16];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
+    uint64_t selectors;       /* values: 4 bits for each enum node_kind */
+    uint8_t operand_sizes[8]; /* by enum size_rule: bytes */
+    uint32_t state;           /* enum state */
+    uint32_t sizes;           /* mode << 16 | address size in bytes << 24 */
+    uint32_t layouts;         /* where in .layouts: 0 or 256 */
+};
+
+/* What decoding looks at, in one place so that one address is enough. */
+struct decode_tables {
+    struct mode_state modes[14]; /* [4 * mode + 2 * 66 + W], then AMD's 64-bit mode with 66 [12 + W] */
+    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
+    uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
+                                    follows, 16 when its base 5 stands for a displacement */
+    uint8_t lengths[MAP_COUNT][256];
+    uint16_t maps[MAP_COUNT][256];
+    struct form_shape shapes[SHAPE_COUNT];
+    SHAPE_INDEX shape_numbers[FORM_COUNT];
+    uint16_t nodes[NODE_COUNT];
+};
 
 struct operand_template {
     uint8_t where;     /* enum operand_where */
@@ -557,17 +728,51 @@ struct form_info {
     uint8_t privileged;
 };
 
-extern const uint16_t x86emu_opcode_maps[MAP_COUNT][256];
-extern const uint16_t x86emu_opcode_nodes[];
-/* [16-bit addressing: 0, else 1][ModRM]: displacement bytes, plus 8 when a SIB follows. */
-extern const uint8_t x86emu_modrm_layouts[2][256];
-extern const struct form_shape x86emu_form_shapes[];
+extern const struct decode_tables x86emu_decode_tables;
 extern const struct form_info x86emu_form_infos[];
 extern const struct operand_template x86emu_operand_templates[];
 
 #endif
 """
+    shapes = {form_shape(row) for row in rows} | {NO_SHAPE}
+    for name, value in (("SHAPE_INDEX", shape_index(shapes)), ("SHAPE_COUNT", len(shapes)),
+                        ("FORM_COUNT", len(rows) + 1), ("NODE_COUNT", len(trees.nodes))):
+        text = text.replace(name, str(value))
     return text
+
+
+# Of row 0, which is no instruction: every state is forbidden.
+NO_SHAPE = ((1 << len(STATE)) - 1, 0, 0, 0, 0)
+
+
+def form_shape(row):
+    return (row.forbidden, row.immediate_by_form, SIZE_RULES.index(row.rule), SPECIALS.index(row.special), row.scale)
+
+
+def shape_index(shapes):
+    return "uint8_t" if len(shapes) <= 256 else "uint16_t"
+
+
+def of_maps(values, digits):
+    """A table for each opcode map."""
+    return "".join(f"[MAP_{name.upper()}] = {{\n" + lines_of((f"{value:#0{digits}x}" for value in values[name]), 16) + "},\n"
+                   for name in MAPS)
+
+
+def decode_tables(rows, trees):
+    shapes = [NO_SHAPE] + [form_shape(row) for row in rows]
+    distinct = sorted(set(shapes))
+    text = "const struct decode_tables x86emu_decode_tables = {\n.modes = {\n"
+    for immediates, selectors, sizes, state, common, layouts in states():
+        text += (f"    {{{{{', '.join(map(str, immediates))}}}, {selectors:#x}, {{{', '.join(map(str, sizes))}}}, "
+                 f"{state:#x}, {common:#x}, {layouts}}},\n")
+    text += "},\n.masks = {" + ", ".join(f"{(1 << 8 * size) - 1:#x}" for size in range(9)) + "},\n"
+    text += ".signs = {0, " + ", ".join(f"{1 << 8 * size - 1:#x}" for size in range(1, 9)) + "},\n"
+    text += ".layouts = {\n" + lines_of(map(str, modrm_layout(True) + modrm_layout(False)), 32) + "},\n"
+    text += ".lengths = {\n" + of_maps(trees.lengths, 4) + "},\n.maps = {\n" + of_maps(trees.roots, 6) + "},\n"
+    text += ".shapes = {\n" + "".join(f"    {{{shape[0]:#x}, {', '.join(map(str, shape[1:]))}}},\n" for shape in distinct)
+    text += "},\n.shape_numbers = {\n" + lines_of((str(distinct.index(shape)) for shape in shapes), 24) + "},\n"
+    return text + ".nodes = {\n" + lines_of((f"{entry:#06x}" for entry in trees.nodes), 12) + "},\n};\n\n"
 
 
 def tables_c(rows, mnemonics, features, trees):
@@ -576,22 +781,8 @@ def tables_c(rows, mnemonics, features, trees):
     if len(flag_pool) > 256:
         raise TableError("more than 256 combinations of flags")
     text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
-    text += "const uint16_t x86emu_opcode_maps[MAP_COUNT][256] = {\n"
-    for name in MAPS:
-        text += f"    [MAP_{name.upper()}] = {{\n"
-        text += lines_of((f"{entry:#06x}" for entry in trees.roots[name]), 12).replace("    ", "        ") + "    },\n"
-    text += "};\n\nconst uint8_t x86emu_modrm_layouts[2][256] = {\n"
-    for address16 in (True, False):
-        text += "    {\n" + lines_of(map(str, modrm_layout(address16)), 32).replace("    ", "        ") + "    },\n"
-    text += "};\n\nconst uint16_t x86emu_opcode_nodes[] = {\n"
-    text += lines_of((f"{entry:#06x}" for entry in trees.nodes or [0]), 12) + "};\n\n"
-    text += "const struct form_shape x86emu_form_shapes[] = {\n    {0, 0, 0, 0},\n"
-    for row in rows:
-        forbidden = sum(1 << STATE.index(name) for name in row.forbid)
-        shape = (row.immediate_kind | (0x20 if row.signed else 0) | (0x40 if row.force_register else 0) |
-                 (0x80 if row.modrm else 0))
-        text += f"    {{{forbidden:#06x}, {shape:#04x}, {SIZE_RULES.index(row.rule)}, {SPECIALS.index(row.special)}}}, /* {row.number} {row.name} */\n"
-    text += "};\n\nconst struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0, 0, 0},\n"
+    text += decode_tables(rows, trees)
+    text += "const struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0, 0, 0},\n"
     for row, start in zip(rows, starts):
         text += (f"    {{{mnemonics.index(row.mnemonic)}, {start}, {len(row.operands)}, "
                  f"{flag_pool.index(tuple(row.flags.values()))}, {features.index(row.feature)}, "
@@ -669,7 +860,7 @@ def generate():
     features = ["NONE"] + sorted({row.feature for row in rows} - {"NONE"})
     return {
         "include/x86emu/mnemonics.h": mnemonics_h(rows, mnemonics, features),
-        "src/decode/generated/tables.h": tables_h(),
+        "src/decode/generated/tables.h": tables_h(rows, trees),
         "src/decode/generated/flag_table.h": flag_table_h(),
         "src/decode/generated/tables.c": tables_c(rows, mnemonics, features, trees),
         "src/decode/generated/names.h": names_h(mnemonics),

@@ -35,4 +35,27 @@ static inline void store_le(void *to, uint64_t value, unsigned size)
         bytes[i] = (uint8_t)(value >> (8 * i));
 }
 
+/* The same for a fixed size: one load or store. */
+static inline uint64_t load_le64(const void *from)
+{
+    uint64_t value;
+
+    __builtin_memcpy(&value, from, sizeof(value));
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? value : __builtin_bswap64(value);
+}
+
+static inline void store_le64(void *to, uint64_t value)
+{
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+        value = __builtin_bswap64(value);
+    __builtin_memcpy(to, &value, sizeof(value));
+}
+
+static inline void store_le32(void *to, uint32_t value)
+{
+    if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+        value = __builtin_bswap32(value);
+    __builtin_memcpy(to, &value, sizeof(value));
+}
+
 #endif

@@ -5,10 +5,7 @@
 #include "generated/tables.h"
 #include "registers.h"
 
-enum {
-    EVEX_AAA = 7,
-    EVEX_Z = 1 << 7
-};
+enum { EVEX_AAA = 7 };
 
 /* VSIB needs a SIB byte and no 16-bit addresses (SDM Vol. 2, 2.3.12). */
 static bool has_vsib(const struct x86emu_insn *insn)
@@ -19,18 +16,6 @@ static bool has_vsib(const struct x86emu_insn *insn)
 static bool masked(const struct x86emu_insn *insn)
 {
     return insn->evex & EVEX_AAA;
-}
-
-/* Zeroing needs a mask (SDM Vol. 2, 2.7.4, table 2-42). */
-static bool zeroing_is_masked(const struct x86emu_insn *insn)
-{
-    return !(insn->evex & EVEX_Z) || masked(insn);
-}
-
-/* There are eight mask registers and eight tiles (SDM Vol. 2, 2.7.3; Vol. 1, 18.1). */
-static bool low_registers(const struct x86emu_insn *insn)
-{
-    return reg_number(insn) < 8 && (insn->vvvv & 0xf) < 8;
 }
 
 static bool all_differ(unsigned a, unsigned b, unsigned c)
@@ -70,10 +55,6 @@ static bool control_register_exists(unsigned number)
 bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
 {
     switch (special) {
-    case SPECIAL_ZEROING:
-        return zeroing_is_masked(insn);
-    case SPECIAL_ZEROING_REGISTER:
-        return zeroing_is_masked(insn) && !(insn->evex & EVEX_Z && insn->modrm < 0xc0);
     case SPECIAL_GATHER_VEX:
         return has_vsib(insn) && all_differ(reg_number(insn), vector_index_number(insn), insn->vvvv);
     case SPECIAL_GATHER:
@@ -82,25 +63,17 @@ bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special)
     case SPECIAL_SCATTER:
         return has_vsib(insn) && masked(insn) && (insn->vvvv & 0xf) == 0;
     case SPECIAL_TILES:
-        return low_registers(insn) && rm_number(insn) < 8 && all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
-    case SPECIAL_LOW_REGISTERS:
-        return low_registers(insn);
+        return rm_number(insn) < 8 && all_differ(reg_number(insn), rm_number(insn), insn->vvvv);
     case SPECIAL_BND:
         return bounds_registers_exist(insn);
     case SPECIAL_BND_ADDRESS:
         return bounds_registers_exist(insn) && !is_rip_relative(insn);
     case SPECIAL_COMPLEX:
-        return zeroing_is_masked(insn) && destination_is_no_source(insn);
-    case SPECIAL_LOW_REGISTER:
-        return reg_number(insn) < 8;
-    case SPECIAL_NO_R4:
-        return !(insn->rex & X86EMU_REX_R4);
+        return destination_is_no_source(insn);
     case SPECIAL_SIB:
-        return low_registers(insn) && insn->address_size != 2 && (insn->modrm & 7) == 4;
+        return insn->address_size != 2 && (insn->modrm & 7) == 4;
     case SPECIAL_CR:
         return control_register_exists(reg_number(insn));
-    case SPECIAL_DR:
-        return reg_number(insn) < 8;
     default:
         return true;
     }

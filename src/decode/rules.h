@@ -8,7 +8,4 @@
 /* Whether the row's special rule (enum special_rule) holds. */
 bool x86emu_special_rules_hold(const struct x86emu_insn *insn, unsigned special);
 
-/* EVEX: what an 8-bit displacement is multiplied by, the bytes of the memory operand (SDM Vol. 2, 2.7.5). */
-unsigned x86emu_displacement_scale(const struct x86emu_insn *insn);
-
 #endif

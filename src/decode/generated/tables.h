@@ -5,47 +5,64 @@
 
 #include <stdint.h>
 
-/* Bits of the selector word. */
-enum selector {
-    SELECT_RM = 0,
-    SELECT_REG = 3,
-    SELECT_MOD3 = 8,
-    SELECT_PP = 9,
-    SELECT_W = 11,
-    SELECT_OSZ = 12,
-    SELECT_ASZ = 14,
-    SELECT_MODE = 16,
-    SELECT_VL = 18,
-    SELECT_B = 20,
-    SELECT_P66 = 21,
-    SELECT_AMD = 22,
-    SELECT_NO_LZCNT = 23,
-    SELECT_NO_TZCNT = 24,
-    SELECT_NO_CET = 25,
-    SELECT_NO_MPX = 26,
-    SELECT_NO_CLDEMOTE = 27,
-    SELECT_NO_WBNOINVD = 28,
-    SELECT_NO_PREFETCHI = 29,
+/* Places of four bits in the selector word, and kinds of node. */
+enum node_kind {
+    NODE_LEAF = 0,
+    NODE_PP = 1,
+    NODE_REG = 2,
+    NODE_MOD3 = 3,
+    NODE_W = 4,
+    NODE_VL = 5,
+    NODE_MODE = 6,
+    NODE_OSZ = 7,
+    NODE_ASZ = 8,
+    NODE_RARE = 15,
+};
+
+/* Bits of the word of rare selectors. */
+enum rare_selector {
+    RARE_RM = 0,
+    RARE_B = 3,
+    RARE_P66 = 4,
+    RARE_AMD = 5,
+    RARE_NO_LZCNT = 6,
+    RARE_NO_TZCNT = 7,
+    RARE_NO_CET = 8,
+    RARE_NO_MPX = 9,
+    RARE_NO_CLDEMOTE = 10,
+    RARE_NO_WBNOINVD = 11,
+    RARE_NO_PREFETCHI = 12,
 };
 
 /* Bits of the state word. */
 enum state {
     STATE_MEMORY = 1 << 0,
     STATE_REGISTER = 1 << 1,
-    STATE_LEGACY_MODE = 1 << 2,
-    STATE_MODE64 = 1 << 3,
-    STATE_LOCK = 1 << 4,
-    STATE_LOCK_REGISTER = 1 << 5,
-    STATE_VVVV = 1 << 6,
-    STATE_VL0 = 1 << 7,
-    STATE_VL1 = 1 << 8,
-    STATE_VL2 = 1 << 9,
-    STATE_W0 = 1 << 10,
-    STATE_W1 = 1 << 11,
-    STATE_Z = 1 << 12,
-    STATE_AAA = 1 << 13,
-    STATE_B_MEMORY = 1 << 14,
-    STATE_B_REGISTER = 1 << 15,
+    STATE_MODE16 = 1 << 2,
+    STATE_MODE32 = 1 << 3,
+    STATE_MODE64 = 1 << 4,
+    STATE_LOCK = 1 << 5,
+    STATE_LOCK_REGISTER = 1 << 6,
+    STATE_PP0 = 1 << 7,
+    STATE_PP1 = 1 << 8,
+    STATE_PP2 = 1 << 9,
+    STATE_PP3 = 1 << 10,
+    STATE_W0 = 1 << 11,
+    STATE_W1 = 1 << 12,
+    STATE_VL0 = 1 << 13,
+    STATE_VL1 = 1 << 14,
+    STATE_VL2 = 1 << 15,
+    STATE_VVVV = 1 << 16,
+    STATE_VVVV_HIGH = 1 << 17,
+    STATE_REG_HIGH = 1 << 18,
+    STATE_R4 = 1 << 19,
+    STATE_Z = 1 << 20,
+    STATE_Z_UNMASKED = 1 << 21,
+    STATE_Z_MEMORY = 1 << 22,
+    STATE_AAA = 1 << 23,
+    STATE_B_MEMORY = 1 << 24,
+    STATE_B_REGISTER = 1 << 25,
+    STATE_HURRY = 1 << 26,
 };
 
 enum opcode_map {
@@ -72,16 +89,23 @@ enum immediate_kind {
     IMMEDIATE_NONE = 0,
     IMMEDIATE_IB = 1,
     IMMEDIATE_IW = 2,
-    IMMEDIATE_IZ = 3,
-    IMMEDIATE_IV = 4,
-    IMMEDIATE_ID = 5,
-    IMMEDIATE_CB = 6,
-    IMMEDIATE_CZ = 7,
-    IMMEDIATE_MO = 8,
-    IMMEDIATE_IW_IB = 9,
-    IMMEDIATE_AP = 10,
-    IMMEDIATE_IB_IB = 11,
+    IMMEDIATE_ID = 3,
+    IMMEDIATE_IZ = 4,
+    IMMEDIATE_IV = 5,
+    IMMEDIATE_IW_IB = 6,
+    IMMEDIATE_IB_IB = 7,
+    IMMEDIATE_AP = 8,
+    IMMEDIATE_MO = 9,
+    IMMEDIATE_IB_SIGNED = 10,
+    IMMEDIATE_IZ_SIGNED = 11,
+    IMMEDIATE_CB_SIGNED = 12,
+    IMMEDIATE_CZ_SIGNED = 13,
+    IMMEDIATE_CZ_NEAR = 14,
+    IMMEDIATE_BY_FORM = 15,
 };
+
+/* A set of enum immediate_kind. */
+enum { IMMEDIATES_ODD = 0x3c0 };
 
 enum size_rule {
     RULE_NORMAL = 0,
@@ -93,22 +117,16 @@ enum size_rule {
 
 enum special_rule {
     SPECIAL_NONE = 0,
-    SPECIAL_ZEROING = 1,
-    SPECIAL_ZEROING_REGISTER = 2,
-    SPECIAL_GATHER_VEX = 3,
-    SPECIAL_GATHER = 4,
-    SPECIAL_SCATTER = 5,
-    SPECIAL_TILES = 6,
-    SPECIAL_SIB = 7,
-    SPECIAL_CR = 8,
-    SPECIAL_DR = 9,
-    SPECIAL_LOW_REGISTERS = 10,
-    SPECIAL_LOW_REGISTER = 11,
-    SPECIAL_NO_R4 = 12,
-    SPECIAL_COMPLEX = 13,
-    SPECIAL_BND = 14,
-    SPECIAL_BND_ADDRESS = 15,
-    SPECIAL_SUFFIX_OPCODE = 16,
+    SPECIAL_GATHER_VEX = 1,
+    SPECIAL_GATHER = 2,
+    SPECIAL_SCATTER = 3,
+    SPECIAL_TILES = 4,
+    SPECIAL_SIB = 5,
+    SPECIAL_CR = 6,
+    SPECIAL_COMPLEX = 7,
+    SPECIAL_BND = 8,
+    SPECIAL_BND_ADDRESS = 9,
+    SPECIAL_SUFFIX_OPCODE = 10,
 };
 
 enum operand_where {
@@ -182,15 +200,48 @@ enum operand_width {
     SIZE_BND = 213,
 };
 
-/* What the decoder needs of a row at once. */
+/* What the decoder needs of a row at once; rows share them. */
 struct form_shape {
-    uint16_t forbidden; /* enum state */
-    uint8_t shape;      /* enum immediate_kind, SHAPE_… */
+    uint32_t forbidden; /* enum state */
+    uint8_t immediate;  /* enum immediate_kind, if the opcode's is IMMEDIATE_BY_FORM */
     uint8_t rule;       /* enum size_rule */
     uint8_t special;    /* enum special_rule */
+    uint8_t scale;      /* EVEX: log2 of N in disp8*N; SCALE_… */
 };
 
-enum shape_flag { SHAPE_IMMEDIATE = 0xf, SHAPE_SIGNED = 0x20, SHAPE_REGISTER = 0x40, SHAPE_MODRM = 0x80 };
+enum scale { SCALE_LOG2 = 7, SCALE_BY_LENGTH = 8, SCALE_BY_SIZE = 15, SCALE_BROADCAST = 4 };
+
+/* What follows an opcode: enum immediate_kind and these. */
+enum opcode_length {
+    LENGTH_IMMEDIATE = 0xf,
+    LENGTH_SPECIAL = 0x10,  /* a prefix or an escape, or perhaps one */
+    LENGTH_MEMORY = 0x20,   /* ModRM may name memory */
+    LENGTH_REGISTER = 0x40, /* ModRM names registers whatever mod says */
+    LENGTH_MODRM = 0x80,
+};
+
+/* What mode, 66 and W decide; also, if there is no 67, what that would. */
+struct mode_state {
+    uint8_t immediates[16];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
+    uint64_t selectors;       /* values: 4 bits for each enum node_kind */
+    uint8_t operand_sizes[8]; /* by enum size_rule: bytes */
+    uint32_t state;           /* enum state */
+    uint32_t sizes;           /* mode << 16 | address size in bytes << 24 */
+    uint32_t layouts;         /* where in .layouts: 0 or 256 */
+};
+
+/* What decoding looks at, in one place so that one address is enough. */
+struct decode_tables {
+    struct mode_state modes[14]; /* [4 * mode + 2 * 66 + W], then AMD's 64-bit mode with 66 [12 + W] */
+    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
+    uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
+                                    follows, 16 when its base 5 stands for a displacement */
+    uint8_t lengths[MAP_COUNT][256];
+    uint16_t maps[MAP_COUNT][256];
+    struct form_shape shapes[241];
+    uint8_t shape_numbers[2648];
+    uint16_t nodes[5296];
+};
 
 struct operand_template {
     uint8_t where;     /* enum operand_where */
@@ -210,11 +261,7 @@ struct form_info {
     uint8_t privileged;
 };
 
-extern const uint16_t x86emu_opcode_maps[MAP_COUNT][256];
-extern const uint16_t x86emu_opcode_nodes[];
-/* [16-bit addressing: 0, else 1][ModRM]: displacement bytes, plus 8 when a SIB follows. */
-extern const uint8_t x86emu_modrm_layouts[2][256];
-extern const struct form_shape x86emu_form_shapes[];
+extern const struct decode_tables x86emu_decode_tables;
 extern const struct form_info x86emu_form_infos[];
 extern const struct operand_template x86emu_operand_templates[];
 

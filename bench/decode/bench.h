@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of the decoder benchmark share: code to decode, and those who decode it. */
+#ifndef BENCH_DECODE_BENCH_H
+#define BENCH_DECODE_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 64-bit code. Streams are decoded front to back; slots one by one, 16 bytes each, in the order given. */
+struct corpus {
+    const char *name;
+    uint8_t *bytes;
+    size_t size;      /* readable bytes behind it: 16 */
+    uint32_t *order;  /* slots: which one comes next; NULL for a stream */
+    size_t slots;
+    size_t count; /* instructions */
+};
+
+enum { SLOT_SIZE = 16, CORPUS_MOST = 6 };
+
+/* Fills corpora, answers how many there are; says on stderr which are missing and why. */
+size_t corpora_collect(struct corpus *corpora);
+
+/* Puts the slots of a corpus into another order. */
+void corpus_shuffle(struct corpus *corpus);
+
+/* Decodes one instruction: its length, or 0. */
+typedef unsigned decode_function(const uint8_t *bytes, size_t size);
+
+struct contestant {
+    const char *name;
+    decode_function *decode;
+};
+
+extern const struct contestant contestants[];
+extern const size_t contestant_count;
+
+void contestants_init(void);
+
+/* One pass over a corpus; answers the sum of all lengths. */
+uint64_t pass(const struct contestant *contestant, const struct corpus *corpus);
+
+/* Median processor cycles of one decode after everything that can be was evicted from the caches. */
+double cold_cycles(const struct contestant *contestant, const struct corpus *corpus);
+
+#endif
