@@ -15,7 +15,7 @@ struct x86emu_paging {
     uint64_t pdpte[4];   /* PAE paging: the PDPTE registers, used when pdpte_loaded */
     uint64_t rflags;     /* AC, for SMAP */
     uint32_t pkru, pkrs; /* used when CR4.PKE, CR4.PKS */
-    uint8_t maxphyaddr;  /* physical-address width, 32 to 52 */
+    uint8_t maxphyaddr;  /* physical-address width, 32 to 52; others count as the nearest of these */
     bool pdpte_loaded;   /* false: PDPTEs are read from memory at CR3 like any other entry */
     bool page1gb;        /* CPUID.80000001H:EDX.Page1GB: otherwise PS in a PDPTE is reserved */
 };
@@ -84,9 +84,24 @@ struct x86emu_walk_memory {
 
 /*
  * Runs a walk to its end. DONE or FAULT; READ or UPDATE when memory answered false (the table lies in no RAM;
- * entry_gpa tells where). The number of restarts is bounded.
+ * entry_gpa tells where; calling again tries again). UPDATE also when the exchange was lost 64 times.
  */
 enum x86emu_walk_status x86emu_walk_run(struct x86emu_walk *walk, const struct x86emu_walk_memory *memory);
+
+/*
+ * Linear-address space separation (CR4.LASS; SDM Vol. 3, 4.5): whether the access breaks it. #GP, or #SS for an access
+ * through SS, before any walk. access as for x86emu_walk_begin(). For 64-bit mode, and for what long mode reads itself
+ * (descriptor tables, TSS).
+ */
+bool x86emu_breaks_separation(const struct x86emu_paging *paging, uint64_t la, unsigned access);
+
+/*
+ * Linear-address masking (CR3.LAM_U48, CR3.LAM_U57, CR4.LAM_SUP; SDM Vol. 3, 4.4): the pointer of a data access in
+ * 64-bit mode with its metadata bits replaced by copies of the address's highest bit. Unchanged when nothing is masked.
+ * The result is not canonical where the processor would raise #GP. Not for fetches, nor for addresses that registers
+ * such as CR2 or the debug registers hold.
+ */
+uint64_t x86emu_untag(const struct x86emu_paging *paging, uint64_t la);
 
 /* True when la is canonical for the linear-address width that cr4 selects (48 or 57 bits; SDM Vol. 1, 3.3.7.1). */
 bool x86emu_is_canonical(uint64_t la, uint64_t cr4);

@@ -30,7 +30,13 @@ typedef bool x86emu_region_read(void *opaque, uint64_t offset, unsigned size, un
 typedef bool x86emu_region_write(void *opaque, uint64_t offset, unsigned size, unsigned count, int stride,
                                  const void *data);
 
-/* One region. Owned by the caller and not moved while inserted; the first block is the caller's to fill. */
+/* A region's place in one of the map's two trees. */
+struct x86emu_region_links {
+    struct x86emu_region *left, *right, *parent;
+    bool red;
+};
+
+/* One region. Owned by the caller, neither moved nor changed while inserted; the first block is the caller's to fill. */
 struct x86emu_region {
     uint64_t gpa;
     uint64_t size;      /* bytes, not 0; gpa + size does not wrap */
@@ -44,14 +50,20 @@ struct x86emu_region {
     void *opaque;                   /* given to read and write */
 
     /* Maintained by the map. */
-    struct x86emu_region *left, *right, *parent;
-    bool red;
+    struct x86emu_region_links links[2];
 };
 
-/* The regions of one guest, in a red-black tree ordered by guest-physical address. Zero-initialise. */
+/*
+ * The regions of one guest, in a red-black tree ordered by guest-physical address. Zero-initialise.
+ *
+ * Any number of threads may look regions up while one thread inserts or removes; lookups never wait. The tree exists
+ * twice: while one copy changes, lookups use the other. Two changes at once are the caller's to prevent. No lookup that
+ * begins after x86emu_region_remove() has returned finds the region, but one that began before it may still hold it: its
+ * fields, its host memory and its device may change or go when each vCPU has been between two instructions since.
+ */
 struct x86emu_region_map {
-    struct x86emu_region *root;
-    uint32_t generation; /* changes with every insert and remove */
+    struct x86emu_region *root[2];
+    uint32_t generation; /* changes with every insert and remove; odd while the first copy changes */
 };
 
 /* Last region found, one for each vCPU. Zero-initialise. */

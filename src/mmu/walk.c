@@ -27,6 +27,9 @@ enum error_bit {
     ERROR_PK = 32
 };
 
+#define CR3_LAM_U57 (UINT64_C(1) << 61)
+#define CR3_LAM_U48 (UINT64_C(1) << 62)
+
 /* Walks of one call that may begin again because another processor changed an entry. */
 #define MAX_RESTARTS 64
 
@@ -59,9 +62,24 @@ static uint64_t low_bits(unsigned count)
     return (UINT64_C(1) << count) - 1;
 }
 
+/* The low bits of la as a signed number of this width. */
+static uint64_t sign_extend(uint64_t la, unsigned width)
+{
+    uint64_t sign = UINT64_C(1) << (width - 1);
+
+    return ((la & low_bits(width)) ^ sign) - sign;
+}
+
+static unsigned physical_width(const struct x86emu_paging *paging)
+{
+    if (paging->maxphyaddr < 32)
+        return 32;
+    return paging->maxphyaddr < 52 ? paging->maxphyaddr : 52;
+}
+
 static uint64_t physical_mask(const struct x86emu_paging *paging)
 {
-    return low_bits(paging->maxphyaddr < 52 ? paging->maxphyaddr : 52);
+    return low_bits(physical_width(paging));
 }
 
 /* PAE paging's top level lives in registers and has neither permissions nor an accessed bit (SDM Vol. 3, 4.4.1). */
@@ -105,7 +123,7 @@ static enum x86emu_walk_status fault(struct x86emu_walk *walk, unsigned bits)
 static uint64_t reserved_bits(const struct x86emu_walk *walk, unsigned level)
 {
     const struct x86emu_paging *paging = &walk->paging;
-    unsigned width = paging->maxphyaddr < 40 ? paging->maxphyaddr : 40;
+    unsigned width = physical_width(paging) < 40 ? physical_width(paging) : 40; /* PSE-36 has no more */
     bool large = level > 1 && is_leaf(walk, level);
     uint64_t reserved;
 
@@ -340,9 +358,40 @@ enum x86emu_walk_status x86emu_walk_run(struct x86emu_walk *walk, const struct x
     return (enum x86emu_walk_status)walk->status;
 }
 
+/* --- before the walk ---------------------------------------------------------------------------------------------- */
+
+bool x86emu_breaks_separation(const struct x86emu_paging *paging, uint64_t la, unsigned access)
+{
+    bool upper = la >> 63;
+    bool ac = paging->rflags & X86EMU_RFLAGS_AC && !(access & X86EMU_WALK_IMPLICIT);
+
+    if (!(paging->cr4 & X86EMU_CR4_LASS) || !long_mode(paging))
+        return false;
+    if (access & X86EMU_WALK_USER)
+        return upper;
+    if (access & X86EMU_ACCESS_EXECUTE)
+        return !upper;
+    return !upper && paging->cr4 & X86EMU_CR4_SMAP && !ac;
+}
+
+uint64_t x86emu_untag(const struct x86emu_paging *paging, uint64_t la)
+{
+    const uint64_t sign = UINT64_C(1) << 63;
+    unsigned width;
+
+    if (la & sign) {
+        if (!(paging->cr4 & X86EMU_CR4_LAM_SUP))
+            return la;
+        width = paging->cr4 & X86EMU_CR4_LA57 ? 57 : 48;
+    } else {
+        if (!(paging->cr3 & (CR3_LAM_U57 | CR3_LAM_U48)))
+            return la;
+        width = paging->cr3 & CR3_LAM_U57 ? 57 : 48;
+    }
+    return (la & sign) | (sign_extend(la, width) & ~sign);
+}
+
 bool x86emu_is_canonical(uint64_t la, uint64_t cr4)
 {
-    unsigned unused = cr4 & X86EMU_CR4_LA57 ? 64 - 57 : 64 - 48;
-
-    return (uint64_t)((int64_t)(la << unused) >> unused) == la;
+    return sign_extend(la, cr4 & X86EMU_CR4_LA57 ? 57 : 48) == la;
 }

@@ -429,3 +429,58 @@ Test(walk, canonical_addresses)
     cr_assert(x86emu_is_canonical(0x0000800000000000, X86EMU_CR4_LA57));
     cr_assert(!x86emu_is_canonical(0x0100000000000000, X86EMU_CR4_LA57));
 }
+
+/* --- before the walk ---------------------------------------------------------------------------------------------- */
+
+Test(walk, linear_address_space_separation)
+{
+    struct x86emu_paging paging = paging_of(4);
+    const uint64_t low = 0x1000, high = UINT64_C(0xffff800000001000);
+    const unsigned R = X86EMU_ACCESS_READ, X = X86EMU_ACCESS_EXECUTE, U = X86EMU_WALK_USER;
+
+    cr_assert_not(x86emu_breaks_separation(&paging, high, R | U), "without CR4.LASS");
+    paging.cr4 |= X86EMU_CR4_LASS;
+    cr_assert(x86emu_breaks_separation(&paging, high, R | U));
+    cr_assert(x86emu_breaks_separation(&paging, high, X | U));
+    cr_assert_not(x86emu_breaks_separation(&paging, low, R | U));
+    cr_assert(x86emu_breaks_separation(&paging, low, X));
+    cr_assert_not(x86emu_breaks_separation(&paging, high, X));
+    cr_assert_not(x86emu_breaks_separation(&paging, low, R), "data of a supervisor needs CR4.SMAP too");
+    paging.cr4 |= X86EMU_CR4_SMAP;
+    cr_assert(x86emu_breaks_separation(&paging, low, R));
+    cr_assert_not(x86emu_breaks_separation(&paging, high, R));
+    paging.rflags = X86EMU_RFLAGS_AC;
+    cr_assert_not(x86emu_breaks_separation(&paging, low, R));
+    cr_assert(x86emu_breaks_separation(&paging, low, R | X86EMU_WALK_IMPLICIT), "AC counts for explicit accesses only");
+    paging.efer = 0;
+    cr_assert_not(x86emu_breaks_separation(&paging, low, X), "outside long mode");
+}
+
+Test(walk, linear_address_masking)
+{
+    const uint64_t u57 = UINT64_C(1) << 61, u48 = UINT64_C(1) << 62;
+    const struct {
+        uint64_t cr3_bits, cr4_bits, la, result;
+    } cases[] = {
+        {0, 0, UINT64_C(0x7fff123456789abc), UINT64_C(0x7fff123456789abc)},
+        {u48, 0, UINT64_C(0x7fff123456789abc), UINT64_C(0x0000123456789abc)},
+        {u57, 0, UINT64_C(0x7e00123456789abc), UINT64_C(0x0000123456789abc)},
+        {u57, 0, UINT64_C(0x7eff123456789abc), UINT64_C(0x00ff123456789abc)},       /* bits 56:48 are address */
+        {u57 | u48, 0, UINT64_C(0x7eff123456789abc), UINT64_C(0x00ff123456789abc)}, /* LAM_U57 wins */
+        {u48, 0, UINT64_C(0x1234823456789abc), UINT64_C(0x7fff823456789abc)},       /* bit 47 is not bit 63: #GP */
+        {u48, 0, UINT64_C(0x8234923456789abc), UINT64_C(0x8234923456789abc)},       /* not a user pointer */
+        {0, X86EMU_CR4_LAM_SUP, UINT64_C(0x8234923456789abc), UINT64_C(0xffff923456789abc)},
+        {0, X86EMU_CR4_LAM_SUP, UINT64_C(0x8234123456789abc), UINT64_C(0x8000123456789abc)},
+        {0, X86EMU_CR4_LAM_SUP | X86EMU_CR4_LA57, UINT64_C(0x8134123456789abc), UINT64_C(0xff34123456789abc)},
+        {0, X86EMU_CR4_LAM_SUP, UINT64_C(0x1234123456789abc), UINT64_C(0x1234123456789abc)},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct x86emu_paging paging = paging_of(4);
+
+        paging.cr3 |= cases[i].cr3_bits;
+        paging.cr4 |= cases[i].cr4_bits;
+        cr_assert_eq(x86emu_untag(&paging, cases[i].la), cases[i].result, "case %zu: %llx", i,
+                     (unsigned long long)x86emu_untag(&paging, cases[i].la));
+    }
+}
