@@ -11,13 +11,16 @@
 struct corpus {
     const char *name;
     uint8_t *bytes;
-    size_t size;      /* readable bytes behind it: 16 */
-    uint32_t *order;  /* slots: which one comes next; NULL for a stream */
+    size_t size;     /* readable bytes behind it: 16 */
+    uint32_t *order; /* slots: which one comes next; NULL for a stream */
     size_t slots;
     size_t count; /* instructions */
 };
 
-enum { SLOT_SIZE = 16, CORPUS_MOST = 6 };
+enum {
+    SLOT_SIZE = 16,
+    CORPUS_MOST = 6
+};
 
 /* Fills corpora, answers how many there are; says on stderr which are missing and why. */
 size_t corpora_collect(struct corpus *corpora);

@@ -7,7 +7,11 @@
 #include <sys/mman.h>
 #include <x86intrin.h>
 
-enum { SWEEP = 64 << 20, CODE = 512 << 10, ROUNDS = 101 };
+enum {
+    SWEEP = 64 << 20,
+    CODE = 512 << 10,
+    ROUNDS = 101
+};
 
 static int by_value(const void *a, const void *b)
 {

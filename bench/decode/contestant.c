@@ -66,8 +66,9 @@ static unsigned capstone_text(const uint8_t *bytes, size_t size)
 }
 
 const struct contestant contestants[] = {
-    {"x86emu", decode_struct},          {"x86emu+operands", decode_operands}, {"zydis-minimal", zydis_minimal},
-    {"zydis-no-operands", zydis_no_operands}, {"zydis-full", zydis_full},     {"capstone", capstone_text},
+    {"x86emu", decode_struct},        {"x86emu+operands", decode_operands},
+    {"zydis-minimal", zydis_minimal}, {"zydis-no-operands", zydis_no_operands},
+    {"zydis-full", zydis_full},       {"capstone", capstone_text},
 };
 const size_t contestant_count = sizeof(contestants) / sizeof(contestants[0]);
 

@@ -9,7 +9,11 @@
 #include <string.h>
 #include <x86emu/insn.h>
 
-enum { MMIO_SLOTS = 4096, STREAM_MOST = 400000, VECTOR_MOST = 100000 };
+enum {
+    MMIO_SLOTS = 4096,
+    STREAM_MOST = 400000,
+    VECTOR_MOST = 100000
+};
 
 static void *allocate(size_t size)
 {

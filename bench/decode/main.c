@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONTESTANTS_MOST = 8, ROUNDS_MOST = 64, INSTRUCTIONS_COUNTED = 40960 };
+enum {
+    CONTESTANTS_MOST = 8,
+    ROUNDS_MOST = 64,
+    INSTRUCTIONS_COUNTED = 40960
+};
 
 static struct corpus corpora[CORPUS_MOST];
 static size_t corpus_count;
@@ -100,7 +104,8 @@ static double count_instructions(size_t contestant, size_t corpus)
         return 0;
     snprintf(command, sizeof(command),
              "valgrind --tool=callgrind --collect-atstart=no --toggle-collect=measured --callgrind-out-file=/dev/null "
-             "'%s' --count %zu,%zu 2>&1", self, contestant, corpus);
+             "'%s' --count %zu,%zu 2>&1",
+             self, contestant, corpus);
     output = popen(command, "r");
     if (output == NULL)
         return 0;
@@ -161,9 +166,10 @@ static void pin(void)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},      {"no-count", no_argument, NULL, 'n'},
-                                            {"csv", required_argument, NULL, 'c'},  {"count", required_argument, NULL, 'i'},
-                                            {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"quick", no_argument, NULL, 'q'},     {"no-count", no_argument, NULL, 'n'},
+        {"csv", required_argument, NULL, 'c'}, {"count", required_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0}};
     const char *counted = NULL;
     bool count = true;
     FILE *csv = NULL;

@@ -83,8 +83,8 @@ static uint64_t selector_word(const struct head *head)
 /* The row that an opcode's entry leads to, 0 for none. */
 static unsigned find_form(const struct head *head, unsigned entry, unsigned modrm)
 {
-    uint64_t selectors = selector_word(head) | (modrm >> 3 & 7) << 4 * NODE_REG |
-                         (uint64_t)(modrm >= 0xc0) << 4 * NODE_MOD3;
+    uint64_t selectors =
+        selector_word(head) | (modrm >> 3 & 7) << 4 * NODE_REG | (uint64_t)(modrm >= 0xc0) << 4 * NODE_MOD3;
 
     while (entry >> ENTRY_KIND != NODE_LEAF)
         entry = lookup_step(head, entry, selectors, modrm);
@@ -377,7 +377,7 @@ static void take_legacy_prefixes(struct head *head)
         else
             break;
     }
-    head->mandatory = head->prefixes & X86EMU_PREFIX_REP      ? 2
+    head->mandatory = head->prefixes & X86EMU_PREFIX_REP     ? 2
                       : head->prefixes & X86EMU_PREFIX_REPNE ? 3
                       : head->prefixes & X86EMU_PREFIX_66    ? 1
                                                              : 0;
@@ -405,10 +405,9 @@ static void complete_state(struct head *head)
         number = 12 + w;
     head->mode_state = &x86emu_decode_tables.modes[number];
     head->address_size = address_size_index(head->mode, head->prefixes);
-    head->state |= head->mode_state->state | (unsigned)STATE_PP0 << head->mandatory |
-                   (unsigned)STATE_VL0 << head->vector_length |
-                   bit_if(STATE_LOCK, head->prefixes & X86EMU_PREFIX_LOCK) |
-                   bit_if(STATE_REG_HIGH, head->rex & X86EMU_REX_R);
+    head->state |=
+        head->mode_state->state | (unsigned)STATE_PP0 << head->mandatory | (unsigned)STATE_VL0 << head->vector_length |
+        bit_if(STATE_LOCK, head->prefixes & X86EMU_PREFIX_LOCK) | bit_if(STATE_REG_HIGH, head->rex & X86EMU_REX_R);
 }
 
 /* VEX, XOP or EVEX at the opcode's place. */

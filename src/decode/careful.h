@@ -12,8 +12,8 @@
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 enum {
-    WIDE = 8,         /* bytes of one load */
-    ENTRY_KIND = 12,  /* an entry's kind is above this bit, its form or its node's half place below */
+    WIDE = 8,        /* bytes of one load */
+    ENTRY_KIND = 12, /* an entry's kind is above this bit, its form or its node's half place below */
     ENTRY_VALUE = 0xfff,
     NO_MODRM = 0xc0
 };

@@ -12,7 +12,9 @@
  */
 
 /* With so many bytes nothing that is decoded here can end too late, and no load can. */
-enum { ENOUGH = X86EMU_MAX_INSN_LENGTH };
+enum {
+    ENOUGH = X86EMU_MAX_INSN_LENGTH
+};
 
 /* What is known when the opcode is reached. */
 struct start {
@@ -60,7 +62,8 @@ static ALWAYS_INLINE unsigned find_form(unsigned entry, uint64_t selectors)
 static ALWAYS_INLINE void store_bytes(struct x86emu_insn *insn, const struct start *start, uint64_t bytes,
                                       const struct layout *layout, unsigned immediate)
 {
-    uint64_t behind = start->map_number | ((bytes << 8) & (0xff00 | (0u - layout->has_sib) << 24)) | layout->modrm << 16;
+    uint64_t behind =
+        start->map_number | ((bytes << 8) & (0xff00 | (0u - layout->has_sib) << 24)) | layout->modrm << 16;
     uint64_t sizes = layout->displacement | immediate << 8 | start->mode->sizes;
 
     _Static_assert(offsetof(struct x86emu_insn, prefixes) == 24 && offsetof(struct x86emu_insn, map) == 28 &&
@@ -79,7 +82,8 @@ static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *s
     const struct layout layout = find_layout(length_bits, start->mode->layouts, bytes);
     unsigned registers = (layout.modrm + 0x40) >> 8, form, immediate, at, operand_size;
     uint64_t selectors = start->mode->selectors | start->selectors | (layout.modrm & 0x38) << (4 * NODE_REG - 3) |
-                         registers << 4 * NODE_MOD3, fields;
+                         registers << 4 * NODE_MOD3,
+             fields;
     const struct form_shape *shape;
 
     form = find_form(entry, selectors);

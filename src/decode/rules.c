@@ -5,7 +5,9 @@
 #include "generated/tables.h"
 #include "registers.h"
 
-enum { EVEX_AAA = 7 };
+enum {
+    EVEX_AAA = 7
+};
 
 /* VSIB needs a SIB byte and no 16-bit addresses (SDM Vol. 2, 2.3.12). */
 static bool has_vsib(const struct x86emu_insn *insn)
