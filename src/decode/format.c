@@ -160,17 +160,37 @@ static void put_size(struct text *text, unsigned size)
     }
 }
 
-/* A segment is written where it isn't the one that base and mode imply. */
-static void put_segment(struct text *text, const struct x86emu_insn *insn, const struct x86emu_operand *op)
+/* The segment where nothing overrides it: SS with a base of rSP or rBP, else DS (SDM Vol. 2, tables 2-1 to 2-3). */
+static unsigned implied_segment(const struct x86emu_reg *base)
 {
-    const struct x86emu_reg *base = &op->mem.base;
     bool stack = base->reg_class >= X86EMU_REG_GPR16 && base->reg_class <= X86EMU_REG_GPR64 &&
                  (base->number == X86EMU_RSP || base->number == X86EMU_RBP);
 
-    if (insn->segment == X86EMU_NO_SEGMENT || op->mem.segment == (stack ? X86EMU_SS : X86EMU_DS))
+    return stack ? X86EMU_SS : X86EMU_DS;
+}
+
+static void put_base(struct text *text, const struct x86emu_insn *insn, const struct x86emu_reg *base)
+{
+    if (base->reg_class == X86EMU_REG_IP && insn->address_size == 4)
+        put(text, "eip");
+    else if (base->reg_class != X86EMU_REG_NONE)
+        put_register(text, *base);
+}
+
+/* A scale of 1 is written where it tells the index from a base. */
+static void put_index(struct text *text, const struct x86emu_operand *op)
+{
+    bool alone = op->mem.base.reg_class == X86EMU_REG_NONE;
+
+    if (op->mem.index.reg_class == X86EMU_REG_NONE)
         return;
-    put_register(text, (struct x86emu_reg){X86EMU_REG_SEGMENT, op->mem.segment});
-    put_char(text, ':');
+    if (!alone)
+        put_char(text, '+');
+    put_register(text, op->mem.index);
+    if (op->mem.scale > 1 || alone) {
+        put_char(text, '*');
+        put_decimal(text, op->mem.scale);
+    }
 }
 
 static uint64_t address_mask(const struct x86emu_insn *insn)
@@ -183,22 +203,14 @@ static void put_memory(struct text *text, const struct x86emu_insn *insn, const 
     bool registers = op->mem.base.reg_class != X86EMU_REG_NONE || op->mem.index.reg_class != X86EMU_REG_NONE;
     int64_t disp = op->mem.disp;
 
-    if (op->access != 0) {
-        put_size(text, op->size);
-        put_segment(text, insn, op);
+    put_size(text, op->size);
+    if (op->mem.segment != implied_segment(&op->mem.base) && x86emu_form_mnemonic(insn->form) != X86EMU_MN_LEA) {
+        put_register(text, (struct x86emu_reg){X86EMU_REG_SEGMENT, op->mem.segment});
+        put_char(text, ':');
     }
     put_char(text, '[');
-    if (op->mem.base.reg_class == X86EMU_REG_IP && insn->address_size == 4)
-        put(text, "eip");
-    else if (op->mem.base.reg_class != X86EMU_REG_NONE)
-        put_register(text, op->mem.base);
-    if (op->mem.index.reg_class != X86EMU_REG_NONE) {
-        if (op->mem.base.reg_class != X86EMU_REG_NONE)
-            put_char(text, '+');
-        put_register(text, op->mem.index);
-        put_char(text, '*');
-        put_decimal(text, op->mem.scale);
-    }
+    put_base(text, insn, &op->mem.base);
+    put_index(text, op);
     if (!registers) {
         put_hex(text, (uint64_t)disp & address_mask(insn));
     } else if (disp != 0) {
@@ -284,13 +296,38 @@ static const struct operand_template *template_of(const struct form_info *info, 
     return &x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n];
 }
 
-/* String instructions: their mnemonics say it all. */
-static bool is_string(const struct form_info *info)
+static bool has_operand(const struct form_info *info, unsigned where)
 {
     for (unsigned n = 0; n < info->operands >> INFO_OPERAND_COUNT; n++)
-        if (template_of(info, n)->where == WHERE_SOURCE || template_of(info, n)->where == WHERE_DESTINATION)
+        if (template_of(info, n)->where == where)
             return true;
     return false;
+}
+
+static bool is_string(const struct form_info *info)
+{
+    return has_operand(info, WHERE_SOURCE) || has_operand(info, WHERE_DESTINATION);
+}
+
+/* Whether memory that a mnemonic implies is not where the mnemonic alone would have it. */
+static bool is_elsewhere(const struct x86emu_insn *insn)
+{
+    static const uint8_t sizes[3] = {2, 4, 8};
+
+    return insn->segment != X86EMU_NO_SEGMENT || insn->address_size != sizes[insn->mode];
+}
+
+/* Strings' operands are written where the mnemonic doesn't say it all; XLAT's and MASKMOV's only memory likewise. */
+static bool is_written(const struct x86emu_insn *insn, const struct form_info *info, unsigned n,
+                       const struct x86emu_operand *op)
+{
+    unsigned where = template_of(info, n)->where;
+
+    if (is_string(info))
+        return !op->implicit && is_elsewhere(insn);
+    if (where == WHERE_XLAT || where == WHERE_MASKMOV)
+        return is_elsewhere(insn);
+    return !op->implicit;
 }
 
 static void put_operands(struct text *text, const struct x86emu_insn *insn, const struct form_info *info,
@@ -298,8 +335,11 @@ static void put_operands(struct text *text, const struct x86emu_insn *insn, cons
 {
     struct x86emu_operand op;
     bool rounded = false; /* written before the first immediate */
+    bool first = true;
 
-    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op) && !op.implicit; n++) {
+    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++) {
+        if (!is_written(insn, info, n, &op))
+            continue;
         if (template_of(info, n)->where == WHERE_MASK) {
             put_mask(text, insn);
             continue;
@@ -308,8 +348,9 @@ static void put_operands(struct text *text, const struct x86emu_insn *insn, cons
             put_rounding(text, insn, info);
             rounded = true;
         }
-        put(text, n == 0 ? " " : ", ");
+        put(text, first ? " " : ", ");
         put_operand(text, insn, &op, address);
+        first = false;
     }
     if (!rounded)
         put_rounding(text, insn, info);
@@ -383,18 +424,46 @@ static bool is_far(const struct x86emu_insn *insn, const struct form_info *info)
     return (mnemonic == X86EMU_MN_CALL || mnemonic == X86EMU_MN_JMP || mnemonic == X86EMU_MN_RET) && writes_cs(info);
 }
 
+static size_t finish(struct text *text)
+{
+    if (text->room > 0)
+        text->bytes[text->length < text->room ? text->length : text->room - 1] = 0;
+    return text->length;
+}
+
+static const struct form_info *info_of(const struct x86emu_insn *insn)
+{
+    return &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
+}
+
 size_t x86emu_format(const struct x86emu_insn *insn, uint64_t address, char *bytes, size_t room)
 {
-    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
+    const struct form_info *info = info_of(insn);
     struct text text = {.bytes = bytes, .room = room};
 
     put_prefixes(&text, insn, info);
     put(&text, x86emu_mnemonic_name(x86emu_form_mnemonic(insn->form)));
     if (is_far(insn, info))
         put(&text, " far");
-    if (!is_string(info))
-        put_operands(&text, insn, info, address);
-    if (room > 0)
-        bytes[text.length < room ? text.length : room - 1] = 0;
-    return text.length;
+    put_operands(&text, insn, info, address);
+    return finish(&text);
+}
+
+size_t x86emu_format_operand(const struct x86emu_insn *insn, const struct x86emu_operand *operand, uint64_t address,
+                             char *bytes, size_t room)
+{
+    struct text text = {.bytes = bytes, .room = room};
+
+    if (operand->kind != X86EMU_OPERAND_NONE)
+        put_operand(&text, insn, operand, address);
+    return finish(&text);
+}
+
+size_t x86emu_format_register(struct x86emu_reg reg, char *bytes, size_t room)
+{
+    struct text text = {.bytes = bytes, .room = room};
+
+    if (reg.reg_class != X86EMU_REG_NONE)
+        put_register(&text, reg);
+    return finish(&text);
 }
