@@ -3,6 +3,7 @@
 list(APPEND X86EMU_SOURCES
     src/decode/careful.c
     src/decode/decode.c
+    src/decode/describe.c
     src/decode/format.c
     src/decode/forms.c
     src/decode/generated/names.c
@@ -35,7 +36,14 @@ list(APPEND X86EMU_SOURCES
     src/exec/step.c
     src/exec/string.c
     src/exec/translate.c
+    src/mmu/leaf.c
+    src/mmu/nested_hold.c
+    src/mmu/nested_map.c
+    src/mmu/nested_track.c
+    src/mmu/nested_walk.c
     src/mmu/region.c
+    src/mmu/table.c
+    src/mmu/two_walk.c
     src/mmu/walk.c
 )
 list(TRANSFORM X86EMU_SOURCES PREPEND "${PROJECT_SOURCE_DIR}/")

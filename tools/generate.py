@@ -105,7 +105,7 @@ class Row:
         self.feature = "NONE"
         self.function = None
         self.masking = self.zeroing = False
-        self.rounding = False
+        self.rounding = None
         self.broadcast = 0
         self.special = "none"
         for word in text.split():
@@ -130,7 +130,7 @@ class Row:
             elif re.fullmatch(r"n[1248]", word):
                 self.broadcast = 0x80 | int(word[1])
             elif word in ("er", "sae"):
-                self.rounding = True
+                self.rounding = word
             elif word in SPECIALS:
                 self.special = word
             elif word == "modrm_reg":
@@ -720,12 +720,18 @@ struct operand_template {
 
 /* The rest of a row. */
 struct form_info {
-    uint16_t mnemonic;
-    uint16_t operands; /* first in x86emu_operand_templates */
-    uint8_t operand_count;
-    uint8_t flags; /* in x86emu_flag_table */
+    uint16_t mnemonic; /* and INFO_… */
+    uint16_t operands; /* first in x86emu_operand_templates, and how many */
+    uint8_t flags;     /* in x86emu_flag_table */
     uint8_t feature;
-    uint8_t privileged;
+};
+
+enum form_info_bit {
+    INFO_MNEMONIC = 0x7ff,
+    INFO_ROUNDING = 1 << 14, /* EVEX.b with registers is rounding control, not SAE alone */
+    INFO_PRIVILEGED = 1 << 15,
+    INFO_FIRST_OPERAND = 0xfff,
+    INFO_OPERAND_COUNT = 12 /* how far to shift */
 };
 
 extern const struct decode_tables x86emu_decode_tables;
@@ -782,11 +788,14 @@ def tables_c(rows, mnemonics, features, trees):
         raise TableError("more than 256 combinations of flags")
     text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
     text += decode_tables(rows, trees)
-    text += "const struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0, 0, 0},\n"
+    if len(mnemonics) > 0x800 or len(pool) > 0x1000 or len(features) > 0x100:
+        raise TableError("too many mnemonics, operands or features for struct form_info")
+    text += "const struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0},\n"
     for row, start in zip(rows, starts):
-        text += (f"    {{{mnemonics.index(row.mnemonic)}, {start}, {len(row.operands)}, "
-                 f"{flag_pool.index(tuple(row.flags.values()))}, {features.index(row.feature)}, "
-                 f"{int(row.privileged)}}}, /* {row.number} {row.name} */\n")
+        bits = (0x8000 if row.privileged else 0) | (0x4000 if row.rounding == "er" else 0)
+        text += (f"    {{{bits | mnemonics.index(row.mnemonic):#x}, {len(row.operands) << 12 | start:#x}, "
+                 f"{flag_pool.index(tuple(row.flags.values()))}, {features.index(row.feature)}}}, "
+                 f"/* {row.number} {row.name} */\n")
     text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n"
     text += "".join(f"    {template},\n" for template in pool) + "};\n\n"
     text += "const struct x86emu_form_flags x86emu_flag_table[] = {\n"

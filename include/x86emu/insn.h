@@ -194,6 +194,56 @@ struct x86emu_operand {
 /* Expands operand number n (explicit ones first, in Intel order). False when there is none. */
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand);
 
+/*
+ * Registers as masks: bit n stands for number n. AH to BH count as AX to BX. What is only perhaps read or written (see
+ * X86EMU_OPERAND_MAY_READ) is in the masks; registers that form an address are read. Flags: x86emu_form_flags().
+ */
+struct x86emu_registers {
+    uint32_t gpr;
+    uint32_t vector; /* XMM, YMM, ZMM */
+    uint32_t control;
+    uint32_t system; /* enum x86emu_system_reg */
+    uint16_t debug;
+    uint8_t segment; /* enum x86emu_segment_name */
+    uint8_t mask;    /* k0 to k7 */
+    uint8_t x87;     /* ST(0) to ST(7), relative to the top */
+    uint8_t mmx;
+    uint8_t tile;
+    uint8_t bound;
+};
+
+void x86emu_insn_registers(const struct x86emu_insn *insn, struct x86emu_registers *read,
+                           struct x86emu_registers *written);
+
+/* What an instruction does with the memory that a device may be behind. */
+enum x86emu_transfer_kind {
+    X86EMU_TRANSFER_NONE = 0,        /* no memory but code and stack */
+    X86EMU_TRANSFER_LOAD = 1,        /* memory to reg; 32-bit registers are extended with zeroes, smaller ones merged */
+    X86EMU_TRANSFER_LOAD_ZERO = 2,   /* memory, extended with zeroes, to reg */
+    X86EMU_TRANSFER_LOAD_SIGN = 3,   /* memory, sign-extended, to reg */
+    X86EMU_TRANSFER_STORE = 4,       /* reg to memory */
+    X86EMU_TRANSFER_STORE_IMM = 5,   /* imm to memory */
+    X86EMU_TRANSFER_STRING_LOAD = 6, /* LODS: to reg */
+    X86EMU_TRANSFER_STRING_STORE = 7, /* STOS: from reg */
+    X86EMU_TRANSFER_STRING_MOVE = 8,  /* MOVS: operand reads, second operand writes, or the other way round */
+    X86EMU_TRANSFER_OTHER = 9,        /* more than a transfer; access says whether it reads, writes or both */
+};
+
+/* An access described without executing it, for handlers of #VE and #VC and the like. */
+struct x86emu_transfer {
+    uint8_t kind;          /* enum x86emu_transfer_kind */
+    uint8_t access;        /* enum x86emu_operand_access of the memory */
+    uint8_t operand;       /* the number of the memory operand: see x86emu_insn_operand() */
+    bool repeats;          /* REP: RCX times */
+    uint16_t size;         /* bytes of memory; of one element of a string */
+    uint16_t reg_size;     /* bytes of reg that take part */
+    struct x86emu_reg reg; /* LOAD…, STORE, STRING_LOAD, STRING_STORE */
+    uint64_t imm;          /* STORE_IMM, sign-extended as it is stored */
+};
+
+/* Describes what a decoded instruction does with its (first) memory operand other than the stack. */
+void x86emu_insn_transfer(const struct x86emu_insn *insn, struct x86emu_transfer *transfer);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,6 +34,9 @@ enum x86emu_walk_status {
     X86EMU_WALK_UPDATE = 2, /* compare-exchange entry_old -> entry_new at entry_gpa, then x86emu_walk_updated() */
     X86EMU_WALK_FAULT = 3,  /* #PF with error_code, CR2 = la */
     X86EMU_WALK_MISUSE = 4, /* an answer without a question; nothing changed */
+    /* Only of walks in nested.h: */
+    X86EMU_WALK_MISCONFIGURED = 5, /* an EPT entry that the processor refuses */
+    X86EMU_WALK_NESTED_FAULT = 6,  /* not the guest's own fault */
 };
 
 /* One walk. Plain data: it can be copied and resumed elsewhere at any point. */

@@ -12,7 +12,7 @@ static const struct form_info *info(unsigned form)
 
 enum x86emu_mnemonic x86emu_form_mnemonic(unsigned form)
 {
-    return (enum x86emu_mnemonic)info(form)->mnemonic;
+    return (enum x86emu_mnemonic)(info(form)->mnemonic & INFO_MNEMONIC);
 }
 
 enum x86emu_feature x86emu_form_feature(unsigned form)
@@ -27,5 +27,5 @@ const struct x86emu_form_flags *x86emu_form_flags(unsigned form)
 
 bool x86emu_form_is_privileged(unsigned form)
 {
-    return info(form)->privileged;
+    return info(form)->mnemonic & INFO_PRIVILEGED;
 }

@@ -2,7 +2,6 @@
 /* Operands of a decoded instruction, expanded from the row's templates and the instruction's fields. */
 #include "generated/tables.h"
 #include "registers.h"
-#include "rules.h"
 
 #include <x86emu/insn.h>
 
@@ -311,9 +310,9 @@ bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86e
     const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
     const struct operand_template *from;
 
-    if (n >= info->operand_count)
+    if (n >= info->operands >> INFO_OPERAND_COUNT)
         return false;
-    from = &x86emu_operand_templates[info->operands + n];
+    from = &x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n];
     operand->size = (uint16_t)operand_width(insn, from->size);
     operand->access = from->access & 0x3f;
     operand->implicit = from->access >> 7;
@@ -322,18 +321,4 @@ bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86e
     if (insn->encoding == X86EMU_ENCODING_EVEX && !(from->access & 0x40))
         apply_mask(operand, insn);
     return true;
-}
-
-unsigned x86emu_displacement_scale(const struct x86emu_insn *insn)
-{
-    const struct form_info *info = &x86emu_form_infos[insn->form];
-    struct x86emu_operand op;
-
-    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++) {
-        const struct operand_template *from = &x86emu_operand_templates[info->operands + n];
-
-        if (op.kind == X86EMU_OPERAND_MEM)
-            return from->number & 0x80 ? from->number & 0x7fu : op.size;
-    }
-    return 1;
 }

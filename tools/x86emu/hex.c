@@ -14,6 +14,7 @@ struct reader {
     size_t column;
     int high;           /* first digit of a byte that lacks its second one, else -1 */
     size_t high_column; /* of it */
+    size_t prefix;      /* column of a 0x that no digit followed yet, else 0 */
 };
 
 void add_byte(struct input *input, uint8_t byte)
@@ -58,6 +59,7 @@ static bool is_space(int letter)
 
 static void take_digit(struct input *input, struct reader *reader, int digit)
 {
+    reader->prefix = 0;
     if (reader->high < 0) {
         reader->high = digit;
         reader->high_column = reader->column;
@@ -70,8 +72,16 @@ static void take_digit(struct input *input, struct reader *reader, int digit)
 /* At the end of a run of digits. */
 static void expect_whole_byte(const struct reader *reader)
 {
+    if (reader->prefix != 0)
+        die_at(reader, reader->prefix, "no digits behind 0%c", 'x');
     if (reader->high >= 0)
         die_at(reader, reader->high_column, "half a byte: '%c' has no second digit", "0123456789abcdef"[reader->high]);
+}
+
+static void take_prefix(struct reader *reader)
+{
+    reader->high = -1;
+    reader->prefix = reader->high_column;
 }
 
 static void take_letter(struct input *input, struct reader *reader, int letter)
@@ -83,8 +93,8 @@ static void take_letter(struct input *input, struct reader *reader, int letter)
         take_digit(input, reader, digit);
     else if (is_space(letter))
         expect_whole_byte(reader);
-    else if ((letter == 'x' || letter == 'X') && reader->high == 0 && reader->high_column + 1 == reader->column)
-        reader->high = -1; /* 0x */
+    else if ((letter == 'x' || letter == 'X') && reader->high == 0)
+        take_prefix(reader);
     else if (letter >= 0x20 && letter < 0x7f)
         die_at(reader, reader->column, "'%c' is no hexadecimal digit", letter);
     else

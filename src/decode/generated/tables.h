@@ -253,12 +253,18 @@ struct operand_template {
 
 /* The rest of a row. */
 struct form_info {
-    uint16_t mnemonic;
-    uint16_t operands; /* first in x86emu_operand_templates */
-    uint8_t operand_count;
-    uint8_t flags; /* in x86emu_flag_table */
+    uint16_t mnemonic; /* and INFO_… */
+    uint16_t operands; /* first in x86emu_operand_templates, and how many */
+    uint8_t flags;     /* in x86emu_flag_table */
     uint8_t feature;
-    uint8_t privileged;
+};
+
+enum form_info_bit {
+    INFO_MNEMONIC = 0x7ff,
+    INFO_ROUNDING = 1 << 14, /* EVEX.b with registers is rounding control, not SAE alone */
+    INFO_PRIVILEGED = 1 << 15,
+    INFO_FIRST_OPERAND = 0xfff,
+    INFO_OPERAND_COUNT = 12 /* how far to shift */
 };
 
 extern const struct decode_tables x86emu_decode_tables;

@@ -14,7 +14,8 @@ static ZydisDecoder decoders[3];
 
 const char *difference_name(enum difference difference)
 {
-    static const char *const names[DIFFERENCES] = {"same", "validity", "length", "mnemonic", "operands", "flags"};
+    static const char *const names[DIFFERENCES] = {"same",     "validity", "length",   "mnemonic",
+                                                   "operands", "flags",    "truncated"};
 
     return names[difference];
 }
@@ -322,6 +323,21 @@ static int is_zydis_r13_bug(const struct both *both)
            (insn->modrm & 0xc7) == 4 && (insn->sib & 7) == 5;
 }
 
+/* Every proper prefix of a valid instruction is truncated, and the bound is more than there is and at most the length. */
+static enum difference check_prefixes(const struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode, char *text,
+                                      size_t room)
+{
+    for (unsigned size = 0; size < insn->length; size++) {
+        struct x86emu_insn part;
+        enum x86emu_decode_status status = x86emu_decode(&part, bytes, size, mode);
+
+        snprintf(text, room, "%u of %u bytes: status %d", size, insn->length, (int)status);
+        if (status != X86EMU_DECODE_TRUNCATED || part.length <= size || part.length > insn->length)
+            return DIFFERENT_TRUNCATED;
+    }
+    return SAME;
+}
+
 enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *text, size_t text_size)
 {
     struct both both;
@@ -338,6 +354,8 @@ enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *
         difference = DIFFERENT_MNEMONIC;
     else if (ours)
         difference = compare_decoded(&both, text, text_size);
+    if (ours && (bytes[both.ours.length - 1u] & 3) == 0 && check_prefixes(&both.ours, bytes, mode, text, text_size))
+        return DIFFERENT_TRUNCATED;
     if (difference == SAME || is_exception(difference, our_name, their_name) ||
         (difference == DIFFERENT_OPERANDS && is_zydis_r13_bug(&both)))
         return SAME;

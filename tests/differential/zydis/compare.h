@@ -14,6 +14,7 @@ enum difference {
     DIFFERENT_MNEMONIC,
     DIFFERENT_OPERANDS,
     DIFFERENT_FLAGS,
+    DIFFERENT_TRUNCATED, /* not from Zydis, but from a shorter buffer */
     DIFFERENCES,
 };
 
