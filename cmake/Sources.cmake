@@ -15,10 +15,14 @@ list(APPEND X86EMU_SOURCES
     src/exec/bit.c
     src/exec/bounds.c
     src/exec/branch.c
+    src/exec/decimal.c
+    src/exec/divide.c
     src/exec/effect.c
     src/exec/exchange.c
     src/exec/fetch.c
+    src/exec/field.c
     src/exec/flagops.c
+    src/exec/frame.c
     src/exec/generated/dispatch.c
     src/exec/locate.c
     src/exec/memory.c

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Nested page tables, EPT and NPT behind one interface: the walk the processor makes, the walk of a guest's tables
- * through them, and tables built and kept here. Usable without the emulator.
- */
+/* Nested page tables, EPT and NPT: walks, tables built and kept here; usable without the emulator. */
 #ifndef X86EMU_NESTED_H
 #define X86EMU_NESTED_H
 

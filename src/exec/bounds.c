@@ -9,6 +9,10 @@ _Static_assert(2 * EXEC_MOST_MEMORY_OPERANDS + 2 <= X86EMU_MAX_PAGES, "pages of 
 _Static_assert(EXEC_MOST_MEMORY_OPERANDS <= X86EMU_MAX_READS, "reads of one transaction");
 _Static_assert(EXEC_MOST_MEMORY_OPERANDS <= X86EMU_MAX_EFFECTS, "effects of one transaction");
 
+/* ENTER writes 33 elements, reads 31 outer frames, and checks where the stack ends; PUSHA writes 8. */
+_Static_assert(33 <= X86EMU_MAX_EFFECTS && 31 <= X86EMU_MAX_READS, "levels of ENTER");
+_Static_assert(2 + 2 + 1 + 2 <= X86EMU_MAX_PAGES, "pages of ENTER: pushed, read, the end, the instruction");
+
 /* A batch is as large as a request, and nothing else is wider than a vector register. */
 _Static_assert(sizeof(((struct x86emu_transaction *)0)->read_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes read");
 _Static_assert(sizeof(((struct x86emu_transaction *)0)->effect_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes written");

@@ -101,21 +101,21 @@ static bool lost_exchange(struct exec *x, const struct x86emu_effect *effect, co
 static bool exchange_ram(struct exec *x, const struct x86emu_effect *effect, uint8_t *ram)
 {
     unsigned to_line_end = 64 - (unsigned)(effect->gpa & 63);
-    uint64_t old_value = load_le(old_bytes(x, effect), effect->size);
+    uint8_t old_value[16];
 
-    switch (x86emu_ram_exchange(ram, effect->size, &old_value, effect_bytes(x, effect))) {
+    if (to_line_end < effect->size)
+        return request_split_lock(x, effect, to_line_end, effect->gpa + to_line_end);
+    copy_bytes(old_value, old_bytes(x, effect), effect->size);
+    switch (x86emu_ram_exchange(ram, effect->size, old_value, effect_bytes(x, effect))) {
     case RAM_EXCHANGED:
         advance(x, effect->size);
         return true;
     case RAM_LOST:
-        return lost_exchange(x, effect, &old_value);
+        return lost_exchange(x, effect, old_value);
     default:
-        break;
+        ask_for(x, effect, effect->gpa, effect->size, 1);
+        return x86emu_present(x);
     }
-    if (to_line_end < effect->size)
-        return request_split_lock(x, effect, to_line_end, effect->gpa + to_line_end);
-    ask_for(x, effect, effect->gpa, effect->size, 1);
-    return x86emu_present(x);
 }
 
 /* --- pieces ------------------------------------------------------------------------------------------------------- */

@@ -105,6 +105,9 @@ const struct x86emu_operand *x86emu_operand_expand(struct exec *x, unsigned n);
 uint64_t x86emu_operand_read(struct exec *x, unsigned n);
 void x86emu_operand_write(struct exec *x, unsigned n, uint64_t value);
 bool x86emu_operand_address(struct exec *x, unsigned n, struct logical *address);
+/* A memory operand of up to 64 bytes; what was loaded and is stored becomes a read-modify-write. False: stopped. */
+bool x86emu_operand_load(struct exec *x, unsigned n, void *data);
+bool x86emu_operand_store(struct exec *x, unsigned n, const void *data);
 
 static inline const struct x86emu_operand *operand(struct exec *x, unsigned n)
 {

@@ -54,3 +54,37 @@ void x86emu_exec_setcc(struct exec *x)
 {
     write_operand(x, 0, condition(x->rflags, x->insn->opcode));
 }
+
+/* CBW, CWDE, CDQE */
+void x86emu_exec_cbw(struct exec *x)
+{
+    x86emu_exec_movsx(x);
+}
+
+/* CWD, CDQ, CQO */
+void x86emu_exec_cwd(struct exec *x)
+{
+    uint64_t value = read_operand(x, 1);
+
+    write_operand(x, 0, 0 - sign_bit(value, operand_size(x, 1)));
+}
+
+void x86emu_exec_xlat(struct exec *x)
+{
+    x86emu_exec_mov(x);
+}
+
+void x86emu_exec_salc(struct exec *x)
+{
+    write_operand(x, 0, 0 - (x->rflags & X86EMU_RFLAGS_CF));
+}
+
+void x86emu_exec_lahf(struct exec *x)
+{
+    write_operand(x, 0, (x->rflags & STATUS_FLAGS & 0xff) | X86EMU_RFLAGS_FIXED);
+}
+
+void x86emu_exec_sahf(struct exec *x)
+{
+    stage_flags(x, read_operand(x, 0) & STATUS_FLAGS);
+}

@@ -40,6 +40,8 @@ static uint64_t address_register(struct exec *x, struct x86emu_reg reg)
         return 0;
     case X86EMU_REG_IP:
         return x->vcpu->rip + x->insn->length;
+    case X86EMU_REG_GPR8: /* XLAT */
+        return gpr(x, reg.number) & 0xff;
     default:
         return gpr(x, reg.number) + (uint64_t)(reg.number == X86EMU_RSP ? x->stack_bias : 0);
     }
@@ -56,20 +58,37 @@ bool x86emu_operand_address(struct exec *x, unsigned n, struct logical *address)
     return !x->stopped;
 }
 
-static uint64_t memory_value(struct exec *x, unsigned n, const struct x86emu_operand *op)
+bool x86emu_operand_load(struct exec *x, unsigned n, void *data)
 {
-    uint8_t bytes[8] = {0};
+    const struct x86emu_operand *op = operand(x, n);
     struct logical address = {0};
     unsigned use = op->access & X86EMU_OPERAND_WRITTEN ? USE_RMW : USE_PLAIN;
 
-    if (op->size > 8) {
-        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
-        return 0;
-    }
     if (!x->hint_direct && !x86emu_operand_address(x, n, &address))
-        return 0;
-    if (!x86emu_memory_read(x, address, op->size, use, bytes))
-        return 0;
+        return false;
+    return x86emu_memory_read(x, address, op->size, use, data);
+}
+
+bool x86emu_operand_store(struct exec *x, unsigned n, const void *data)
+{
+    const struct x86emu_operand *op = operand(x, n);
+    struct logical address = {0};
+
+    if (!x->hint_direct && !x86emu_operand_address(x, n, &address))
+        return false;
+    if (x->rmw_read != NO_READ)
+        return x86emu_memory_modify(x, address, op->size, data);
+    return x86emu_memory_write(x, address, op->size, data);
+}
+
+static uint64_t memory_value(struct exec *x, unsigned n, const struct x86emu_operand *op)
+{
+    uint8_t bytes[8] = {0};
+
+    if (op->size > 8)
+        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
+    else
+        x86emu_operand_load(x, n, bytes);
     return load_le(bytes, 8);
 }
 
@@ -89,18 +108,12 @@ uint64_t x86emu_operand_read(struct exec *x, unsigned n)
     }
 }
 
-static void write_memory(struct exec *x, unsigned n, const struct x86emu_operand *op, uint64_t value)
+static void write_memory(struct exec *x, unsigned n, uint64_t value)
 {
     uint8_t bytes[8];
-    struct logical address = {0};
 
     store_le(bytes, value, 8);
-    if (!x->hint_direct && !x86emu_operand_address(x, n, &address))
-        return;
-    if (x->rmw_read != NO_READ)
-        x86emu_memory_modify(x, address, op->size, bytes);
-    else
-        x86emu_memory_write(x, address, op->size, bytes);
+    x86emu_operand_store(x, n, bytes);
 }
 
 void x86emu_operand_write(struct exec *x, unsigned n, uint64_t value)
@@ -110,7 +123,7 @@ void x86emu_operand_write(struct exec *x, unsigned n, uint64_t value)
     if (x->stopped)
         return;
     if (op->kind == X86EMU_OPERAND_MEM)
-        write_memory(x, n, op, value);
+        write_memory(x, n, value);
     else if (op->reg.reg_class == X86EMU_REG_GPR8_HIGH)
         x86emu_gpr_stage_high(x, op->reg.number, value);
     else

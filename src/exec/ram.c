@@ -64,6 +64,51 @@ static bool exchange_word(uintptr_t *ram, uintptr_t *old_value, uintptr_t new_va
     return __atomic_compare_exchange_n(ram, old_value, new_value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+#ifdef __x86_64__
+/* x86 exchanges 2, 4 and 8 bytes wherever they lie, and 16 at a multiple of 16. Callers keep off the ends of lines. */
+static bool exchange_pair(uint8_t *ram, uint64_t old_value[2], const uint64_t new_value[2])
+{
+    bool exchanged;
+
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(exchanged), "+m"(*(uint8_t(*)[16])ram), "+a"(old_value[0]), "+d"(old_value[1])
+                     : "b"(new_value[0]), "c"(new_value[1]));
+    return exchanged;
+}
+
+#define EXCHANGE(operand, type)                                                                    \
+    __asm__ volatile("lock cmpxchg %" operand "3, %1"                                              \
+                     : "=@ccz"(exchanged), "+m"(*(uint8_t(*)[sizeof(type)])ram), "+a"(old_word[0]) \
+                     : "r"((type)new_word[0]))
+
+static enum ram_exchange exchange_anywhere(uint8_t *ram, unsigned size, void *old_value, const void *new_value)
+{
+    uint64_t old_word[2] = {0}, new_word[2] = {0};
+    bool exchanged = false;
+
+    copy_bytes(old_word, old_value, size);
+    copy_bytes(new_word, new_value, size);
+    if (size == 16 && aligned(ram, 16))
+        exchanged = exchange_pair(ram, old_word, new_word);
+    else if (size == 8)
+        EXCHANGE("q", uint64_t);
+    else if (size == 4)
+        EXCHANGE("k", uint32_t);
+    else if (size == 2)
+        EXCHANGE("w", uint16_t);
+    else
+        return RAM_NOT_ATOMIC;
+    copy_bytes(old_value, old_word, size);
+    return exchanged ? RAM_EXCHANGED : RAM_LOST;
+}
+#else
+static enum ram_exchange exchange_anywhere(uint8_t *ram, unsigned size, void *old_value, const void *new_value)
+{
+    (void)ram, (void)size, (void)old_value, (void)new_value;
+    return RAM_NOT_ATOMIC;
+}
+#endif
+
 /* Exchanges bytes inside the aligned word that holds them all; the others keep what they are. */
 enum ram_exchange x86emu_ram_exchange(uint8_t *ram, unsigned size, void *old_value, const void *new_value)
 {
@@ -72,7 +117,7 @@ enum ram_exchange x86emu_ram_exchange(uint8_t *ram, unsigned size, void *old_val
     uintptr_t old_word, new_word;
 
     if (offset + size > sizeof(uintptr_t))
-        return RAM_NOT_ATOMIC;
+        return exchange_anywhere(ram, size, old_value, new_value);
     old_word = __atomic_load_n(word, __ATOMIC_SEQ_CST);
     new_word = old_word;
     copy_bytes((uint8_t *)&old_word + offset, old_value, size);

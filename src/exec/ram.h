@@ -15,7 +15,7 @@ enum ram_exchange {
     RAM_NOT_ATOMIC = 2, /* this host can't do it atomically; nothing changed */
 };
 
-/* Atomically replaces size bytes (1 to 8). RAM begins and ends at a multiple of the host's word. */
+/* Atomically replaces size bytes (1 to 16). RAM begins and ends at a multiple of the host's word. */
 enum ram_exchange x86emu_ram_exchange(uint8_t *ram, unsigned size, void *old_value, const void *new_value);
 
 /* Answers a page walk's question from RAM. False: it can't be done as one access here. */

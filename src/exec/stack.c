@@ -4,8 +4,7 @@
 
 #include "generated/functions.h"
 
-/* Width of the stack pointer in bytes (SDM Vol. 1, 6.2.3). */
-static unsigned stack_width(struct exec *x)
+unsigned x86emu_stack_width(struct exec *x)
 {
     if (x->mode == X86EMU_MODE_64)
         return 8;
@@ -14,34 +13,44 @@ static unsigned stack_width(struct exec *x)
     return x->vcpu->segment[X86EMU_SS].attributes & X86EMU_SEGMENT_DB ? 4 : 2;
 }
 
-static struct logical stack_address(struct exec *x, int64_t offset)
+struct logical x86emu_stack_address(struct exec *x, unsigned pointer, int64_t offset)
 {
-    uint64_t rsp = gpr(x, X86EMU_RSP) + (uint64_t)offset;
-
-    return (struct logical){X86EMU_SS, rsp & size_mask(stack_width(x))};
+    return (struct logical){X86EMU_SS, (gpr(x, pointer) + (uint64_t)offset) & size_mask(x86emu_stack_width(x))};
 }
 
 void x86emu_stack_move(struct exec *x, int64_t offset)
 {
-    x86emu_gpr_stage(x, X86EMU_RSP, stack_width(x), gpr(x, X86EMU_RSP) + (uint64_t)offset);
+    x86emu_gpr_stage(x, X86EMU_RSP, x86emu_stack_width(x), gpr(x, X86EMU_RSP) + (uint64_t)offset);
 }
 
-void x86emu_push(struct exec *x, uint64_t value, unsigned size)
+void x86emu_push_at(struct exec *x, int64_t offset, uint64_t value, unsigned size)
 {
     uint8_t bytes[8];
 
     store_le(bytes, value, 8);
-    if (x86emu_memory_write(x, stack_address(x, -(int64_t)size), size, bytes))
-        x86emu_stack_move(x, -(int64_t)size);
+    x86emu_memory_write(x, x86emu_stack_address(x, X86EMU_RSP, offset), size, bytes);
+}
+
+void x86emu_push(struct exec *x, uint64_t value, unsigned size)
+{
+    x86emu_push_at(x, -(int64_t)size, value, size);
+    x86emu_stack_move(x, -(int64_t)size);
+}
+
+uint64_t x86emu_stack_read(struct exec *x, unsigned pointer, int64_t offset, unsigned size)
+{
+    uint8_t bytes[8] = {0};
+
+    x86emu_memory_read(x, x86emu_stack_address(x, pointer, offset), size, USE_PLAIN, bytes);
+    return load_le(bytes, 8);
 }
 
 uint64_t x86emu_pop(struct exec *x, unsigned size)
 {
-    uint8_t bytes[8] = {0};
+    uint64_t value = x86emu_stack_read(x, X86EMU_RSP, 0, size);
 
-    if (x86emu_memory_read(x, stack_address(x, 0), size, USE_PLAIN, bytes))
-        x86emu_stack_move(x, size);
-    return load_le(bytes, 8);
+    x86emu_stack_move(x, size);
+    return value;
 }
 
 void x86emu_exec_push(struct exec *x)

@@ -134,3 +134,76 @@ void x86emu_exec_lods(struct exec *x)
     advance(x, X86EMU_RSI, &batch);
     count_down(x, batch.count);
 }
+
+/* --- CMPS, SCAS --------------------------------------------------------------------------------------------------- */
+
+/* Whether REPE or REPNE goes on after a comparison; without either it doesn't. */
+static bool goes_on(const struct exec *x, uint64_t flags)
+{
+    bool equal = flags & X86EMU_RFLAGS_ZF;
+
+    return x->insn->prefixes & X86EMU_PREFIX_REPNE ? !equal : equal;
+}
+
+/* Only RAM is read beyond the element that may be the last one. */
+static unsigned readable_ahead(struct exec *x, const struct batch *batch)
+{
+    struct batch_place place;
+    unsigned limit = x86emu_batch_limit(x, batch, X86EMU_ACCESS_READ, &place);
+
+    return limit > 1 && place.target.kind != TARGET_RAM ? 1 : limit;
+}
+
+/* Compares elements, which are a_step bytes apart in a, until one decides. How many; the flags are the last one's. */
+static unsigned compare(struct exec *x, const struct batch *batch, const uint8_t *a, unsigned a_step, const uint8_t *b)
+{
+    unsigned used = 0, size = batch->size;
+    uint64_t flags;
+
+    do {
+        flags = subtract_with_borrow(load_le(a + used * a_step, size), load_le(b + used * size, size), 0, size).flags;
+        used++;
+    } while (used < batch->count && goes_on(x, flags));
+    stage_flags(x, flags);
+    return used;
+}
+
+/* Ends the repetition when the last comparison says so. */
+static void count_down_compared(struct exec *x, unsigned used)
+{
+    count_down(x, used);
+    x->repeats = x->repeats && goes_on(x, x->rflags);
+}
+
+void x86emu_exec_cmps(struct exec *x)
+{
+    uint8_t a[X86EMU_REQUEST_DATA / 2], b[X86EMU_REQUEST_DATA / 2];
+    struct batch source, destination;
+
+    if (!batch_of(x, 0, &source) || !batch_of(x, 1, &destination))
+        return;
+    source.count = (uint16_t)least(readable_ahead(x, &source), sizeof(a) / source.size);
+    source.count = destination.count = (uint16_t)least(readable_ahead(x, &destination), source.count);
+    if (source.count == 0 || !x86emu_batch_read(x, &source, a) || !x86emu_batch_read(x, &destination, b))
+        return;
+    source.count = destination.count = (uint16_t)compare(x, &source, a, source.size, b);
+    advance(x, X86EMU_RSI, &source);
+    advance(x, X86EMU_RDI, &destination);
+    count_down_compared(x, source.count);
+}
+
+void x86emu_exec_scas(struct exec *x)
+{
+    uint8_t accumulator[8], b[X86EMU_REQUEST_DATA];
+    struct batch batch;
+
+    if (!batch_of(x, 1, &batch))
+        return;
+    batch.count = (uint16_t)readable_ahead(x, &batch);
+    if (batch.count == 0 || !x86emu_batch_read(x, &batch, b))
+        return;
+    store_le(accumulator, gpr(x, X86EMU_RAX), 8);
+    batch.count = (uint16_t)compare(x, &batch, accumulator, 0, b);
+    advance(x, X86EMU_RDI, &batch);
+    count_down_compared(x, batch.count);
+}

@@ -5,6 +5,18 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
+    case 1140: /* AAA */
+        x86emu_exec_aaa(x);
+        break;
+    case 1143: /* AAD_IB */
+        x86emu_exec_aad(x);
+        break;
+    case 1142: /* AAM_IB */
+        x86emu_exec_aam(x);
+        break;
+    case 1141: /* AAS */
+        x86emu_exec_aas(x);
+        break;
     case 805: /* ADC_RMB_RB */
     case 806: /* ADC_RMV_RV */
     case 807: /* ADC_RB_RMB */
@@ -16,6 +28,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 813: /* ADC_RMB_IB */
     case 814: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
+        break;
+    case 1779: /* ADCX_RY_RMY */
+        x86emu_exec_adcx(x);
         break;
     case 785: /* ADD_RMB_RB */
     case 786: /* ADD_RMV_RV */
@@ -29,6 +44,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 794: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
+    case 1780: /* ADOX_RY_RMY */
+        x86emu_exec_adox(x);
+        break;
     case 825: /* AND_RMB_RB */
     case 826: /* AND_RMV_RV */
     case 827: /* AND_RB_RMB */
@@ -40,6 +58,43 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 833: /* AND_RMB_IB */
     case 834: /* AND_RMV_IBS */
         x86emu_exec_and(x);
+        break;
+    case 2272: /* ANDN_RY_VY_RMY */
+        x86emu_exec_andn(x);
+        break;
+    case 2280: /* BEXTR_RY_RMY_VY */
+    case 2645: /* BEXTR_RY_RMY_ID */
+        x86emu_exec_bextr(x);
+        break;
+    case 2634: /* BLCFILL_VY_RMY */
+        x86emu_exec_blcfill(x);
+        break;
+    case 2642: /* BLCI_VY_RMY */
+        x86emu_exec_blci(x);
+        break;
+    case 2638: /* BLCIC_VY_RMY */
+        x86emu_exec_blcic(x);
+        break;
+    case 2641: /* BLCMSK_VY_RMY */
+        x86emu_exec_blcmsk(x);
+        break;
+    case 2636: /* BLCS_VY_RMY */
+        x86emu_exec_blcs(x);
+        break;
+    case 2635: /* BLSFILL_VY_RMY */
+        x86emu_exec_blsfill(x);
+        break;
+    case 2275: /* BLSI_VY_RMY */
+        x86emu_exec_blsi(x);
+        break;
+    case 2639: /* BLSIC_VY_RMY */
+        x86emu_exec_blsic(x);
+        break;
+    case 2274: /* BLSMSK_VY_RMY */
+        x86emu_exec_blsmsk(x);
+        break;
+    case 2273: /* BLSR_VY_RMY */
+        x86emu_exec_blsr(x);
         break;
     case 1124: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
@@ -66,9 +121,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1119: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
+    case 2276: /* BZHI_RY_RMY_VY */
+        x86emu_exec_bzhi(x);
+        break;
     case 982: /* CALL_RELZ */
     case 983: /* CALL_RMV */
         x86emu_exec_call(x);
+        break;
+    case 1145: /* CBW */
+    case 1146: /* CWDE */
+    case 1147: /* CDQE */
+        x86emu_exec_cbw(x);
         break;
     case 1152: /* CLC */
         x86emu_exec_clc(x);
@@ -109,17 +172,91 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 864: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
+    case 2164: /* CMPOXADD_RMD_RD_VD */
+    case 2165: /* CMPOXADD_RMQ_RQ_VQ */
+    case 2166: /* CMPNOXADD_RMD_RD_VD */
+    case 2167: /* CMPNOXADD_RMQ_RQ_VQ */
+    case 2168: /* CMPBXADD_RMD_RD_VD */
+    case 2169: /* CMPBXADD_RMQ_RQ_VQ */
+    case 2170: /* CMPNBXADD_RMD_RD_VD */
+    case 2171: /* CMPNBXADD_RMQ_RQ_VQ */
+    case 2172: /* CMPZXADD_RMD_RD_VD */
+    case 2173: /* CMPZXADD_RMQ_RQ_VQ */
+    case 2174: /* CMPNZXADD_RMD_RD_VD */
+    case 2175: /* CMPNZXADD_RMQ_RQ_VQ */
+    case 2176: /* CMPBEXADD_RMD_RD_VD */
+    case 2177: /* CMPBEXADD_RMQ_RQ_VQ */
+    case 2178: /* CMPNBEXADD_RMD_RD_VD */
+    case 2179: /* CMPNBEXADD_RMQ_RQ_VQ */
+    case 2180: /* CMPSXADD_RMD_RD_VD */
+    case 2181: /* CMPSXADD_RMQ_RQ_VQ */
+    case 2182: /* CMPNSXADD_RMD_RD_VD */
+    case 2183: /* CMPNSXADD_RMQ_RQ_VQ */
+    case 2184: /* CMPPXADD_RMD_RD_VD */
+    case 2185: /* CMPPXADD_RMQ_RQ_VQ */
+    case 2186: /* CMPNPXADD_RMD_RD_VD */
+    case 2187: /* CMPNPXADD_RMQ_RQ_VQ */
+    case 2188: /* CMPLXADD_RMD_RD_VD */
+    case 2189: /* CMPLXADD_RMQ_RQ_VQ */
+    case 2190: /* CMPNLXADD_RMD_RD_VD */
+    case 2191: /* CMPNLXADD_RMQ_RQ_VQ */
+    case 2192: /* CMPLEXADD_RMD_RD_VD */
+    case 2193: /* CMPLEXADD_RMQ_RQ_VQ */
+    case 2194: /* CMPNLEXADD_RMD_RD_VD */
+    case 2195: /* CMPNLEXADD_RMQ_RQ_VQ */
+        x86emu_exec_cmpccxadd(x);
+        break;
+    case 1031: /* CMPSB_SIB_DIB */
+    case 1032: /* CMPSW_SIV_DIV */
+    case 1033: /* CMPSD_SIV_DIV */
+    case 1034: /* CMPSQ_SIV_DIV */
+        x86emu_exec_cmps(x);
+        break;
     case 1132: /* CMPXCHG_RMB_RB */
     case 1133: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
+        break;
+    case 1136: /* CMPXCHG8B_RMQ */
+    case 1137: /* CMPXCHG16B_RMDQ */
+        x86emu_exec_cmpxchg8b(x);
+        break;
+    case 1781: /* CRC32_RY_RMB */
+    case 1782: /* CRC32_RY_RMV */
+        x86emu_exec_crc32(x);
+        break;
+    case 1148: /* CWD */
+    case 1149: /* CDQ */
+    case 1150: /* CQO */
+        x86emu_exec_cwd(x);
+        break;
+    case 1138: /* DAA */
+        x86emu_exec_daa(x);
+        break;
+    case 1139: /* DAS */
+        x86emu_exec_das(x);
         break;
     case 868: /* DEC_OV */
     case 869: /* DEC_RMB */
     case 870: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
+    case 1112: /* DIV_RMB */
+    case 1113: /* DIV_RMV */
+        x86emu_exec_div(x);
+        break;
+    case 1025: /* ENTER_IW_IB */
+        x86emu_exec_enter(x);
+        break;
     case 1176: /* HLT */
         x86emu_exec_hlt(x);
+        break;
+    case 1114: /* IDIV_RMB */
+    case 1115: /* IDIV_RMV */
+        x86emu_exec_idiv(x);
+        break;
+    case 1110: /* IMUL_RMB */
+    case 1111: /* IMUL_RMV */
+        x86emu_exec_imul1(x);
         break;
     case 1107: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
@@ -183,8 +320,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 981: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
+    case 1160: /* LAHF */
+        x86emu_exec_lahf(x);
+        break;
     case 914: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
+        break;
+    case 1026: /* LEAVE */
+        x86emu_exec_leave(x);
         break;
     case 1039: /* LODSB_GPR80B_SIB */
     case 1040: /* LODSW_AXV_SIV */
@@ -238,6 +381,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 908: /* MOVZX_RV_RMB */
     case 909: /* MOVZX_RV_RMW */
         x86emu_exec_movzx(x);
+        break;
+    case 1108: /* MUL_RMB */
+    case 1109: /* MUL_RMV */
+        x86emu_exec_mul(x);
+        break;
+    case 2279: /* MULX_RY_VY_RMY */
+        x86emu_exec_mulx(x);
         break;
     case 873: /* NEG_RMB */
     case 874: /* NEG_RMV */
@@ -332,9 +482,19 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1168: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
+    case 2278: /* PDEP_RY_VY_RMY */
+        x86emu_exec_pdep(x);
+        break;
+    case 2277: /* PEXT_RY_VY_RMY */
+        x86emu_exec_pext(x);
+        break;
     case 999: /* POP_OV */
     case 1001: /* POP_RMV */
         x86emu_exec_pop(x);
+        break;
+    case 1017: /* POPA */
+    case 1018: /* POPAD */
+        x86emu_exec_popa(x);
         break;
     case 1128: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
@@ -344,6 +504,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1002: /* PUSH_IZ */
     case 1003: /* PUSH_IBS */
         x86emu_exec_push(x);
+        break;
+    case 1015: /* PUSHA */
+    case 1016: /* PUSHAD */
+        x86emu_exec_pusha(x);
         break;
     case 1065: /* RCL_RMB_IB */
     case 1066: /* RCL_RMV_IB */
@@ -381,6 +545,15 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1064: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
+    case 2284: /* RORX_RY_RMY_IB */
+        x86emu_exec_rorx(x);
+        break;
+    case 1159: /* SAHF */
+        x86emu_exec_sahf(x);
+        break;
+    case 1144: /* SALC */
+        x86emu_exec_salc(x);
+        break;
     case 1095: /* SAR_RMB_IB */
     case 1096: /* SAR_RMV_IB */
     case 1097: /* SAR_RMB_1B */
@@ -388,6 +561,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1099: /* SAR_RMB_GPR81B */
     case 1100: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
+        break;
+    case 2282: /* SARX_RY_RMY_VY */
+        x86emu_exec_sarx(x);
         break;
     case 815: /* SBB_RMB_RB */
     case 816: /* SBB_RMV_RV */
@@ -400,6 +576,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 823: /* SBB_RMB_IB */
     case 824: /* SBB_RMV_IBS */
         x86emu_exec_sbb(x);
+        break;
+    case 1043: /* SCASB_GPR80B_DIB */
+    case 1044: /* SCASW_AXV_DIV */
+    case 1045: /* SCASD_AXV_DIV */
+    case 1046: /* SCASQ_AXV_DIV */
+        x86emu_exec_scas(x);
         break;
     case 931: /* SETO_RMB */
     case 932: /* SETNO_RMB */
@@ -437,6 +619,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1102: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
+    case 2281: /* SHLX_RY_RMY_VY */
+        x86emu_exec_shlx(x);
+        break;
     case 1083: /* SHR_RMB_IB */
     case 1084: /* SHR_RMV_IB */
     case 1085: /* SHR_RMB_1B */
@@ -448,6 +633,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1103: /* SHRD_RMV_RV_IB */
     case 1104: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
+        break;
+    case 2283: /* SHRX_RY_RMY_VY */
+        x86emu_exec_shrx(x);
         break;
     case 1153: /* STC */
         x86emu_exec_stc(x);
@@ -473,6 +661,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 844: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
+    case 2640: /* T1MSKC_VY_RMY */
+        x86emu_exec_t1mskc(x);
+        break;
     case 875: /* TEST_RMB_RB */
     case 876: /* TEST_RMV_RV */
     case 877: /* TEST_GPR80B_IB */
@@ -486,6 +677,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1126: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
+    case 2637: /* TZMSK_VY_RMY */
+        x86emu_exec_tzmsk(x);
+        break;
     case 1134: /* XADD_RMB_RB */
     case 1135: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
@@ -495,6 +689,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 885: /* XCHG_OV_AXV */
     case 886: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
+        break;
+    case 1151: /* XLAT */
+        x86emu_exec_xlat(x);
         break;
     case 845: /* XOR_RMB_RB */
     case 846: /* XOR_RMV_RV */
