@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What must be equal after an instruction, and how a difference is told. */
+#include "hardware.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    STATUS_FLAGS =
+        X86EMU_RFLAGS_CF | X86EMU_RFLAGS_PF | X86EMU_RFLAGS_AF | X86EMU_RFLAGS_ZF | X86EMU_RFLAGS_SF | X86EMU_RFLAGS_OF,
+    COMPARED_FLAGS = STATUS_FLAGS | X86EMU_RFLAGS_DF | X86EMU_RFLAGS_NT | X86EMU_RFLAGS_AC | X86EMU_RFLAGS_ID,
+};
+
+static void differ(struct difference *d, const char *format, ...)
+{
+    size_t used = strlen(d->text);
+    va_list list;
+
+    d->found = true;
+    va_start(list, format);
+    vsnprintf(d->text + used, sizeof(d->text) - used, format, list);
+    va_end(list);
+}
+
+static void compare_number(struct difference *d, const char *name, unsigned n, uint64_t model, uint64_t native)
+{
+    if (model != native)
+        differ(d, "    %s%u: emulated %#" PRIx64 ", processor %#" PRIx64 "\n", name, n, model, native);
+}
+
+static void compare_flags(const struct situation *s, const struct result *model, const struct result *native,
+                          struct difference *d)
+{
+    uint64_t changed = (model->registers.rflags ^ native->registers.rflags) & COMPARED_FLAGS;
+    uint32_t undefined = x86emu_form_flags(s->insn.form)->undefined;
+
+    d->undefined = (uint32_t)changed & undefined;
+    if ((changed & ~(uint64_t)undefined) != 0)
+        differ(d, "    flags: emulated %#" PRIx64 ", processor %#" PRIx64 ", different %#" PRIx64 "\n",
+               model->registers.rflags & COMPARED_FLAGS, native->registers.rflags & COMPARED_FLAGS,
+               changed & ~(uint64_t)undefined);
+}
+
+static void compare_general(const struct situation *s, const struct result *model, const struct result *native,
+                            struct difference *d)
+{
+    unsigned count = s->mode == X86EMU_MODE_64 ? 16 : 8;
+    uint64_t mask = s->mode == X86EMU_MODE_64 ? UINT64_MAX : UINT32_MAX;
+
+    for (unsigned i = 0; i < count; i++)
+        compare_number(d, "register ", i, model->registers.gpr[i] & mask, native->registers.gpr[i] & mask);
+}
+
+static void compare_x87(const struct x86emu_x87 *model, const struct x86emu_x87 *native, struct difference *d)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        compare_number(d, "x87 significand ", i, model->st[i].mantissa, native->st[i].mantissa);
+        compare_number(d, "x87 exponent ", i, model->st[i].exponent, native->st[i].exponent);
+        compare_number(d, "x87 empty ", i, (model->tag >> (2 * i) & 3) == 3, (native->tag >> (2 * i) & 3) == 3);
+    }
+    compare_number(d, "x87 control ", 0, model->control, native->control);
+    compare_number(d, "x87 status ", 0, model->status, native->status);
+    compare_number(d, "x87 opcode ", 0, model->opcode & 0x7ff, native->opcode & 0x7ff);
+    compare_number(d, "x87 instruction pointer ", 0, model->ip, native->ip);
+    compare_number(d, "x87 data pointer ", 0, model->dp, native->dp);
+}
+
+static void compare_vectors(const struct vectors *model, const struct vectors *native, struct difference *d)
+{
+    if (memcmp(model->zmm, native->zmm, sizeof(model->zmm)) != 0)
+        for (unsigned i = 0; i < 32 * 8; i++)
+            if (model->zmm[i / 8].u64[i % 8] != native->zmm[i / 8].u64[i % 8])
+                differ(d, "    zmm%u[%u]: emulated %#" PRIx64 ", processor %#" PRIx64 "\n", i / 8, i % 8,
+                       model->zmm[i / 8].u64[i % 8], native->zmm[i / 8].u64[i % 8]);
+    for (unsigned i = 0; i < 8; i++)
+        compare_number(d, "k", i, model->k[i], native->k[i]);
+    compare_number(d, "mxcsr ", 0, model->mxcsr, native->mxcsr);
+    compare_x87(&model->x87, &native->x87, d);
+}
+
+static const char *ending_name(const struct result *result, char *text, size_t room)
+{
+    if (result->ending == ENDED_RETIRED)
+        snprintf(text, room, "retired, next %#" PRIx64, result->registers.rip);
+    else
+        snprintf(text, room, "exception %u, error code %#" PRIx32 ", CR2 %#" PRIx64, result->exception.vector,
+                 result->exception.error_code, result->exception.cr2);
+    return text;
+}
+
+/* Exceptions that are traps leave RIP behind the instruction; the others at it. */
+static bool same_ending(const struct result *model, const struct result *native)
+{
+    if (model->ending != native->ending)
+        return false;
+    if (model->ending == ENDED_RETIRED)
+        return model->registers.rip == native->registers.rip;
+    if (model->exception.vector != native->exception.vector)
+        return false;
+    if (model->exception.has_error_code && model->exception.error_code != native->exception.error_code)
+        return false;
+    if (model->exception.vector == X86EMU_VECTOR_PF)
+        return model->exception.cr2 == native->exception.cr2;
+    return true;
+}
+
+void compare_results(const struct situation *s, const struct result *model, const struct result *native,
+                     struct difference *d)
+{
+    char one[128], two[128];
+
+    d->found = false;
+    d->undefined = 0;
+    d->text[0] = 0;
+    if (!same_ending(model, native)) {
+        differ(d, "    emulated: %s\n    processor: %s\n", ending_name(model, one, sizeof(one)),
+               ending_name(native, two, sizeof(two)));
+        return;
+    }
+    compare_general(s, model, native, d);
+    compare_flags(s, model, native, d);
+    if (s->with_vectors)
+        compare_vectors(&model->vectors, &native->vectors, d);
+}
+
+static void compare_memory(struct difference *d)
+{
+    const uint8_t *native = machine_writable();
+
+    if (memcmp(model_writable, native, WRITABLE_SIZE) == 0)
+        return;
+    for (unsigned i = 0; i < WRITABLE_SIZE; i++)
+        if (model_writable[i] != native[i])
+            differ(d, "    memory %#x: emulated %02x, processor %02x\n", WRITABLE + i, model_writable[i], native[i]);
+}
+
+bool compare_run(struct situation *s, const uint8_t *before, struct result *model, struct result *native,
+                 struct difference *d)
+{
+    uint64_t next;
+
+    memcpy(model_writable, before, WRITABLE_SIZE);
+    d->found = false;
+    model_run(s, model);
+    if (model->ending > ENDED_EXCEPTION)
+        return false;
+    next = model->registers.rip;
+    if (model->ending == ENDED_RETIRED) {
+        /* Not where it would go on running, or to what this program doesn't know; nor with a trap after it. */
+        if (next >> 32 != 0 || (next >= COCKPIT && next < COCKPIT + COCKPIT_SIZE) ||
+            (next >= s->registers.rip && next < s->registers.rip + s->insn.length + 8 &&
+             next != s->registers.rip + s->insn.length) ||
+            (model->registers.rflags & X86EMU_RFLAGS_TF) != 0)
+            return false;
+    }
+    memcpy(machine_writable(), before, WRITABLE_SIZE);
+    machine_run(s, native);
+    compare_results(s, model, native, d);
+    compare_memory(d);
+    return true;
+}

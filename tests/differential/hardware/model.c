@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs one instruction on the emulator, in the address space that machine.c lays out. */
+#include "hardware.h"
+
+#include <string.h>
+
+enum {
+    MOST_STEPS = 512 /* of a repeated string instruction */
+};
+
+uint8_t model_writable[WRITABLE_SIZE], model_readable[PAGE];
+static uint8_t model_code[CODE_SIZE];
+
+static struct x86emu_region_map map;
+static struct x86emu emu;
+static struct x86emu_vcpu vcpu;
+static struct situation *current;
+static bool elsewhere;
+
+static void add_region(struct x86emu_region *region, struct x86emu_host_range *host, uint64_t gpa, uint8_t *base,
+                       uint64_t size)
+{
+    *host = (struct x86emu_host_range){.base = base, .size = size};
+    *region = (struct x86emu_region){.gpa = gpa,
+                                     .size = size,
+                                     .kind = X86EMU_REGION_RAM,
+                                     .protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE | X86EMU_ACCESS_EXECUTE,
+                                     .host = host};
+    x86emu_region_insert(&map, region);
+}
+
+/* What may be done with the page of a linear address; -1: this comparison does not know what is there. */
+static int page_access(uint64_t la)
+{
+    if (la >= CODE && la < CODE + CODE_SIZE)
+        return X86EMU_ACCESS_EXECUTE;
+    if (la >= COCKPIT && la < COCKPIT + COCKPIT_SIZE)
+        return -1;
+    if (la >= WRITABLE && la < WRITABLE + WRITABLE_SIZE)
+        return X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE;
+    if (la >= READABLE && la < READABLE + PAGE)
+        return X86EMU_ACCESS_READ;
+    return la < UINT64_C(1) << 32 ? 0 : -1;
+}
+
+static void translate(void *opaque, struct x86emu_vcpu *v, struct x86emu_request *request)
+{
+    int allowed = page_access(request->gva);
+    unsigned wanted = request->access & 7;
+
+    (void)opaque, (void)v;
+    if (allowed < 0 || (allowed == X86EMU_ACCESS_EXECUTE && wanted != X86EMU_ACCESS_EXECUTE)) {
+        elsewhere = true;
+        request->answer = X86EMU_ANSWER_UNMAPPED;
+    } else if ((wanted & ~(unsigned)allowed) == 0) {
+        request->answer = X86EMU_ANSWER_OK;
+        request->data.value = request->gva;
+    } else {
+        request->answer = X86EMU_ANSWER_FAULT;
+        request->fault =
+            (struct x86emu_exception){.vector = X86EMU_VECTOR_PF, .has_error_code = true, .cr2 = request->gva};
+        request->fault.error_code =
+            4 | (allowed != 0) | (wanted & X86EMU_ACCESS_WRITE ? 2 : 0) | (wanted & X86EMU_ACCESS_EXECUTE ? 16 : 0);
+    }
+}
+
+static void load_vectors(const struct situation *s)
+{
+    memcpy(vcpu.zmm, s->vectors.zmm, sizeof(vcpu.zmm));
+    memcpy(vcpu.k, s->vectors.k, sizeof(vcpu.k));
+    vcpu.mxcsr = s->vectors.mxcsr;
+    vcpu.x87 = s->vectors.x87;
+    vcpu.loaded = X86EMU_STATE_ALL;
+}
+
+static void give_state(void *opaque, struct x86emu_vcpu *v, struct x86emu_request *request)
+{
+    (void)opaque, (void)v;
+    if (!current->with_vectors) {
+        cases_vectors(current);
+        current->with_vectors = true;
+    }
+    load_vectors(current);
+    request->answer = X86EMU_ANSWER_OK;
+}
+
+static void set_segments(enum x86emu_mode mode)
+{
+    const struct x86emu_segment data = {.limit = UINT32_MAX, .selector = 0x2b, .attributes = 0xc0f3};
+    const struct x86emu_segment null = {.attributes = X86EMU_SEGMENT_UNUSABLE};
+
+    for (unsigned i = 0; i < 4; i++)
+        vcpu.segment[i] = data;
+    vcpu.segment[X86EMU_CS].attributes = mode == X86EMU_MODE_64 ? 0xa0fb : 0xc0fb;
+    vcpu.segment[X86EMU_CS].selector = mode == X86EMU_MODE_64 ? 0x33 : 0x23;
+    vcpu.segment[X86EMU_FS] = null;
+    vcpu.segment[X86EMU_GS] = null;
+    vcpu.segment[X86EMU_FS].base = machine.fs_base;
+    vcpu.segment[X86EMU_GS].base = machine.gs_base;
+    vcpu.ldtr = null;
+    vcpu.tr = (struct x86emu_segment){.attributes = 0x8b}; /* too short for an I/O permission bitmap */
+}
+
+void model_start(void)
+{
+    static struct x86emu_region regions[3];
+    static struct x86emu_host_range hosts[3];
+    struct x86emu_config config = {.map = &map, .options = X86EMU_OPTION_TRANSLATE};
+
+    add_region(&regions[0], &hosts[0], CODE, model_code, CODE_SIZE);
+    add_region(&regions[1], &hosts[1], WRITABLE, model_writable, WRITABLE_SIZE);
+    add_region(&regions[2], &hosts[2], READABLE, model_readable, PAGE);
+    config.callbacks[X86EMU_REQUEST_TRANSLATE] = translate;
+    config.callbacks[X86EMU_REQUEST_STATE] = give_state;
+    x86emu_init(&emu, &config);
+    vcpu.cr0 =
+        X86EMU_CR0_PE | X86EMU_CR0_MP | X86EMU_CR0_ET | X86EMU_CR0_NE | X86EMU_CR0_WP | X86EMU_CR0_AM | X86EMU_CR0_PG;
+    vcpu.cr4 = X86EMU_CR4_PAE | X86EMU_CR4_PSE | X86EMU_CR4_OSFXSR | X86EMU_CR4_OSXMMEXCPT | X86EMU_CR4_OSXSAVE |
+               X86EMU_CR4_UMIP | X86EMU_CR4_FSGSBASE | (machine.la57 ? X86EMU_CR4_LA57 : 0);
+    vcpu.efer = X86EMU_EFER_SCE | X86EMU_EFER_LME | X86EMU_EFER_LMA | X86EMU_EFER_NXE;
+    vcpu.xcr0 = machine.xcr0;
+}
+
+static void load(const struct situation *s)
+{
+    memcpy(vcpu.gpr, s->registers.gpr, sizeof(s->registers.gpr));
+    vcpu.rip = s->registers.rip;
+    vcpu.rflags = s->registers.rflags | X86EMU_RFLAGS_IF;
+    vcpu.loaded = X86EMU_STATE_ALL & ~(unsigned)(X86EMU_STATE_VECTOR | X86EMU_STATE_OPMASK | X86EMU_STATE_X87);
+    set_segments(s->mode);
+    if (s->with_vectors)
+        load_vectors(s);
+}
+
+static void store(const struct situation *s, struct result *result)
+{
+    memcpy(result->registers.gpr, vcpu.gpr, sizeof(result->registers.gpr));
+    result->registers.rip = vcpu.rip;
+    result->registers.rflags = vcpu.rflags;
+    if (s->with_vectors) {
+        memcpy(result->vectors.zmm, vcpu.zmm, sizeof(vcpu.zmm));
+        memcpy(result->vectors.k, vcpu.k, sizeof(vcpu.k));
+        result->vectors.mxcsr = vcpu.mxcsr;
+        result->vectors.x87 = vcpu.x87;
+    }
+}
+
+static enum ending run_steps(void)
+{
+    for (unsigned steps = 0; steps < MOST_STEPS; steps++) {
+        enum x86emu_status status = x86emu_step(&emu, &vcpu);
+
+        if (status == X86EMU_RETIRED && emu.outcome.repeats)
+            continue;
+        if (status == X86EMU_RETIRED)
+            return ENDED_RETIRED;
+        if (status == X86EMU_EXCEPTION)
+            return ENDED_EXCEPTION;
+        x86emu_cancel(&emu);
+        return status == X86EMU_NOT_EMULATED && emu.outcome.reason == X86EMU_REASON_NO_FUNCTION ? ENDED_NOT_EMULATED
+                                                                                                : ENDED_ELSEWHERE;
+    }
+    return ENDED_ELSEWHERE;
+}
+
+void model_run(struct situation *s, struct result *result)
+{
+    uint64_t at = s->registers.rip - CODE;
+    uint64_t room = CODE_SIZE - at < sizeof(s->bytes) ? CODE_SIZE - at : sizeof(s->bytes);
+
+    memset(result, 0, offsetof(struct result, vectors));
+    current = s;
+    elsewhere = false;
+    memcpy(model_code + at, s->bytes, room);
+    load(s);
+    result->ending = run_steps();
+    if (elsewhere)
+        result->ending = ENDED_ELSEWHERE;
+    result->exception = emu.outcome.exception;
+    store(s, result);
+}
