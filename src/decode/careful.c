@@ -319,17 +319,18 @@ static bool vector_prefix_allowed(const struct head *head)
 /* Takes the vector prefix at the opcode's place, whose bytes are given. False: it is invalid. */
 static bool take_vector_prefix(struct head *head, uint64_t bytes, unsigned encoding, unsigned payload)
 {
-    bool registers = (bytes >> 8 * (payload + 2) & 0xff) >= 0xc0;
+    bool registers = (bytes >> 8 * (payload + 2) & 0xff) >= 0xc0, names_register;
 
     head->encoding = encoding;
     head->map_number = take_payload(head, bytes, payload);
+    names_register = head->vvvv != 0; /* also by the bit that is ignored outside 64-bit mode when there is one */
     head->map = map_of(encoding, head->map_number);
     if (head->map == MAP_COUNT || !drop_high_registers(head))
         return false;
     head->at += payload + 1;
     if (encoding == X86EMU_ENCODING_EVEX)
         head->state = evex_state(head, registers);
-    head->state |= bit_if(STATE_VVVV, head->vvvv != 0) | bit_if(STATE_VVVV_HIGH, head->vvvv & 8) |
+    head->state |= bit_if(STATE_VVVV, names_register) | bit_if(STATE_VVVV_HIGH, head->vvvv & 8) |
                    bit_if(STATE_REG_HIGH, head->rex & X86EMU_REX_R4) | bit_if(STATE_R4, head->rex & X86EMU_REX_R4);
     return head->vector_length < 3;
 }

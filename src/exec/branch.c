@@ -42,8 +42,8 @@ void x86emu_exec_call(struct exec *x)
     uint64_t target = target_operand(x);
     uint64_t next = x->rip;
 
+    x86emu_push(x, next, x->insn->operand_size); /* processors find a fault here before one of the target */
     branch(x, target);
-    x86emu_push(x, next, x->insn->operand_size);
 }
 
 /* RET and RET imm16, which also frees that many bytes. */

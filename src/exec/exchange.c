@@ -4,7 +4,10 @@
 #include "generated/functions.h"
 #include "memory.h"
 
-/* The destination is written in either case, which a lock needs; the accumulator only when they differ. */
+/*
+ * Memory is written in either case, which a lock needs; a register only when they are equal, so that a 32-bit one keeps
+ * its upper half. The accumulator is written only when they differ.
+ */
 void x86emu_exec_cmpxchg(struct exec *x)
 {
     unsigned size = operand_size(x, 0);
@@ -14,7 +17,8 @@ void x86emu_exec_cmpxchg(struct exec *x)
     struct result comparison = subtract_with_borrow(accumulator, destination, 0, size);
     bool equal = comparison.value == 0;
 
-    write_operand(x, 0, equal ? source : destination);
+    if (equal || operand(x, 0)->kind == X86EMU_OPERAND_MEM)
+        write_operand(x, 0, equal ? source : destination);
     if (!equal)
         x86emu_gpr_stage(x, X86EMU_RAX, size, destination);
     stage_flags(x, comparison.flags);
@@ -38,18 +42,16 @@ static void load_pair(struct exec *x, unsigned high, unsigned low, unsigned half
     store_le(bytes + half, gpr(x, high), half);
 }
 
-/* #GP(0) unless the memory operand lies at a multiple of its size. */
+/* #GP(0) unless the memory operand lies at a multiple of its size; found before any other fault of the address. */
 static bool operand_aligned(struct exec *x, unsigned n)
 {
     struct logical address;
-    uint64_t la;
 
     if (x->hint_direct)
         return true;
-    if (!x86emu_operand_address(x, n, &address) ||
-        !x86emu_linear(x, address, operand_size(x, n), X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE, &la))
+    if (!x86emu_operand_address(x, n, &address))
         return false;
-    if (la % operand_size(x, n) != 0)
+    if ((address.offset + x86emu_segment_base(x, address.segment)) % operand_size(x, n) != 0)
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
     return !x->stopped;
 }

@@ -61,6 +61,9 @@ enum memory_use {
 
 /* Whether a range that begins at a valid address stays within its segment and doesn't wrap. Doesn't stop. */
 bool x86emu_range_allowed(const struct exec *x, struct logical address, unsigned size);
+/* The base that a segment adds in this mode. */
+uint64_t x86emu_segment_base(struct exec *x, unsigned segment);
+
 /* Linear address of a logical one, with all segment and canonical checks: segment.c. False: stopped. */
 bool x86emu_linear(struct exec *x, struct logical address, unsigned size, unsigned access, uint64_t *la);
 

@@ -77,28 +77,40 @@ static void finish_double(struct exec *x, uint64_t value, uint64_t old, unsigned
 }
 
 /* 16-bit operands: counts above 16 go on with the destination again, as processors do. */
+/*
+ * A 16-bit operand may be shifted by more than 16, which the manual leaves undefined: processors then shift in the
+ * destination's own bits after the source's.
+ */
 void x86emu_exec_shld(struct exec *x)
 {
-    uint64_t a = read_operand(x, 0), b = read_operand(x, 1);
+    uint64_t a = read_operand(x, 0), b = read_operand(x, 1), value = a, carry = 0;
     unsigned bits = 8 * operand_size(x, 0), count = masked_count(x, 2);
-    uint64_t value = a, carry = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        carry = value >> (bits - 1);
-        value = (value << 1 | (b >> (bits - 1 - i % bits) & 1)) & size_mask(bits / 8);
+    if (count != 0 && bits == 16) {
+        uint64_t wide = (a << 32 | b << 16 | a) << (count - 1);
+
+        carry = wide >> 47;
+        value = wide >> 31;
+    } else if (count != 0) {
+        carry = a >> (bits - count);
+        value = a << count | b >> (bits - count);
     }
-    finish_double(x, value, a, count, carry);
+    finish_double(x, value & size_mask(bits / 8), a, count, carry);
 }
 
 void x86emu_exec_shrd(struct exec *x)
 {
-    uint64_t a = read_operand(x, 0), b = read_operand(x, 1);
+    uint64_t a = read_operand(x, 0), b = read_operand(x, 1), value = a, carry = 0;
     unsigned bits = 8 * operand_size(x, 0), count = masked_count(x, 2);
-    uint64_t value = a, carry = 0;
 
-    for (unsigned i = 0; i < count; i++) {
-        carry = value;
-        value = value >> 1 | (b >> i % bits & 1) << (bits - 1);
+    if (count != 0 && bits == 16) {
+        uint64_t wide = (a << 32 | b << 16 | a) >> (count - 1);
+
+        carry = wide;
+        value = wide >> 1;
+    } else if (count != 0) {
+        carry = a >> (count - 1);
+        value = a >> count | b << (bits - count);
     }
-    finish_double(x, value, a, count, carry);
+    finish_double(x, value & size_mask(bits / 8), a, count, carry);
 }

@@ -12,15 +12,19 @@ static void raise_segment_fault(struct exec *x, unsigned segment)
     x86emu_raise_code(x, segment == X86EMU_SS ? X86EMU_VECTOR_SS : X86EMU_VECTOR_GP, 0);
 }
 
+uint64_t x86emu_segment_base(struct exec *x, unsigned segment)
+{
+    if (x->mode == X86EMU_MODE_64 && segment != X86EMU_FS && segment != X86EMU_GS)
+        return 0;
+    return need(x, segment_group[segment]) ? x->vcpu->segment[segment].base : 0;
+}
+
 static bool linear_64(struct exec *x, struct logical address, unsigned size, uint64_t *la)
 {
-    uint64_t first = address.offset;
+    uint64_t first = address.offset + x86emu_segment_base(x, address.segment);
 
-    if (address.segment == X86EMU_FS || address.segment == X86EMU_GS) {
-        if (!need(x, X86EMU_STATE_FSGS))
-            return false;
-        first += x->vcpu->segment[address.segment].base;
-    }
+    if (x->stopped)
+        return false;
     if (!x86emu_is_canonical(first, x->vcpu->cr4) || !x86emu_is_canonical(first + size - 1, x->vcpu->cr4)) {
         raise_segment_fault(x, address.segment);
         return false;
@@ -41,14 +45,17 @@ static bool type_allows(const struct x86emu_segment *segment, unsigned access)
     return !code || readable_or_writable;
 }
 
-/* Whether size bytes at offset lie within the limit, expand-down segments included (SDM Vol. 3, 5.3). */
+/*
+ * Whether size bytes at offset lie within the limit, expand-down segments included (SDM Vol. 3, 5.3). With a limit of 4
+ * GiB nothing is beyond it, and what passes its end goes on at 0: the manual allows that, and processors do it.
+ */
 static bool limit_allows(const struct x86emu_segment *segment, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
     bool expand_down = (segment->attributes & (X86EMU_SEGMENT_S | 0xc)) == (X86EMU_SEGMENT_S | 4);
 
     if (!expand_down)
-        return last <= segment->limit;
+        return last <= segment->limit || segment->limit == UINT32_MAX;
     return offset > segment->limit && last <= (segment->attributes & X86EMU_SEGMENT_DB ? 0xffffffff : 0xffff);
 }
 

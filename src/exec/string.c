@@ -27,12 +27,32 @@ static uint16_t elements_wanted(struct exec *x)
     return (uint16_t)least(one ? 1 : X86EMU_REQUEST_DATA, elements_left(x));
 }
 
+/*
+ * REP with ECX = 0 and 32-bit addresses in 64-bit mode: Intel's processors clear the upper half of RCX, and those of the
+ * index registers that MOVS and STOS write through.
+ */
+static void skip(struct exec *x)
+{
+    bool intel = !(x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD);
+    uint8_t opcode = x->insn->opcode & 0xfe;
+
+    if (!intel || x->mode != X86EMU_MODE_64 || x->insn->address_size != 4)
+        return;
+    x86emu_gpr_stage(x, X86EMU_RCX, 4, 0);
+    if (opcode == 0xa4) /* MOVS */
+        x86emu_gpr_stage(x, X86EMU_RSI, 4, gpr(x, X86EMU_RSI));
+    if (opcode == 0xa4 || opcode == 0xaa) /* MOVS, STOS */
+        x86emu_gpr_stage(x, X86EMU_RDI, 4, gpr(x, X86EMU_RDI));
+}
+
 /* Makes a batch of memory operand n. False: stopped, or there is nothing to do. */
 static bool batch_of(struct exec *x, unsigned n, struct batch *batch)
 {
     batch->size = (uint16_t)operand_size(x, n);
     batch->step = step_of(x, batch->size);
     batch->count = elements_wanted(x);
+    if (batch->count == 0)
+        skip(x);
     return x86emu_operand_address(x, n, &batch->address) && batch->count != 0;
 }
 
@@ -154,8 +174,9 @@ static unsigned readable_ahead(struct exec *x, const struct batch *batch)
     return limit > 1 && place.target.kind != TARGET_RAM ? 1 : limit;
 }
 
-/* Compares elements, which are a_step bytes apart in a, until one decides. How many; the flags are the last one's. */
-static unsigned compare(struct exec *x, const struct batch *batch, const uint8_t *a, unsigned a_step, const uint8_t *b)
+/* Compares elements, which are a_step bytes apart in a, until one decides. How many; *last: the last one's flags. */
+static unsigned compare(const struct exec *x, const struct batch *batch, const uint8_t *a, unsigned a_step,
+                        const uint8_t *b, uint64_t *last)
 {
     unsigned used = 0, size = batch->size;
     uint64_t flags;
@@ -164,38 +185,46 @@ static unsigned compare(struct exec *x, const struct batch *batch, const uint8_t
         flags = subtract_with_borrow(load_le(a + used * a_step, size), load_le(b + used * size, size), 0, size).flags;
         used++;
     } while (used < batch->count && goes_on(x, flags));
-    stage_flags(x, flags);
+    *last = flags;
     return used;
 }
 
-/* Ends the repetition when the last comparison says so. */
-static void count_down_compared(struct exec *x, unsigned used)
+/*
+ * Ends the repetition when the last comparison says so. Only then the flags change: a fault in between leaves them as
+ * they were before the instruction (SDM Vol. 1, 7.3.9.1).
+ */
+static void count_down_compared(struct exec *x, unsigned used, uint64_t flags)
 {
     count_down(x, used);
-    x->repeats = x->repeats && goes_on(x, x->rflags);
+    x->repeats = x->repeats && goes_on(x, flags);
+    if (!x->repeats)
+        stage_flags(x, flags);
 }
 
+/* Processors read at RDI first. */
 void x86emu_exec_cmps(struct exec *x)
 {
     uint8_t a[X86EMU_REQUEST_DATA / 2], b[X86EMU_REQUEST_DATA / 2];
     struct batch source, destination;
+    uint64_t flags;
 
     if (!batch_of(x, 0, &source) || !batch_of(x, 1, &destination))
         return;
-    source.count = (uint16_t)least(readable_ahead(x, &source), sizeof(a) / source.size);
-    source.count = destination.count = (uint16_t)least(readable_ahead(x, &destination), source.count);
-    if (source.count == 0 || !x86emu_batch_read(x, &source, a) || !x86emu_batch_read(x, &destination, b))
+    destination.count = (uint16_t)least(readable_ahead(x, &destination), sizeof(b) / destination.size);
+    source.count = destination.count = (uint16_t)least(readable_ahead(x, &source), destination.count);
+    if (source.count == 0 || !x86emu_batch_read(x, &destination, b) || !x86emu_batch_read(x, &source, a))
         return;
-    source.count = destination.count = (uint16_t)compare(x, &source, a, source.size, b);
+    source.count = destination.count = (uint16_t)compare(x, &source, a, source.size, b, &flags);
     advance(x, X86EMU_RSI, &source);
     advance(x, X86EMU_RDI, &destination);
-    count_down_compared(x, source.count);
+    count_down_compared(x, source.count, flags);
 }
 
 void x86emu_exec_scas(struct exec *x)
 {
     uint8_t accumulator[8], b[X86EMU_REQUEST_DATA];
     struct batch batch;
+    uint64_t flags;
 
     if (!batch_of(x, 1, &batch))
         return;
@@ -203,7 +232,7 @@ void x86emu_exec_scas(struct exec *x)
     if (batch.count == 0 || !x86emu_batch_read(x, &batch, b))
         return;
     store_le(accumulator, gpr(x, X86EMU_RAX), 8);
-    batch.count = (uint16_t)compare(x, &batch, accumulator, 0, b);
+    batch.count = (uint16_t)compare(x, &batch, accumulator, 0, b, &flags);
     advance(x, X86EMU_RDI, &batch);
-    count_down_compared(x, batch.count);
+    count_down_compared(x, batch.count, flags);
 }

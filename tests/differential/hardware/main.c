@@ -48,9 +48,15 @@ static double seconds(void)
 
 /* --- a mismatch --------------------------------------------------------------------------------------------------- */
 
-static bool is_invalid(const struct result *result)
+/* #UD, or bytes wanted beyond the instruction: so end rows that the processor hasn't got. */
+static bool is_invalid(const struct situation *s, const struct result *result)
 {
-    return result->ending == ENDED_EXCEPTION && result->exception.vector == X86EMU_VECTOR_UD;
+    const struct x86emu_exception *e = &result->exception;
+
+    if (result->ending != ENDED_EXCEPTION)
+        return false;
+    return e->vector == X86EMU_VECTOR_UD ||
+           (e->vector == X86EMU_VECTOR_PF && (e->error_code & 16) != 0 && e->cr2 == s->registers.rip + s->insn.length);
 }
 
 static bool still_differs(const struct situation *s, bool invalid)
@@ -60,7 +66,7 @@ static bool still_differs(const struct situation *s, bool invalid)
     struct difference difference;
 
     return compare_run(&trial, before, &model, &native, &difference) && difference.found &&
-           invalid == is_invalid(&native);
+           invalid == is_invalid(&trial, &native);
 }
 
 /* Zeroes what the mismatch doesn't need. */
@@ -148,7 +154,7 @@ static void judge(struct situation *s, const struct result *native, const struct
     }
     if (!difference->found)
         return;
-    if (is_invalid(native)) {
+    if (is_invalid(s, native)) {
         keep_invalid(tally, s);
     } else if (tally->unexplained++ == 0 && shown++ < MOST_SHOWN) {
         minimise(s, false);
