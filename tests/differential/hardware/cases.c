@@ -405,11 +405,9 @@ static bool make_bytes(const struct row *row, struct situation *s)
     s->bytes[at++] = one_in(2)   ? t->modrm
                      : one_in(2) ? (uint8_t)((t->modrm & 0xf8) | below(8))
                                  : (uint8_t)((t->modrm & 0xc0) | below(64));
-    while (at < X86EMU_MAX_INSN_LENGTH) {
-        uint64_t tail = random_value();
-
+    for (uint64_t tail; at < X86EMU_MAX_INSN_LENGTH; at += 4) {
+        tail = random_value();
         memcpy(s->bytes + at, &tail, at + 8 <= X86EMU_MAX_INSN_LENGTH ? 8 : X86EMU_MAX_INSN_LENGTH - at);
-        at += 4;
     }
     return x86emu_decode(&s->insn, s->bytes, sizeof(s->bytes), row->mode) == X86EMU_DECODE_OK &&
            s->insn.form == row->form;

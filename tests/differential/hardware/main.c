@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum {
-    REFRESH = 64, /* situations between two fillings of the arena */
+    LINE = 64,            /* bytes of the arena that become new with each situation */
+    INVALID_ENOUGH = 500, /* executions of a row that this processor hasn't got */
     MOST_SHOWN = 40,
 };
 
@@ -162,7 +163,7 @@ static void judge(struct situation *s, const struct result *native, const struct
     }
 }
 
-/* False when the emulator doesn't do the row. */
+/* False when the emulator doesn't do the row, or this processor evidently doesn't. */
 static bool run_one(unsigned n)
 {
     static struct situation s;
@@ -180,7 +181,9 @@ static bool run_one(unsigned n)
     tally->retired += native.ending == ENDED_RETIRED;
     judge(&s, &native, &difference);
     memcpy(before, machine_writable(), WRITABLE_SIZE);
-    return true;
+    cases_memory(before + executions * LINE % WRITABLE_SIZE, LINE);
+    return tally->retired > 0 || tally->executed[s.mode == X86EMU_MODE_64] < INVALID_ENOUGH ||
+           !is_invalid(&s, &native);
 }
 
 static void show_progress(double start)
@@ -200,12 +203,11 @@ static void run_all(unsigned pairs)
     unsigned long long idle = 0;
     double start = seconds();
 
+    cases_memory(before, sizeof(before));
     for (unsigned turn = 0; skip != NULL && executions < options.count && idle < 64; turn++) {
         unsigned long long had = executions;
 
         for (unsigned n = 0; n < pairs && executions < options.count; n++) {
-            if (n % REFRESH == 0)
-                cases_memory(before, sizeof(before));
             if (!skip[n])
                 skip[n] = !run_one(n);
         }
