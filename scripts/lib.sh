@@ -12,7 +12,7 @@ program=scripts/$(basename "$0")
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config binutils python3)
 packages_test=(g++ clang libclang-rt-14-dev llvm-14 libcriterion-dev clang-format mandoc shellcheck)
 packages_compare=(libzydis-dev libcapstone-dev)
-packages_bench=(valgrind)
+packages_bench=(valgrind libunicorn-dev)
 
 die() {
     printf '%s: %s\n' "$program" "$*" >&2
