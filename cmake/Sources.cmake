@@ -14,6 +14,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/batch.c
     src/exec/bit.c
     src/exec/bounds.c
+    src/exec/cache.c
     src/exec/branch.c
     src/exec/decimal.c
     src/exec/divide.c

@@ -11,6 +11,7 @@
 static struct x86emu_region_map map;
 static struct x86emu_region ram, device;
 static struct x86emu_host_range host;
+static struct x86emu_cache cache;
 static struct x86emu emu;
 static struct x86emu_vcpu vcpu;
 static bool halted;
@@ -37,13 +38,15 @@ static void halt(void *opaque, struct x86emu_vcpu *v, struct x86emu_request *req
 
 static void set_up(uint8_t *memory, bool handled)
 {
-    struct x86emu_config config = {.map = &map};
+    struct x86emu_config config = {.map = &map, .cache = &cache};
     const struct x86emu_segment data = {.limit = UINT32_MAX, .selector = 0x10, .attributes = 0xc093};
 
     memset(&map, 0, sizeof(map));
+    x86emu_cache_flush(&cache);
     host = (struct x86emu_host_range){.base = memory, .size = GUEST_SIZE};
     ram = (struct x86emu_region){.size = GUEST_SIZE, .kind = X86EMU_REGION_RAM, .protection = 7, .host = &host};
-    device = (struct x86emu_region){.gpa = GUEST_DEVICE, .size = 4096, .kind = X86EMU_REGION_MMIO, .protection = 3, .max_width = 8};
+    device = (struct x86emu_region){
+        .gpa = GUEST_DEVICE, .size = 4096, .kind = X86EMU_REGION_MMIO, .protection = 3, .max_width = 8};
     if (handled) {
         device.read = device_read;
         device.write = device_write;

@@ -101,15 +101,15 @@ static void time_workloads(void)
 static const char help[] =
     "usage: x86emu-bench-execute [--quick] [--csv FILE]\n\n"
     "Device accesses, from instruction bytes and guest-physical address to retired: answered at once by a region's\n"
-    "handler, and through a request to the caller. Then compiled code in RAM, with libunicorn, a translator, for scale.\n\n"
+    "handler, and through a request to the caller. Then compiled code in RAM, with libunicorn, a translator, for "
+    "scale.\n\n"
     "  --quick     fewer rounds\n"
     "  --csv FILE  kind,name,and the two figures of the row\n"
     "  --help      this text\n";
 
 static void parse(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"quick", 0, NULL, 'q'}, {"csv", 1, NULL, 'c'}, {"help", 0, NULL, 'h'}, {0}};
+    static const struct option known[] = {{"quick", 0, NULL, 'q'}, {"csv", 1, NULL, 'c'}, {"help", 0, NULL, 'h'}, {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {

@@ -3,6 +3,7 @@
 #ifndef X86EMU_EMU_H
 #define X86EMU_EMU_H
 
+#include <x86emu/cache.h>
 #include <x86emu/insn.h>
 #include <x86emu/paging.h>
 #include <x86emu/region.h>
@@ -101,6 +102,7 @@ struct x86emu_config {
     x86emu_callback *callbacks[X86EMU_REQUEST_KINDS]; /* NULL: the request goes to the caller of x86emu_step() */
     void *opaque;                                     /* given to callbacks */
     const struct x86emu_region_map *map; /* RAM in it is accessed directly, devices are called; NULL: all by request */
+    struct x86emu_cache *cache;          /* of this vCPU alone, for runs of many instructions; NULL: none */
     uint32_t options;                    /* enum x86emu_option */
     uint32_t decode_options;             /* enum x86emu_decode_option */
     uint8_t maxphyaddr;                  /* physical-address width; 0 means 52 */
@@ -186,6 +188,7 @@ struct x86emu_read {
 /* Something to be done once nothing can fault any more: a write, a port output, a halt. */
 struct x86emu_effect {
     uint64_t gpa, gpa_second, la;
+    uint8_t *host; /* RAM that all of it lies in, found by the run under way; NULL: look at gpa */
     uint16_t size, count;
     int16_t stride;
     uint16_t first_size; /* bytes at gpa, the rest is at gpa_second */

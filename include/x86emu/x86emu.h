@@ -3,6 +3,7 @@
 #ifndef X86EMU_X86EMU_H
 #define X86EMU_X86EMU_H
 
+#include <x86emu/cache.h>
 #include <x86emu/emu.h>
 #include <x86emu/forms.h>
 #include <x86emu/insn.h>

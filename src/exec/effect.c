@@ -123,7 +123,7 @@ static bool exchange_ram(struct exec *x, const struct x86emu_effect *effect, uin
 static bool perform_piece(struct exec *x, const struct x86emu_effect *effect)
 {
     unsigned done = x->emu->transaction.bytes_done, left;
-    const struct span span = {effect->la, effect->gpa, effect->gpa_second, effect->first_size};
+    const struct span span = {.gpa = effect->gpa, .gpa_second = effect->gpa_second, .first_size = effect->first_size};
     uint64_t gpa = gpa_of_byte(&span, effect->size, done, &left);
     struct target target = x86emu_target(x, gpa, left, X86EMU_ACCESS_WRITE);
     bool locked = effect->flags & X86EMU_REQUEST_LOCKED;
@@ -153,6 +153,10 @@ static bool perform_memory(struct exec *x, const struct x86emu_effect *effect)
 
     if (effect->count > 1)
         return write_batch(x, effect);
+    if (effect->host != NULL && !(effect->flags & X86EMU_REQUEST_LOCKED)) {
+        x86emu_ram_store(effect->host, effect_bytes(x, effect), bytes);
+        return true;
+    }
     if (effect->flags & X86EMU_REQUEST_LOCKED && effect->first_size < effect->size)
         return request_split_lock(x, effect, effect->first_size, effect->gpa_second);
     while (x->emu->transaction.bytes_done < bytes)

@@ -39,11 +39,15 @@ struct exec {
     uint64_t rflags;
     uint64_t gpr[16];
 
-    uint8_t operand_count; /* operands expanded so far */
+    struct x86emu_cache *cache; /* NULL: none, or of no use */
+
+    struct x86emu_operand *operands; /* expanded so far: expanded[], or in the cache */
+    uint8_t *operand_count;
     int8_t stack_bias;     /* added to RSP as a base: POP addresses its destination after the increment */
     uint64_t address_bias; /* added to memory operands: BT family with a register offset */
     uint8_t rmw_read;      /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
-    struct x86emu_operand operand[4];
+    uint8_t expanded_count;
+    struct x86emu_operand expanded[X86EMU_CACHE_OPERANDS];
 };
 
 #define NO_READ 0xff
@@ -111,7 +115,7 @@ bool x86emu_operand_store(struct exec *x, unsigned n, const void *data);
 
 static inline const struct x86emu_operand *operand(struct exec *x, unsigned n)
 {
-    return n < x->operand_count ? &x->operand[n] : x86emu_operand_expand(x, n);
+    return n < *x->operand_count ? &x->operands[n] : x86emu_operand_expand(x, n);
 }
 
 /* The value of operand n, zero-extended to 64 bits. Immediates come as the form extends them. */

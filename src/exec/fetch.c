@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Getting the instruction's bytes: from the exit, from the page at RIP, from the next page only if needed. */
 #include "fetch.h"
-#include "memory.h"
+#include "cache.h"
 
 /* The exit's bytes count as fetched; a missing rest is fetched behind them. */
 void x86emu_fetch_begin(struct x86emu *emu)
@@ -79,11 +79,31 @@ static bool fetch_more(struct exec *x)
     return request_fetch(x, la, gpa, room);
 }
 
+/*
+ * The exit's bytes are mostly all there is to fetch, even when they are few; and decoding is faster when it need not
+ * look for their end.
+ */
+static bool decode_hinted(struct x86emu *emu, unsigned mode)
+{
+    return emu->byte_count != 0 &&
+           x86emu_decode(&emu->insn, emu->bytes, sizeof(emu->bytes), mode) == X86EMU_DECODE_OK &&
+           emu->insn.length <= emu->byte_count;
+}
+
 bool x86emu_fetch(struct exec *x)
 {
     struct x86emu *emu = x->emu;
-    unsigned mode = x->mode | emu->transaction.config.decode_options;
+    unsigned mode = x->mode | emu->transaction.config.decode_options, room;
+    uint64_t la;
 
+    if (x->cache != NULL && emu->byte_count == 0 && !(emu->transaction.hint.flags & X86EMU_HINT_GPA)) {
+        if (!fetch_address(x, 0, &la, &room))
+            return false;
+        if (room == X86EMU_MAX_INSN_LENGTH && x86emu_cache_fetch(x, la, mode))
+            return true;
+    }
+    if (decode_hinted(emu, mode))
+        return true;
     for (;;) {
         switch (x86emu_decode(&emu->insn, emu->bytes, emu->byte_count, mode)) {
         case X86EMU_DECODE_OK:

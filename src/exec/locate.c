@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where an access goes: alignment, the one or two pages it lies in, and what is at a guest-physical address. */
-#include "memory.h"
+#include "cache.h"
 
 static uint16_t bytes_to_page_end(uint64_t address)
 {
@@ -19,7 +19,7 @@ static void locate_by_hint(struct exec *x, unsigned size, struct span *span)
     struct x86emu_transaction *t = &x->emu->transaction;
 
     t->hint_used = true;
-    *span = (struct span){0, t->hint.gpa, 0, (uint16_t)size};
+    *span = (struct span){.gpa = t->hint.gpa, .first_size = (uint16_t)size};
 }
 
 /* Whether an access of this kind is the one that the exit reported; if it can't be, the guest has changed its code. */
@@ -47,10 +47,26 @@ static bool something_there(struct exec *x, const struct span *span, unsigned si
            x86emu_target(x, span->gpa_second, size - span->first_size, access).kind != TARGET_NONE;
 }
 
+/* The common case of an interpreter: in RAM of one page that the cache knows. */
+static bool locate_cached(struct exec *x, uint64_t la, unsigned size, unsigned access, struct span *span)
+{
+    const struct x86emu_cached_page *page = cached_page(x, la, access);
+    unsigned offset = (unsigned)(la % X86EMU_PAGE_SIZE);
+
+    if (page == NULL || page->host == NULL || offset + size > X86EMU_PAGE_SIZE)
+        return false;
+    *span =
+        (struct span){.la = la, .gpa = page->gpa + offset, .first_size = (uint16_t)size, .host = page->host + offset};
+    return true;
+}
+
 static bool locate_pages(struct exec *x, uint64_t la, unsigned size, unsigned access, struct span *span)
 {
     uint64_t second;
 
+    if (locate_cached(x, la, size, access, span))
+        return true;
+    span->host = NULL;
     span->la = la;
     span->first_size = bytes_to_page_end(la);
     if (!x86emu_translate(x, la, access, &span->gpa))
@@ -92,7 +108,7 @@ bool x86emu_locate(struct exec *x, struct logical address, unsigned size, unsign
         locate_by_hint(x, size, span);
     else if (!locate_by_address(x, address, size, access, use, span))
         return false;
-    return something_there(x, span, size, access);
+    return span->host != NULL || something_there(x, span, size, access);
 }
 
 static unsigned power_of_two_at_most(unsigned value)

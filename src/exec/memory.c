@@ -107,6 +107,10 @@ bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, u
 
     if (!x86emu_locate(x, address, size, access, use, &span))
         return false;
+    if (span.host != NULL && !(use & USE_RMW)) { /* reading RAM again, should the instruction run again, is no harm */
+        x86emu_ram_load(data, span.host, size);
+        return true;
+    }
     read = x86emu_next_read(x, X86EMU_REQUEST_READ, span.gpa, size);
     if (read == NULL)
         return false;
@@ -122,6 +126,7 @@ bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, u
 void x86emu_effect_place(struct x86emu_effect *effect, const struct span *span)
 {
     effect->la = span->la;
+    effect->host = span->host;
     effect->gpa = span->gpa;
     effect->gpa_second = span->gpa_second;
     effect->first_size = span->first_size;

@@ -23,6 +23,7 @@ struct span {
     uint64_t gpa;
     uint64_t gpa_second; /* of the byte after the first first_size ones */
     uint16_t first_size;
+    uint8_t *host; /* RAM that holds all of it, when the cache knew; else NULL */
 };
 
 /* The guest-physical address of byte number done of an access of size bytes, and how many follow in the same page. */

@@ -5,15 +5,15 @@
 const struct x86emu_operand *x86emu_operand_expand(struct exec *x, unsigned n)
 {
     static const struct x86emu_operand none = {.kind = X86EMU_OPERAND_NONE, .size = 1};
-    const unsigned room = sizeof(x->operand) / sizeof(x->operand[0]);
 
-    while (x->operand_count <= n && x->operand_count < room) {
-        struct x86emu_operand *slot = &x->operand[x->operand_count++];
+    while (*x->operand_count <= n && *x->operand_count < X86EMU_CACHE_OPERANDS) {
+        struct x86emu_operand *slot = &x->operands[*x->operand_count];
 
-        if (!x86emu_insn_operand(x->insn, x->operand_count - 1u, slot))
+        if (!x86emu_insn_operand(x->insn, *x->operand_count, slot))
             *slot = none;
+        ++*x->operand_count;
     }
-    return n < room ? &x->operand[n] : &none;
+    return n < X86EMU_CACHE_OPERANDS ? &x->operands[n] : &none;
 }
 
 static uint64_t register_value(struct exec *x, const struct x86emu_operand *op)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a transaction: begin, run, suspend, run again, commit, end. */
+#include "cache.h"
 #include "commit.h"
 #include "fetch.h"
 #include "memory.h"
@@ -74,21 +75,29 @@ struct memory_operands {
     unsigned size;     /* of the last one */
 };
 
-static struct memory_operands memory_operands(const struct x86emu_insn *insn)
+static void count_operand(struct memory_operands *all, const struct x86emu_operand *op)
+{
+    if (op->kind != X86EMU_OPERAND_MEM || op->access == 0)
+        return;
+    all->count++;
+    all->size = op->size;
+    if (op->access & (X86EMU_OPERAND_READ | X86EMU_OPERAND_MAY_READ))
+        all->accesses |= X86EMU_ACCESS_READ;
+    if (op->access & (X86EMU_OPERAND_WRITTEN | X86EMU_OPERAND_MAY_WRITE))
+        all->accesses |= X86EMU_ACCESS_WRITE;
+}
+
+/* Most are expanded already, or will be needed. */
+static struct memory_operands memory_operands(struct exec *x)
 {
     struct memory_operands all = {0};
-    struct x86emu_operand op;
+    struct x86emu_operand more;
+    unsigned n = 0;
 
-    for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++) {
-        if (op.kind != X86EMU_OPERAND_MEM || op.access == 0)
-            continue;
-        all.count++;
-        all.size = op.size;
-        if (op.access & (X86EMU_OPERAND_READ | X86EMU_OPERAND_MAY_READ))
-            all.accesses |= X86EMU_ACCESS_READ;
-        if (op.access & (X86EMU_OPERAND_WRITTEN | X86EMU_OPERAND_MAY_WRITE))
-            all.accesses |= X86EMU_ACCESS_WRITE;
-    }
+    while (n < X86EMU_CACHE_OPERANDS && operand(x, n)->kind != X86EMU_OPERAND_NONE)
+        count_operand(&all, operand(x, n++));
+    while (n >= X86EMU_CACHE_OPERANDS && x86emu_insn_operand(x->insn, n++, &more))
+        count_operand(&all, &more);
     return all;
 }
 
@@ -115,7 +124,7 @@ static void apply_hint(struct exec *x)
 
     if (hint->flags == 0)
         return;
-    all = memory_operands(x->insn);
+    all = memory_operands(x);
     if (all.accesses == 0)
         x86emu_end_run(x, X86EMU_NO_ACCESS);
     if (hint->flags & X86EMU_HINT_ACCESS)
@@ -136,6 +145,8 @@ static void prepare(struct exec *x)
     if (!need(x, X86EMU_STATE_RIP | X86EMU_STATE_CS | X86EMU_STATE_CONTROL))
         return;
     find_mode(x);
+    if (x->cache != NULL)
+        x86emu_cache_check(x);
     if (!t->decoded && !x86emu_fetch(x))
         return;
     x->emu->transaction.decoded = true;
@@ -172,7 +183,10 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->vcpu = vcpu;
     x->insn = &emu->insn;
     x->stopped = x->repeats = x->restart = x->hint_direct = false;
-    x->read_cursor = x->hint_access = x->operand_count = 0;
+    x->cache = emu->transaction.config.options & X86EMU_OPTION_TRANSLATE ? NULL : emu->transaction.config.cache;
+    x->operands = x->expanded;
+    x->operand_count = &x->expanded_count;
+    x->read_cursor = x->hint_access = x->expanded_count = 0;
     x->gpr_staged = x->staged = 0;
     x->stack_bias = 0;
     x->address_bias = 0;

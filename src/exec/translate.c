@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From linear to guest-physical addresses: the pages of this transaction, the exit's hint, the walk, the request. */
-#include "memory.h"
+#include "cache.h"
 #include "ram.h"
 
 #define PAGE_MASK UINT64_C(0xfff)
@@ -168,7 +168,13 @@ static bool use_hint(struct exec *x, uint64_t la, unsigned access)
 static bool translate_page(struct exec *x, uint64_t la, unsigned access)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
+    const struct x86emu_cached_page *cached = cached_page(x, la, access);
+    bool final;
 
+    if (cached != NULL) {
+        add_page(x, la, cached->gpa, access, true);
+        return !x->stopped;
+    }
     if (use_hint(x, la, access))
         return true;
     if (x->stopped)
@@ -177,7 +183,10 @@ static bool translate_page(struct exec *x, uint64_t la, unsigned access)
         return request_translation(x, la, access);
     if (!need(x, paging_groups(x->vcpu)) || !walk(x, la, walk_access(x, access) | X86EMU_WALK_NO_DIRTY))
         return false;
-    add_page(x, la, t->walk.gpa, access, t->walk.dirty || !(access & X86EMU_ACCESS_WRITE));
+    final = t->walk.dirty || !(access & X86EMU_ACCESS_WRITE);
+    add_page(x, la, t->walk.gpa, access, final);
+    if (final && x->cache != NULL)
+        x86emu_cache_page(x, la, t->walk.gpa, access);
     return !x->stopped;
 }
 

@@ -16,6 +16,7 @@
 struct variant {
     const char *name;
     bool callbacks, map, handed_on;
+    bool cached;         /* with a cache that has seen the first step before */
     bool moved;          /* the context moves at each request */
     bool nothing_loaded; /* each state group comes on demand */
     bool lose_exchanges; /* each exchange is answered "changed" once, with the same old value */
@@ -39,6 +40,7 @@ static const struct x86emu_exception injected = {.vector = X86EMU_VECTOR_MC};
 
 static struct x86emu_config config_of(const struct variant *variant, struct world *world)
 {
+    static struct x86emu_cache cache;
     struct x86emu_config config = {.opaque = world, .maxphyaddr = 46};
 
     for (int kind = 0; variant->callbacks && kind < X86EMU_REQUEST_KINDS; kind++)
@@ -46,6 +48,10 @@ static struct x86emu_config config_of(const struct variant *variant, struct worl
     if (variant->map) {
         world_map(world, variant->handed_on, 8);
         config.map = &world->map;
+    }
+    if (variant->cached) {
+        memset(&cache, 0, sizeof(cache));
+        config.cache = &cache;
     }
     return config;
 }
@@ -100,6 +106,18 @@ static void step(struct attempt *attempt, const struct variant *variant)
     }
 }
 
+/* Runs the first step in a copy of the world that is then forgotten, so that the cache knows it. */
+static void warm(struct attempt *attempt, const struct variant *variant, const struct x86emu_config *config)
+{
+    struct world *kept = malloc(sizeof(*kept));
+
+    memcpy(kept, attempt->world, sizeof(*kept));
+    x86emu_init(attempt->emu, config);
+    step(attempt, variant);
+    memcpy(attempt->world, kept, sizeof(*kept));
+    free(kept);
+}
+
 /* Builds the world and runs to the end of the instruction, all iterations of REP included. */
 static void attempt_run(struct attempt *attempt, const struct test_case *test, const struct variant *variant)
 {
@@ -119,6 +137,8 @@ static void attempt_run(struct attempt *attempt, const struct test_case *test, c
     if (variant->nothing_loaded)
         attempt->world->vcpu.loaded = 0;
     config = config_of(variant, attempt->world);
+    if (variant->cached)
+        warm(attempt, variant, &config);
     x86emu_init(attempt->emu, &config);
     for (int steps = 0; steps < MAX_STEPS; steps++) {
         step(attempt, variant);
@@ -262,6 +282,8 @@ void run_case(const struct test_case *test)
         {.name = "moved", .moved = true, .fault_at = -1},
         {.name = "moved, regions handed on", .moved = true, .map = true, .handed_on = true, .fault_at = -1},
         {.name = "state on demand", .nothing_loaded = true, .moved = true, .fault_at = -1},
+        {.name = "cached", .map = true, .cached = true, .fault_at = -1},
+        {.name = "cached, moved", .map = true, .handed_on = true, .moved = true, .cached = true, .fault_at = -1},
         {.name = "lost exchanges", .lose_exchanges = true, .fault_at = -1},
     };
     const struct variant requests = {.name = "requests", .fault_at = -1};

@@ -182,8 +182,7 @@ static bool run_one(unsigned n)
     judge(&s, &native, &difference);
     memcpy(before, machine_writable(), WRITABLE_SIZE);
     cases_memory(before + executions * LINE % WRITABLE_SIZE, LINE);
-    return tally->retired > 0 || tally->executed[s.mode == X86EMU_MODE_64] < INVALID_ENOUGH ||
-           !is_invalid(&s, &native);
+    return tally->retired > 0 || tally->executed[s.mode == X86EMU_MODE_64] < INVALID_ENOUGH || !is_invalid(&s, &native);
 }
 
 static void show_progress(double start)

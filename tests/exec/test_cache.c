@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a cache may remember, and what it must notice. Each case of the runner runs with a cache as well. */
+#include "runner.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A 64-bit world with a map and a cache, its code loading EAX from [RBX]. */
+struct cached_world {
+    struct world world;
+    struct x86emu emu;
+    struct x86emu_cache cache;
+};
+
+static struct cached_world *make(void)
+{
+    struct cached_world *c = calloc(1, sizeof(*c));
+    struct x86emu_config config = {.opaque = &c->world, .cache = &c->cache};
+
+    world_init(&c->world, X86EMU_MODE_64);
+    world_code(&c->world, (const uint8_t[]){0x8b, 0x03}, 2);
+    world_map(&c->world, false, 8);
+    config.map = &c->world.map;
+    x86emu_init(&c->emu, &config);
+    world_store(&c->world, WORLD_DATA, 0x11111111, 4);
+    world_store(&c->world, WORLD_STACK, 0x22222222, 4);
+    c->world.vcpu.gpr[X86EMU_RBX] = WORLD_REMAPPED; /* leads to WORLD_DATA */
+    return c;
+}
+
+static uint64_t load(struct cached_world *c)
+{
+    c->world.vcpu.rip = WORLD_CODE;
+    cr_assert_eq(x86emu_step(&c->emu, &c->world.vcpu), X86EMU_RETIRED);
+    return c->world.vcpu.gpr[X86EMU_RAX];
+}
+
+/* The entry of the world's page table for WORLD_REMAPPED now leads elsewhere. */
+static void remap(struct cached_world *c, uint64_t gpa)
+{
+    const uint64_t table = 0x4000, entry = table + WORLD_REMAPPED / 4096 * 8;
+
+    cr_assert_eq(world_load(&c->world, entry, 8) & ~UINT64_C(0xfff), WORLD_DATA, "not where the test thinks");
+    world_store(&c->world, entry, gpa | 0x67, 8);
+}
+
+Test(cache, translations_stay_until_they_are_flushed)
+{
+    struct cached_world *c = make();
+
+    cr_assert_eq(load(c), 0x11111111);
+    remap(c, WORLD_STACK);
+    cr_assert_eq(load(c), 0x11111111, "a TLB would still know the old page");
+    x86emu_cache_flush_page(&c->cache, WORLD_REMAPPED);
+    cr_assert_eq(load(c), 0x22222222);
+    free(c);
+}
+
+Test(cache, flush_forgets_everything)
+{
+    struct cached_world *c = make();
+
+    cr_assert_eq(load(c), 0x11111111);
+    remap(c, WORLD_STACK);
+    x86emu_cache_flush(&c->cache);
+    cr_assert_eq(load(c), 0x22222222);
+    free(c);
+}
+
+Test(cache, other_control_registers_are_noticed)
+{
+    struct cached_world *c = make();
+
+    cr_assert_eq(load(c), 0x11111111);
+    remap(c, WORLD_STACK);
+    c->world.vcpu.cr3 |= 8; /* PWT: the same tables, another value */
+    cr_assert_eq(load(c), 0x22222222);
+    free(c);
+}
+
+Test(cache, F12_rights_of_the_supervisor_are_not_the_users)
+{
+    struct cached_world *c = make();
+    const uint64_t entry = 0x4000 + WORLD_REMAPPED / 4096 * 8;
+
+    world_store(&c->world, entry, world_load(&c->world, entry, 8) & ~UINT64_C(4), 8); /* supervisor only */
+    cr_assert_eq(load(c), 0x11111111);
+    world_set_user(&c->world);
+    c->world.vcpu.rip = WORLD_CODE;
+    cr_assert_eq(x86emu_step(&c->emu, &c->world.vcpu), X86EMU_EXCEPTION);
+    cr_assert_eq(c->emu.outcome.exception.vector, X86EMU_VECTOR_PF);
+    cr_assert_eq(c->emu.outcome.exception.error_code, 5);
+    free(c);
+}
+
+Test(cache, C14_changed_code_is_decoded_again)
+{
+    struct cached_world *c = make();
+
+    cr_assert_eq(load(c), 0x11111111);
+    world_code(&c->world, (const uint8_t[]){0x31, 0xc0}, 2); /* XOR EAX, EAX */
+    cr_assert_eq(load(c), 0);
+    free(c);
+}
+
+Test(cache, F16_a_region_that_goes_is_noticed)
+{
+    struct cached_world *c = make();
+    struct x86emu_region code = c->world.ram_region;
+
+    cr_assert_eq(load(c), 0x11111111);
+    cr_assert_eq(x86emu_region_remove(&c->world.map, &c->world.ram_region), X86EMU_REGION_OK);
+    code.size = WORLD_DATA; /* tables and code stay */
+    cr_assert_eq(x86emu_region_insert(&c->world.map, &code), X86EMU_REGION_OK);
+    c->world.vcpu.rip = WORLD_CODE;
+    cr_assert_eq(x86emu_step(&c->emu, &c->world.vcpu), X86EMU_UNMAPPED);
+    cr_assert_eq(c->emu.outcome.gpa, WORLD_DATA);
+    free(c);
+}
+
+Test(cache, a_page_is_written_through_the_cache_only_once_it_is_dirty)
+{
+    struct cached_world *c = make();
+    const uint64_t entry = 0x4000 + WORLD_CLEAN / 4096 * 8;
+
+    world_code(&c->world, (const uint8_t[]){0x89, 0x03}, 2); /* MOV [RBX], EAX */
+    c->world.vcpu.gpr[X86EMU_RBX] = WORLD_CLEAN;
+    c->world.vcpu.gpr[X86EMU_RAX] = 5;
+    load(c);
+    cr_assert_eq(world_load(&c->world, entry, 8) & 0x60, 0x60, "accessed and dirty");
+    load(c);
+    cr_assert_eq(world_load(&c->world, WORLD_CLEAN, 4), 5);
+    free(c);
+}
