@@ -201,6 +201,8 @@ class Row:
                 self.immediate.append("ib" if word == "is4" else word)
             elif SELECTORS.get(word) == 2:
                 self.limit(word, {1})
+            elif "no_" + word in SELECTORS:
+                self.limit("no_" + word, {0})
             else:
                 raise TableError(f"{self.place}: unknown encoding {word}")
             index += 1

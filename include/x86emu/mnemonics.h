@@ -1805,6 +1805,6 @@ enum x86emu_feature {
     X86EMU_FEATURE_XSAVES = 108,
 };
 
-#define X86EMU_FORM_COUNT 2648
+#define X86EMU_FORM_COUNT 2663
 
 #endif

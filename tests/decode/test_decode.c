@@ -217,3 +217,38 @@ Test(decode, vendor_decides_size_of_66_prefixed_branches)
     cr_assert_eq(insn.length, 4);
     cr_assert_eq(insn.operand_size, 2);
 }
+
+/* What processors without a feature make of its encodings, by the manual's description of each (SDM Vol. 2). */
+Test(decode, C1_absent_features_leave_the_older_instruction)
+{
+    static const struct {
+        enum x86emu_decode_option option;
+        const char *with, *without;
+        uint8_t bytes[6];
+    } cases[] = {
+        {X86EMU_DECODE_NO_LZCNT, "lzcnt", "bsr", {0xf3, 0x0f, 0xbd, 0xc1}},
+        {X86EMU_DECODE_NO_TZCNT, "tzcnt", "bsf", {0xf3, 0x0f, 0xbc, 0xc1}},
+        {X86EMU_DECODE_NO_CET, "endbr64", "nop", {0xf3, 0x0f, 0x1e, 0xfa}},
+        {X86EMU_DECODE_NO_CET, "endbr32", "nop", {0xf3, 0x0f, 0x1e, 0xfb}},
+        {X86EMU_DECODE_NO_CET, "rdsspq", "nop", {0xf3, 0x48, 0x0f, 0x1e, 0xc9}},
+        {X86EMU_DECODE_NO_MPX, "bndcl", "nop", {0xf3, 0x0f, 0x1a, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndcu", "nop", {0xf2, 0x0f, 0x1a, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndcn", "nop", {0xf2, 0x0f, 0x1b, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndmk", "nop", {0xf3, 0x0f, 0x1b, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndmov", "nop", {0x66, 0x0f, 0x1a, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndldx", "nop", {0x0f, 0x1a, 0x00}},
+        {X86EMU_DECODE_NO_MPX, "bndstx", "nop", {0x0f, 0x1b, 0x00}},
+        {X86EMU_DECODE_NO_CLDEMOTE, "cldemote", "nop", {0x0f, 0x1c, 0x00}},
+        {X86EMU_DECODE_NO_WBNOINVD, "wbnoinvd", "wbinvd", {0xf3, 0x0f, 0x09}},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct x86emu_insn with, without;
+
+        cr_assert_eq(x86emu_decode(&with, cases[i].bytes, 6, X86EMU_MODE_64), X86EMU_DECODE_OK);
+        cr_assert_eq(x86emu_decode(&without, cases[i].bytes, 6, X86EMU_MODE_64 | cases[i].option), X86EMU_DECODE_OK);
+        cr_assert_str_eq(x86emu_mnemonic_name(x86emu_form_mnemonic(with.form)), cases[i].with);
+        cr_assert_str_eq(x86emu_mnemonic_name(x86emu_form_mnemonic(without.form)), cases[i].without);
+        cr_assert_eq(with.length, without.length, "%s", cases[i].with);
+    }
+}

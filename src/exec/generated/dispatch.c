@@ -5,16 +5,16 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
-    case 1140: /* AAA */
+    case 1142: /* AAA */
         x86emu_exec_aaa(x);
         break;
-    case 1143: /* AAD_IB */
+    case 1145: /* AAD_IB */
         x86emu_exec_aad(x);
         break;
-    case 1142: /* AAM_IB */
+    case 1144: /* AAM_IB */
         x86emu_exec_aam(x);
         break;
-    case 1141: /* AAS */
+    case 1143: /* AAS */
         x86emu_exec_aas(x);
         break;
     case 805: /* ADC_RMB_RB */
@@ -29,7 +29,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 814: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 1779: /* ADCX_RY_RMY */
+    case 1786: /* ADCX_RY_RMY */
         x86emu_exec_adcx(x);
         break;
     case 785: /* ADD_RMB_RB */
@@ -44,7 +44,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 794: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 1780: /* ADOX_RY_RMY */
+    case 1787: /* ADOX_RY_RMY */
         x86emu_exec_adox(x);
         break;
     case 825: /* AND_RMB_RB */
@@ -59,50 +59,52 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 834: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 2272: /* ANDN_RY_VY_RMY */
+    case 2287: /* ANDN_RY_VY_RMY */
         x86emu_exec_andn(x);
         break;
-    case 2280: /* BEXTR_RY_RMY_VY */
-    case 2645: /* BEXTR_RY_RMY_ID */
+    case 2295: /* BEXTR_RY_RMY_VY */
+    case 2660: /* BEXTR_RY_RMY_ID */
         x86emu_exec_bextr(x);
         break;
-    case 2634: /* BLCFILL_VY_RMY */
+    case 2649: /* BLCFILL_VY_RMY */
         x86emu_exec_blcfill(x);
         break;
-    case 2642: /* BLCI_VY_RMY */
+    case 2657: /* BLCI_VY_RMY */
         x86emu_exec_blci(x);
         break;
-    case 2638: /* BLCIC_VY_RMY */
+    case 2653: /* BLCIC_VY_RMY */
         x86emu_exec_blcic(x);
         break;
-    case 2641: /* BLCMSK_VY_RMY */
+    case 2656: /* BLCMSK_VY_RMY */
         x86emu_exec_blcmsk(x);
         break;
-    case 2636: /* BLCS_VY_RMY */
+    case 2651: /* BLCS_VY_RMY */
         x86emu_exec_blcs(x);
         break;
-    case 2635: /* BLSFILL_VY_RMY */
+    case 2650: /* BLSFILL_VY_RMY */
         x86emu_exec_blsfill(x);
         break;
-    case 2275: /* BLSI_VY_RMY */
+    case 2290: /* BLSI_VY_RMY */
         x86emu_exec_blsi(x);
         break;
-    case 2639: /* BLSIC_VY_RMY */
+    case 2654: /* BLSIC_VY_RMY */
         x86emu_exec_blsic(x);
         break;
-    case 2274: /* BLSMSK_VY_RMY */
+    case 2289: /* BLSMSK_VY_RMY */
         x86emu_exec_blsmsk(x);
         break;
-    case 2273: /* BLSR_VY_RMY */
+    case 2288: /* BLSR_VY_RMY */
         x86emu_exec_blsr(x);
         break;
     case 1124: /* BSF_RV_RMV */
+    case 1127: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
     case 1125: /* BSR_RV_RMV */
+    case 1129: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 1129: /* BSWAP_OV */
+    case 1131: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
     case 1116: /* BT_RMV_RV */
@@ -121,25 +123,25 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1119: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 2276: /* BZHI_RY_RMY_VY */
+    case 2291: /* BZHI_RY_RMY_VY */
         x86emu_exec_bzhi(x);
         break;
     case 982: /* CALL_RELZ */
     case 983: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 1145: /* CBW */
-    case 1146: /* CWDE */
-    case 1147: /* CDQE */
+    case 1147: /* CBW */
+    case 1148: /* CWDE */
+    case 1149: /* CDQE */
         x86emu_exec_cbw(x);
         break;
-    case 1152: /* CLC */
+    case 1154: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 1155: /* CLD */
+    case 1157: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 1154: /* CMC */
+    case 1156: /* CMC */
         x86emu_exec_cmc(x);
         break;
     case 915: /* CMOVO_RV_RMV */
@@ -172,38 +174,38 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 864: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 2164: /* CMPOXADD_RMD_RD_VD */
-    case 2165: /* CMPOXADD_RMQ_RQ_VQ */
-    case 2166: /* CMPNOXADD_RMD_RD_VD */
-    case 2167: /* CMPNOXADD_RMQ_RQ_VQ */
-    case 2168: /* CMPBXADD_RMD_RD_VD */
-    case 2169: /* CMPBXADD_RMQ_RQ_VQ */
-    case 2170: /* CMPNBXADD_RMD_RD_VD */
-    case 2171: /* CMPNBXADD_RMQ_RQ_VQ */
-    case 2172: /* CMPZXADD_RMD_RD_VD */
-    case 2173: /* CMPZXADD_RMQ_RQ_VQ */
-    case 2174: /* CMPNZXADD_RMD_RD_VD */
-    case 2175: /* CMPNZXADD_RMQ_RQ_VQ */
-    case 2176: /* CMPBEXADD_RMD_RD_VD */
-    case 2177: /* CMPBEXADD_RMQ_RQ_VQ */
-    case 2178: /* CMPNBEXADD_RMD_RD_VD */
-    case 2179: /* CMPNBEXADD_RMQ_RQ_VQ */
-    case 2180: /* CMPSXADD_RMD_RD_VD */
-    case 2181: /* CMPSXADD_RMQ_RQ_VQ */
-    case 2182: /* CMPNSXADD_RMD_RD_VD */
-    case 2183: /* CMPNSXADD_RMQ_RQ_VQ */
-    case 2184: /* CMPPXADD_RMD_RD_VD */
-    case 2185: /* CMPPXADD_RMQ_RQ_VQ */
-    case 2186: /* CMPNPXADD_RMD_RD_VD */
-    case 2187: /* CMPNPXADD_RMQ_RQ_VQ */
-    case 2188: /* CMPLXADD_RMD_RD_VD */
-    case 2189: /* CMPLXADD_RMQ_RQ_VQ */
-    case 2190: /* CMPNLXADD_RMD_RD_VD */
-    case 2191: /* CMPNLXADD_RMQ_RQ_VQ */
-    case 2192: /* CMPLEXADD_RMD_RD_VD */
-    case 2193: /* CMPLEXADD_RMQ_RQ_VQ */
-    case 2194: /* CMPNLEXADD_RMD_RD_VD */
-    case 2195: /* CMPNLEXADD_RMQ_RQ_VQ */
+    case 2179: /* CMPOXADD_RMD_RD_VD */
+    case 2180: /* CMPOXADD_RMQ_RQ_VQ */
+    case 2181: /* CMPNOXADD_RMD_RD_VD */
+    case 2182: /* CMPNOXADD_RMQ_RQ_VQ */
+    case 2183: /* CMPBXADD_RMD_RD_VD */
+    case 2184: /* CMPBXADD_RMQ_RQ_VQ */
+    case 2185: /* CMPNBXADD_RMD_RD_VD */
+    case 2186: /* CMPNBXADD_RMQ_RQ_VQ */
+    case 2187: /* CMPZXADD_RMD_RD_VD */
+    case 2188: /* CMPZXADD_RMQ_RQ_VQ */
+    case 2189: /* CMPNZXADD_RMD_RD_VD */
+    case 2190: /* CMPNZXADD_RMQ_RQ_VQ */
+    case 2191: /* CMPBEXADD_RMD_RD_VD */
+    case 2192: /* CMPBEXADD_RMQ_RQ_VQ */
+    case 2193: /* CMPNBEXADD_RMD_RD_VD */
+    case 2194: /* CMPNBEXADD_RMQ_RQ_VQ */
+    case 2195: /* CMPSXADD_RMD_RD_VD */
+    case 2196: /* CMPSXADD_RMQ_RQ_VQ */
+    case 2197: /* CMPNSXADD_RMD_RD_VD */
+    case 2198: /* CMPNSXADD_RMQ_RQ_VQ */
+    case 2199: /* CMPPXADD_RMD_RD_VD */
+    case 2200: /* CMPPXADD_RMQ_RQ_VQ */
+    case 2201: /* CMPNPXADD_RMD_RD_VD */
+    case 2202: /* CMPNPXADD_RMQ_RQ_VQ */
+    case 2203: /* CMPLXADD_RMD_RD_VD */
+    case 2204: /* CMPLXADD_RMQ_RQ_VQ */
+    case 2205: /* CMPNLXADD_RMD_RD_VD */
+    case 2206: /* CMPNLXADD_RMQ_RQ_VQ */
+    case 2207: /* CMPLEXADD_RMD_RD_VD */
+    case 2208: /* CMPLEXADD_RMQ_RQ_VQ */
+    case 2209: /* CMPNLEXADD_RMD_RD_VD */
+    case 2210: /* CMPNLEXADD_RMQ_RQ_VQ */
         x86emu_exec_cmpccxadd(x);
         break;
     case 1031: /* CMPSB_SIB_DIB */
@@ -212,27 +214,27 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1034: /* CMPSQ_SIV_DIV */
         x86emu_exec_cmps(x);
         break;
-    case 1132: /* CMPXCHG_RMB_RB */
-    case 1133: /* CMPXCHG_RMV_RV */
+    case 1134: /* CMPXCHG_RMB_RB */
+    case 1135: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
-    case 1136: /* CMPXCHG8B_RMQ */
-    case 1137: /* CMPXCHG16B_RMDQ */
+    case 1138: /* CMPXCHG8B_RMQ */
+    case 1139: /* CMPXCHG16B_RMDQ */
         x86emu_exec_cmpxchg8b(x);
         break;
-    case 1781: /* CRC32_RY_RMB */
-    case 1782: /* CRC32_RY_RMV */
+    case 1788: /* CRC32_RY_RMB */
+    case 1789: /* CRC32_RY_RMV */
         x86emu_exec_crc32(x);
         break;
-    case 1148: /* CWD */
-    case 1149: /* CDQ */
-    case 1150: /* CQO */
+    case 1150: /* CWD */
+    case 1151: /* CDQ */
+    case 1152: /* CQO */
         x86emu_exec_cwd(x);
         break;
-    case 1138: /* DAA */
+    case 1140: /* DAA */
         x86emu_exec_daa(x);
         break;
-    case 1139: /* DAS */
+    case 1141: /* DAS */
         x86emu_exec_das(x);
         break;
     case 868: /* DEC_OV */
@@ -247,7 +249,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1025: /* ENTER_IW_IB */
         x86emu_exec_enter(x);
         break;
-    case 1176: /* HLT */
+    case 1178: /* HLT */
         x86emu_exec_hlt(x);
         break;
     case 1114: /* IDIV_RMB */
@@ -265,10 +267,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1106: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 1161: /* IN_GPR80B_IB */
-    case 1162: /* IN_AXZ_IB */
-    case 1165: /* IN_GPR80B_DXW */
-    case 1166: /* IN_AXZ_DXW */
+    case 1163: /* IN_GPR80B_IB */
+    case 1164: /* IN_AXZ_IB */
+    case 1167: /* IN_GPR80B_DXW */
+    case 1168: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
     case 865: /* INC_OV */
@@ -320,7 +322,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 981: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
-    case 1160: /* LAHF */
+    case 1162: /* LAHF */
         x86emu_exec_lahf(x);
         break;
     case 914: /* LEA_RV_RM0 */
@@ -344,7 +346,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 986: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 1127: /* LZCNT_RV_RMV */
+    case 1128: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
     case 889: /* MOV_RMB_RB */
@@ -361,8 +363,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 900: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
         break;
-    case 1130: /* MOVBE_RV_RMV */
-    case 1131: /* MOVBE_RMV_RV */
+    case 1132: /* MOVBE_RV_RMV */
+    case 1133: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
     case 1027: /* MOVSB_DIB_SIB */
@@ -386,7 +388,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1109: /* MUL_RMV */
         x86emu_exec_mul(x);
         break;
-    case 2279: /* MULX_RY_VY_RMY */
+    case 2294: /* MULX_RY_VY_RMY */
         x86emu_exec_mulx(x);
         break;
     case 873: /* NEG_RMB */
@@ -395,50 +397,47 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 887: /* NOP */
     case 888: /* PAUSE */
-    case 1723: /* CLFLUSH_RMB */
-    case 1724: /* CLWB_RMB */
-    case 1725: /* CLFLUSHOPT_RMB */
-    case 1735: /* LFENCE */
-    case 1736: /* MFENCE */
-    case 1737: /* SFENCE */
-    case 1741: /* PREFETCH_RMB */
-    case 1742: /* PREFETCHW_RMB */
-    case 1743: /* PREFETCHWT1_RMB */
+    case 1726: /* CLFLUSH_RMB */
+    case 1727: /* CLWB_RMB */
+    case 1728: /* CLFLUSHOPT_RMB */
+    case 1738: /* LFENCE */
+    case 1739: /* MFENCE */
+    case 1740: /* SFENCE */
     case 1744: /* PREFETCH_RMB */
-    case 1745: /* PREFETCH_RMB */
-    case 1746: /* PREFETCH_RMB */
+    case 1745: /* PREFETCHW_RMB */
+    case 1746: /* PREFETCHWT1_RMB */
     case 1747: /* PREFETCH_RMB */
     case 1748: /* PREFETCH_RMB */
-    case 1749: /* NOP_RMV_RV */
-    case 1750: /* PREFETCHNTA_RMB */
-    case 1751: /* PREFETCHT0_RMB */
-    case 1752: /* PREFETCHT1_RMB */
-    case 1753: /* PREFETCHT2_RMB */
-    case 1754: /* NOP_RMV */
-    case 1755: /* NOP_RMV */
-    case 1756: /* NOP_RMV */
+    case 1749: /* PREFETCH_RMB */
+    case 1750: /* PREFETCH_RMB */
+    case 1751: /* PREFETCH_RMB */
+    case 1752: /* NOP_RMV_RV */
+    case 1753: /* PREFETCHNTA_RMB */
+    case 1754: /* PREFETCHT0_RMB */
+    case 1755: /* PREFETCHT1_RMB */
+    case 1756: /* PREFETCHT2_RMB */
     case 1757: /* NOP_RMV */
     case 1758: /* NOP_RMV */
     case 1759: /* NOP_RMV */
     case 1760: /* NOP_RMV */
     case 1761: /* NOP_RMV */
     case 1762: /* NOP_RMV */
-    case 1763: /* CLDEMOTE_RMB */
+    case 1763: /* NOP_RMV */
     case 1764: /* NOP_RMV */
     case 1765: /* NOP_RMV */
-    case 1766: /* NOP_RMV */
+    case 1766: /* CLDEMOTE_RMB */
     case 1767: /* NOP_RMV */
     case 1768: /* NOP_RMV */
     case 1769: /* NOP_RMV */
-    case 1770: /* ENDBR64 */
-    case 1771: /* ENDBR32 */
-    case 1783: /* NOP_RMV */
-    case 1784: /* NOP_RMV */
-    case 1785: /* NOP_RMV */
-    case 1786: /* NOP_RMV */
-    case 1787: /* NOP_RMV */
-    case 1788: /* NOP_RMV */
-    case 1789: /* NOP_RMV */
+    case 1770: /* NOP_RMV */
+    case 1771: /* NOP_RMV */
+    case 1772: /* NOP_RMV */
+    case 1773: /* NOP_RMV */
+    case 1774: /* ENDBR64 */
+    case 1775: /* NOP_RMV */
+    case 1776: /* ENDBR32 */
+    case 1777: /* NOP_RMV */
+    case 1780: /* NOP_RMV */
     case 1790: /* NOP_RMV */
     case 1791: /* NOP_RMV */
     case 1792: /* NOP_RMV */
@@ -455,9 +454,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1803: /* NOP_RMV */
     case 1804: /* NOP_RMV */
     case 1805: /* NOP_RMV */
-    case 1814: /* NOP_RV_RMV */
-    case 1817: /* NOP_RV_RMV */
-    case 1818: /* NOP_RV_RMV */
+    case 1806: /* NOP_RMV */
+    case 1807: /* NOP_RMV */
+    case 1808: /* NOP_RMV */
+    case 1809: /* NOP_RMV */
+    case 1810: /* NOP_RMV */
+    case 1811: /* NOP_RMV */
+    case 1812: /* NOP_RMV */
+    case 1821: /* NOP_RV_RMV */
+    case 1824: /* NOP_RV_RMV */
+    case 1825: /* NOP_RV_RMV */
+    case 1826: /* NOP_RV_RMV */
+    case 1827: /* NOP_RV_RMV */
+    case 1828: /* NOP_RV_RMV */
+    case 1829: /* NOP_RV_RMV */
+    case 1830: /* NOP_RV_RMV */
+    case 1831: /* NOP_RV_RMV */
+    case 1832: /* NOP_RV_RMV */
+    case 1833: /* NOP_RV_RMV */
         x86emu_exec_nop(x);
         break;
     case 871: /* NOT_RMB */
@@ -476,16 +490,16 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 804: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 1163: /* OUT_IB_GPR80B */
-    case 1164: /* OUT_IB_AXZ */
-    case 1167: /* OUT_DXW_GPR80B */
-    case 1168: /* OUT_DXW_AXZ */
+    case 1165: /* OUT_IB_GPR80B */
+    case 1166: /* OUT_IB_AXZ */
+    case 1169: /* OUT_DXW_GPR80B */
+    case 1170: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
-    case 2278: /* PDEP_RY_VY_RMY */
+    case 2293: /* PDEP_RY_VY_RMY */
         x86emu_exec_pdep(x);
         break;
-    case 2277: /* PEXT_RY_VY_RMY */
+    case 2292: /* PEXT_RY_VY_RMY */
         x86emu_exec_pext(x);
         break;
     case 999: /* POP_OV */
@@ -496,7 +510,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1018: /* POPAD */
         x86emu_exec_popa(x);
         break;
-    case 1128: /* POPCNT_RV_RMV */
+    case 1130: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
     case 998: /* PUSH_OV */
@@ -545,13 +559,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1064: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 2284: /* RORX_RY_RMY_IB */
+    case 2299: /* RORX_RY_RMY_IB */
         x86emu_exec_rorx(x);
         break;
-    case 1159: /* SAHF */
+    case 1161: /* SAHF */
         x86emu_exec_sahf(x);
         break;
-    case 1144: /* SALC */
+    case 1146: /* SALC */
         x86emu_exec_salc(x);
         break;
     case 1095: /* SAR_RMB_IB */
@@ -562,7 +576,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1100: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 2282: /* SARX_RY_RMY_VY */
+    case 2297: /* SARX_RY_RMY_VY */
         x86emu_exec_sarx(x);
         break;
     case 815: /* SBB_RMB_RB */
@@ -619,7 +633,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1102: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 2281: /* SHLX_RY_RMY_VY */
+    case 2296: /* SHLX_RY_RMY_VY */
         x86emu_exec_shlx(x);
         break;
     case 1083: /* SHR_RMB_IB */
@@ -634,13 +648,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1104: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 2283: /* SHRX_RY_RMY_VY */
+    case 2298: /* SHRX_RY_RMY_VY */
         x86emu_exec_shrx(x);
         break;
-    case 1153: /* STC */
+    case 1155: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 1156: /* STD */
+    case 1158: /* STD */
         x86emu_exec_std(x);
         break;
     case 1035: /* STOSB_DIB_GPR80B */
@@ -661,7 +675,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 844: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
-    case 2640: /* T1MSKC_VY_RMY */
+    case 2655: /* T1MSKC_VY_RMY */
         x86emu_exec_t1mskc(x);
         break;
     case 875: /* TEST_RMB_RB */
@@ -677,11 +691,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1126: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 2637: /* TZMSK_VY_RMY */
+    case 2652: /* TZMSK_VY_RMY */
         x86emu_exec_tzmsk(x);
         break;
-    case 1134: /* XADD_RMB_RB */
-    case 1135: /* XADD_RMV_RV */
+    case 1136: /* XADD_RMB_RB */
+    case 1137: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
     case 883: /* XCHG_RMB_RB */
@@ -690,7 +704,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 886: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
         break;
-    case 1151: /* XLAT */
+    case 1153: /* XLAT */
         x86emu_exec_xlat(x);
         break;
     case 845: /* XOR_RMB_RB */
