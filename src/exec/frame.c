@@ -81,14 +81,14 @@ void x86emu_exec_enter(struct exec *x)
     uint64_t frame;
 
     enter_push(x, &pushed, gpr(x, X86EMU_RBP));
-    frame = gpr(x, X86EMU_RSP) - size;
+    frame = (gpr(x, X86EMU_RSP) - size) & size_mask(x86emu_stack_width(x));
     for (unsigned n = 1; n < level; n++)
         enter_push(x, &pushed, outer_frame(x, &pushed, -(int64_t)(n * size)));
     if (level > 0)
         enter_push(x, &pushed, frame);
     final_offset = -(int64_t)(pushed.size + (x->insn->imm & 0xffff));
     check_final_pointer(x, final_offset);
-    x86emu_gpr_stage(x, X86EMU_RBP, least(size, x86emu_stack_width(x)), frame);
+    x86emu_gpr_stage(x, X86EMU_RBP, size, frame);
     x86emu_stack_move(x, final_offset);
 }
 

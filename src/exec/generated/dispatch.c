@@ -141,6 +141,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1157: /* CLD */
         x86emu_exec_cld(x);
         break;
+    case 1726: /* CLFLUSH_RMB */
+    case 1727: /* CLWB_RMB */
+    case 1728: /* CLFLUSHOPT_RMB */
+        x86emu_exec_clflush(x);
+        break;
     case 1156: /* CMC */
         x86emu_exec_cmc(x);
         break;
@@ -397,9 +402,6 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 887: /* NOP */
     case 888: /* PAUSE */
-    case 1726: /* CLFLUSH_RMB */
-    case 1727: /* CLWB_RMB */
-    case 1728: /* CLFLUSHOPT_RMB */
     case 1738: /* LFENCE */
     case 1739: /* MFENCE */
     case 1740: /* SFENCE */

@@ -38,6 +38,7 @@ void x86emu_exec_call(struct exec *x);
 void x86emu_exec_cbw(struct exec *x);
 void x86emu_exec_clc(struct exec *x);
 void x86emu_exec_cld(struct exec *x);
+void x86emu_exec_clflush(struct exec *x);
 void x86emu_exec_cmc(struct exec *x);
 void x86emu_exec_cmovcc(struct exec *x);
 void x86emu_exec_cmp(struct exec *x);

@@ -17,7 +17,7 @@ struct template
 };
 
 enum {
-    MODES = 2, /* 32 and 64 */
+    MODES = 3,
     KEPT = 24, /* templates of a row in a mode */
     TRIES = 12,
 };
@@ -134,7 +134,7 @@ static void gather(const struct template *t, unsigned mode, const uint8_t *bytes
         return;
     if (is_left_out(&insn))
         return;
-    row = &rows[insn.form * MODES + (mode == X86EMU_MODE_64)];
+    row = &rows[insn.form * MODES + mode];
     row->form = insn.form;
     row->mode = (uint8_t)mode;
     if (row->kept < KEPT)
@@ -145,12 +145,12 @@ static void gather(const struct template *t, unsigned mode, const uint8_t *bytes
 
 static void gather_modrms(struct template *t, const char *only)
 {
-    for (unsigned mode = X86EMU_MODE_32; mode <= X86EMU_MODE_64; mode++) {
+    for (unsigned mode = X86EMU_MODE_16; mode <= X86EMU_MODE_64; mode++) {
         uint8_t bytes[X86EMU_MAX_INSN_LENGTH] = {0};
         size_t at = t->encoding == X86EMU_ENCODING_LEGACY ? put_legacy(bytes, t, mode, 0)
                                                           : put_vector(bytes, t, mode, t->encoding << 11 & 0x800);
 
-        if (t->w && mode == X86EMU_MODE_32 && t->encoding == X86EMU_ENCODING_LEGACY)
+        if (t->w && mode != X86EMU_MODE_64 && t->encoding == X86EMU_ENCODING_LEGACY)
             continue;
         for (unsigned modrm = 0; modrm < 256; modrm++) {
             t->modrm = (uint8_t)modrm;
@@ -368,6 +368,8 @@ static void place_operand(struct situation *s, const struct x86emu_operand *oper
     if (operand->kind != X86EMU_OPERAND_MEM || one_in(32))
         return;
     target = random_address(operand->size != 0 ? operand->size : 1);
+    if (s->mode != X86EMU_MODE_64)
+        target -= segment_of(s->selector[operand->mem.segment]).base;
     if (s->mode == X86EMU_MODE_64 && operand->mem.segment == X86EMU_FS && s->insn.address_size == 8)
         target -= machine.fs_base;
     if (is_general(index)) {
@@ -378,8 +380,8 @@ static void place_operand(struct situation *s, const struct x86emu_operand *oper
     if (is_general(base))
         gpr[base.number] = target - other - (uint64_t)operand->mem.disp;
     else if (base.reg_class == X86EMU_REG_IP)
-        patch_displacement(s, target - s->registers.rip - s->insn.length);
-    else if (s->insn.disp_size >= 4)
+        patch_displacement(s, target - s->registers.rip - s->insn.length); /* 64-bit mode: RIP is linear */
+    else if (s->insn.disp_size >= 2)
         patch_displacement(s, target - other);
     if (is_general(base) && s->insn.address_size == 4 && one_in(2))
         gpr[base.number] |= random_64() << 32; /* not part of the address */
@@ -414,13 +416,37 @@ static bool make_bytes(const struct row *row, struct situation *s)
 }
 
 /* Where the instruction stands: anywhere, sometimes at the end of the page, sometimes reaching over it. */
-static uint64_t place_code(const struct situation *s)
+static uint32_t place_code(const struct situation *s)
 {
     if (one_in(32))
         return CODE + CODE_SIZE - s->insn.length;
     if (one_in(64))
         return CODE + CODE_SIZE - 1 - below(s->insn.length);
     return CODE + PAGE + below(CODE_SIZE - 2 * PAGE);
+}
+
+/* Flat segments in half of the 32-bit cases; in the others, and in 16-bit ones, whatever may be loaded. */
+static void choose_segments(struct situation *s)
+{
+    static const uint8_t data[] = {SEGMENT_DATA_16,   SEGMENT_DATA_16, SEGMENT_LIMITED, SEGMENT_SMALL,
+                                   SEGMENT_READ_ONLY, SEGMENT_DOWN_32, SEGMENT_DOWN_16, SEGMENT_CODE_AS_DATA};
+    static const uint8_t stack[] = {SEGMENT_DATA_16, SEGMENT_DATA_16, SEGMENT_LIMITED,
+                                    SEGMENT_SMALL,   SEGMENT_DOWN_32, SEGMENT_DOWN_16};
+
+    s->selector[X86EMU_CS] = s->mode == X86EMU_MODE_64 ? USER_CODE_64 : USER_CODE_32;
+    s->selector[X86EMU_SS] = s->selector[X86EMU_DS] = s->selector[X86EMU_ES] = USER_DATA;
+    s->selector[X86EMU_FS] = s->selector[X86EMU_GS] = 0;
+    if (s->mode == X86EMU_MODE_16)
+        s->selector[X86EMU_CS] = segment_selector(SEGMENT_CODE_16);
+    else if (s->mode == X86EMU_MODE_64 || one_in(2))
+        return;
+    else if (one_in(2))
+        s->selector[X86EMU_CS] = segment_selector(SEGMENT_CODE_32);
+    s->selector[X86EMU_SS] = segment_selector(stack[below(sizeof(stack))]);
+    s->selector[X86EMU_DS] = segment_selector(data[below(sizeof(data))]);
+    s->selector[X86EMU_ES] = segment_selector(data[below(sizeof(data))]);
+    if (one_in(2))
+        s->selector[X86EMU_GS] = segment_selector(data[below(sizeof(data))]);
 }
 
 bool cases_make(unsigned n, struct situation *s)
@@ -434,16 +460,19 @@ bool cases_make(unsigned n, struct situation *s)
             return false;
     s->mode = row->mode;
     s->with_vectors = false;
+    choose_segments(s);
     for (unsigned i = 0; i < 16; i++)
         s->registers.gpr[i] = random_value();
     s->registers.gpr[X86EMU_RSP] = WRITABLE + PAGE + below(PAGE / 8) * 8;
+    if (s->mode != X86EMU_MODE_64)
+        s->registers.gpr[X86EMU_RSP] -= segment_of(s->selector[X86EMU_SS]).base;
     if (one_in(2) && (s->insn.prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE)) != 0)
         s->registers.gpr[X86EMU_RCX] = below(64);
     s->registers.rflags = random_flags();
-    s->registers.rip = place_code(s);
+    s->registers.rip = place_code(s) - (uint32_t)segment_of(s->selector[X86EMU_CS]).base;
     for (unsigned i = 0; x86emu_insn_operand(&s->insn, i, &operand); i++)
         place_operand(s, &operand);
-    if (s->mode == X86EMU_MODE_32)
+    if (s->mode != X86EMU_MODE_64)
         for (unsigned i = 0; i < 16; i++)
             s->registers.gpr[i] = (uint32_t)s->registers.gpr[i];
     return x86emu_decode(&s->insn, s->bytes, sizeof(s->bytes), row->mode) == X86EMU_DECODE_OK;

@@ -155,6 +155,9 @@ void compare_results(const struct situation *s, const struct result *model, cons
         return;
     compare_general(s, model, native, d);
     compare_flags(s, model, native, d);
+    for (unsigned i = 0; i < 6; i++)
+        if (i != X86EMU_CS && i != X86EMU_FS)
+            compare_number(d, "selector ", i, model->selector[i], native->selector[i]);
     if (s->with_vectors)
         compare_vectors(&model->vectors, &native->vectors, d);
 }
@@ -173,19 +176,19 @@ static void compare_memory(struct difference *d)
 bool compare_run(struct situation *s, const uint8_t *before, struct result *model, struct result *native,
                  struct difference *d)
 {
-    uint64_t next;
+    uint64_t next, base = code_address(s) - s->registers.rip;
 
     memcpy(model_writable, before, WRITABLE_SIZE);
     d->found = false;
     model_run(s, model);
     if (model->ending > ENDED_EXCEPTION)
         return false;
-    next = model->registers.rip;
+    next = base + model->registers.rip;
     if (model->ending == ENDED_RETIRED) {
         /* Not where it would go on running, or to what this program doesn't know; nor with a trap after it. */
         if (next >> 32 != 0 || (next >= COCKPIT && next < COCKPIT + COCKPIT_SIZE) ||
-            (next >= s->registers.rip && next < s->registers.rip + s->insn.length + 8 &&
-             next != s->registers.rip + s->insn.length) ||
+            (next >= code_address(s) && next < code_address(s) + s->insn.length + 9u &&
+             next != code_address(s) + s->insn.length) ||
             (model->registers.rflags & X86EMU_RFLAGS_TF) != 0)
             return false;
     }

@@ -27,6 +27,27 @@ enum layout {
     COCKPIT_SIZE = 4 * PAGE,
 };
 
+/* Linux's selectors (arch/x86/include/asm/segment.h). */
+enum user_selector {
+    USER_CODE_32 = 0x23,
+    USER_DATA = 0x2b,
+    USER_CODE_64 = 0x33,
+};
+
+/* The segments of segments.c, by their place in the LDT. */
+enum ldt_index {
+    SEGMENT_CODE_16 = 1,
+    SEGMENT_CODE_32,
+    SEGMENT_DATA_16,
+    SEGMENT_LIMITED,
+    SEGMENT_SMALL,
+    SEGMENT_READ_ONLY,
+    SEGMENT_DOWN_32,
+    SEGMENT_DOWN_16,
+    SEGMENT_CODE_AS_DATA,
+    SEGMENT_ABSENT,
+};
+
 /* Registers of MMX, SSE, AVX, AVX-512 and x87. */
 struct vectors {
     union x86emu_vector_register zmm[32];
@@ -43,10 +64,11 @@ struct registers {
 
 /* What is run. The arena's contents belong to it: they are what writable_before() holds. */
 struct situation {
-    enum x86emu_mode mode; /* X86EMU_MODE_32: compatibility mode */
+    enum x86emu_mode mode; /* X86EMU_MODE_16, X86EMU_MODE_32: protected, as compatibility mode */
+    uint16_t selector[6];  /* by enum x86emu_segment_name */
     uint8_t bytes[X86EMU_MAX_INSN_LENGTH];
     struct x86emu_insn insn;
-    struct registers registers; /* rip: where the instruction is put */
+    struct registers registers; /* rip: where the instruction is put, as an offset into CS */
     bool with_vectors;          /* vectors matter; else they are whatever they are */
     struct vectors vectors;
 };
@@ -62,8 +84,22 @@ struct result {
     enum ending ending;
     struct x86emu_exception exception;
     struct registers registers;
+    uint16_t selector[6];   /* all but CS and FS */
     struct vectors vectors; /* with_vectors */
 };
+
+/* --- segments.c --------------------------------------------------------------------------------------------------- */
+
+void segments_start(void);
+uint16_t segment_selector(enum ldt_index index);
+/* What loading the selector makes of a segment register. */
+struct x86emu_segment segment_of(uint16_t selector);
+
+/* Where the instruction is, as a linear address. */
+static inline uint32_t code_address(const struct situation *situation)
+{
+    return (uint32_t)(segment_of(situation->selector[X86EMU_CS]).base + situation->registers.rip);
+}
 
 /* --- machine.c: this processor ------------------------------------------------------------------------------------ */
 

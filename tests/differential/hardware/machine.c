@@ -12,9 +12,6 @@
 #include <sys/ucontext.h>
 
 enum {
-    USER_CODE_32 = 0x23, /* Linux's selectors (arch/x86/include/asm/segment.h) */
-    USER_CODE_64 = 0x33,
-    USER_DATA = 0x2b,
     CODE_FILL = 0xcc, /* INT3 */
     /* Requested components: x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM (SDM Vol. 1, 13.1) */
     COMPONENTS = 0xe7,
@@ -30,9 +27,11 @@ struct cockpit {
     uint32_t far_offset;   /* 0x0a0 */
     uint16_t far_selector; /* 0x0a4 */
     uint16_t unused;
-    uint32_t components;  /* 0x0a8: 0, or the XSAVE components to load and store */
-    uint32_t clean_mxcsr; /* 0x0ac */
-    uint64_t unused2[10];
+    uint32_t components;      /* 0x0a8: 0, or the XSAVE components to load and store */
+    uint32_t clean_mxcsr;     /* 0x0ac */
+    uint16_t selector[6];     /* 0x0b0: all but CS, FS */
+    uint16_t out_selector[6]; /* 0x0bc */
+    uint64_t unused2[7];
     uint64_t out_gpr[16]; /* 0x100 */
     uint64_t out_rflags;  /* 0x180 */
     uint8_t exit_32[16];  /* 0x188: 64-bit code that compatibility mode comes back to */
@@ -65,6 +64,8 @@ __asm__(".text\n"
         "xrstor64 " COCKPIT_TEXT "+0x400\n"
         "1: pushq " COCKPIT_TEXT "+0x80\n"
         "popfq\n"
+        "mov " COCKPIT_TEXT "+0xb0, %es; mov " COCKPIT_TEXT "+0xb6, %ds; mov " COCKPIT_TEXT "+0xba, %gs\n"
+        "mov " COCKPIT_TEXT "+0xb4, %ss\n"
         "mov " COCKPIT_TEXT "+0x00, %rax; mov " COCKPIT_TEXT "+0x08, %rcx\n"
         "mov " COCKPIT_TEXT "+0x10, %rdx; mov " COCKPIT_TEXT "+0x18, %rbx\n"
         "mov " COCKPIT_TEXT "+0x20, %rsp; mov " COCKPIT_TEXT "+0x28, %rbp\n"
@@ -84,6 +85,10 @@ __asm__(".text\n"
         "mov %r10, " COCKPIT_TEXT "+0x150; mov %r11, " COCKPIT_TEXT "+0x158\n"
         "mov %r12, " COCKPIT_TEXT "+0x160; mov %r13, " COCKPIT_TEXT "+0x168\n"
         "mov %r14, " COCKPIT_TEXT "+0x170; mov %r15, " COCKPIT_TEXT "+0x178\n"
+        "mov %es, " COCKPIT_TEXT "+0xbc; mov %ds, " COCKPIT_TEXT "+0xc2; mov %gs, " COCKPIT_TEXT "+0xc6\n"
+        "mov %ss, " COCKPIT_TEXT "+0xc0\n"
+        "mov $0x2b, %eax; mov %eax, %es; mov %eax, %ds; mov %eax, %ss\n"
+        "mov $0, %eax; mov %eax, %gs\n"
         "mov " COCKPIT_TEXT "+0x98, %rsp\n"
         "pushfq; popq " COCKPIT_TEXT "+0x180\n"
         "pushq $2; popfq\n"
@@ -266,16 +271,18 @@ static void vectors_to_area(uint8_t *area, const struct vectors *vectors)
 /* Puts the instruction where it belongs and the way out behind it, as far as the page reaches. */
 static unsigned put_code(const struct situation *s)
 {
-    uint8_t text[X86EMU_MAX_INSN_LENGTH + 8];
+    uint8_t text[X86EMU_MAX_INSN_LENGTH + 9];
     uint32_t offset =
         COCKPIT + (s->mode == X86EMU_MODE_64 ? offsetof(struct cockpit, exit) : offsetof(struct cockpit, exit_32));
-    unsigned length = s->insn.length, room = CODE + CODE_SIZE - (unsigned)s->registers.rip;
+    unsigned length = s->insn.length, room = CODE + CODE_SIZE - code_address(s);
 
     memcpy(text, s->bytes, length);
     if (s->mode == X86EMU_MODE_64) { /* JMP [offset] */
         memcpy(text + length, "\xff\x24\x25", 3);
         memcpy(text + length + 3, &offset, 4);
-    } else { /* JMP FAR 33H:offset */
+    } else { /* JMP FAR 33H:offset, with a 32-bit offset */
+        if (s->mode == X86EMU_MODE_16)
+            text[length++] = 0x66;
         text[length] = 0xea;
         memcpy(text + length + 1, &offset, 4);
         text[length + 5] = USER_CODE_64;
@@ -284,22 +291,25 @@ static unsigned put_code(const struct situation *s)
     length += 7;
     if (length > room)
         length = room;
-    memcpy(code + (s->registers.rip - CODE), text, length);
+    memcpy(code + (code_address(s) - CODE), text, length);
     return length;
 }
 
 static void describe_end(const struct situation *s, struct result *result)
 {
+    uint64_t base = code_address(s) - s->registers.rip;
+
     result->ending = ENDED_RETIRED;
     result->registers.rip = s->registers.rip + s->insn.length;
     if (!caught.happened)
         return;
     /* A fetch that failed, or hit the fill, behind the instruction or at its target: it had retired. */
-    if (caught.trap == X86EMU_VECTOR_PF && caught.rip == caught.cr2 && caught.rip != s->registers.rip) {
+    if (caught.rip != s->registers.rip &&
+        (caught.trap == X86EMU_VECTOR_GP || (caught.trap == X86EMU_VECTOR_PF && base + caught.rip == caught.cr2))) {
         result->registers.rip = caught.rip;
         return;
     }
-    if (caught.trap == X86EMU_VECTOR_BP && caught.rip > CODE && caught.rip <= CODE + CODE_SIZE) {
+    if (caught.trap == X86EMU_VECTOR_BP && base + caught.rip > CODE && base + caught.rip <= CODE + CODE_SIZE) {
         result->registers.rip = caught.rip - 1;
         return;
     }
@@ -322,12 +332,15 @@ void machine_run(const struct situation *s, struct result *result)
         vectors_to_area(cockpit->in, &s->vectors);
     cockpit->entry = s->mode == X86EMU_MODE_64 ? s->registers.rip : (uintptr_t)hardware_enter_32;
     cockpit->far_offset = (uint32_t)s->registers.rip;
+    cockpit->far_selector = s->selector[X86EMU_CS];
+    memcpy(cockpit->selector, s->selector, sizeof(cockpit->selector));
     written = put_code(s);
     caught.happened = false;
     running = 1;
     hardware_enter();
     running = 0;
-    memset(code + (s->registers.rip - CODE), CODE_FILL, written);
+    memset(code + (code_address(s) - CODE), CODE_FILL, written);
+    memcpy(result->selector, cockpit->out_selector, sizeof(result->selector));
     memcpy(result->registers.gpr, cockpit->out_gpr, sizeof(result->registers.gpr));
     result->registers.rflags = cockpit->out_rflags;
     if (s->with_vectors)
@@ -373,7 +386,10 @@ static void catch_signals(void)
 /* A non-canonical address gives #GP, a canonical one #PF: which is 0000800000000000H? */
 static bool five_levels(void)
 {
-    static struct situation s = {.mode = X86EMU_MODE_64, .bytes = {0x8a, 0x00}, .insn = {.length = 2}};
+    static struct situation s = {.mode = X86EMU_MODE_64,
+                                 .selector = {USER_DATA, USER_CODE_64, USER_DATA, USER_DATA},
+                                 .bytes = {0x8a, 0x00},
+                                 .insn = {.length = 2}};
     struct result result;
 
     s.registers.rip = CODE;
@@ -410,11 +426,11 @@ void machine_start(void)
     memset(cockpit, 0, COCKPIT_SIZE);
     (void)mlock((void *)(uintptr_t)ARENA, ARENA_SIZE);
     cockpit->exit = (uintptr_t)hardware_exit;
-    cockpit->far_selector = USER_CODE_32;
     cockpit->clean_mxcsr = 0x1f80;
     memcpy(cockpit->exit_32, "\xff\x24\x25", 3); /* JMP [exit] */
     memcpy(cockpit->exit_32 + 3, &(uint32_t){COCKPIT + offsetof(struct cockpit, exit)}, 4);
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DATA));
     catch_signals();
+    segments_start();
     look_around();
 }

@@ -20,7 +20,7 @@ enum {
 
 /* What became of a row, in both modes together. */
 static struct tally {
-    unsigned long executed[2]; /* 32-bit and 64-bit mode; natively and by the emulator, whatever the end */
+    unsigned long executed[3]; /* by enum x86emu_mode; natively and by the emulator, whatever the end */
     unsigned long retired;     /* natively, without an exception */
     unsigned long invalid;     /* #UD here, not by the emulator */
     unsigned long unexplained;
@@ -57,7 +57,7 @@ static bool is_invalid(const struct situation *s, const struct result *result)
     if (result->ending != ENDED_EXCEPTION)
         return false;
     return e->vector == X86EMU_VECTOR_UD ||
-           (e->vector == X86EMU_VECTOR_PF && (e->error_code & 16) != 0 && e->cr2 == s->registers.rip + s->insn.length);
+           (e->vector == X86EMU_VECTOR_PF && (e->error_code & 16) != 0 && e->cr2 == code_address(s) + s->insn.length);
 }
 
 static bool still_differs(const struct situation *s, bool invalid)
@@ -119,10 +119,13 @@ static void show(struct situation *s, const char *kind)
 
     compare_run(s, before, &model, &native, &difference);
     x86emu_format(&s->insn, s->registers.rip, text, sizeof(text));
-    printf("%s: %s  (%s mode, row %u)\n   ", kind, text, s->mode == X86EMU_MODE_64 ? "64-bit" : "32-bit", s->insn.form);
+    printf("%s: %s  (%u-bit mode, row %u)\n   ", kind, text, 16u << s->mode, s->insn.form);
     for (unsigned i = 0; i < s->insn.length; i++)
         printf(" %02x", s->bytes[i]);
-    printf("\n    at %#" PRIx64 ", flags %#" PRIx64 "\n   ", s->registers.rip, s->registers.rflags);
+    printf("\n    at %#" PRIx64 ", flags %#" PRIx64 ", selectors", s->registers.rip, s->registers.rflags);
+    for (unsigned i = 0; i < 6; i++)
+        printf(" %#x", s->selector[i]);
+    printf("\n   ");
     for (unsigned i = 0; i < 16; i++)
         if (s->registers.gpr[i] != 0)
             printf(" r%u=%#" PRIx64, i, s->registers.gpr[i]);
@@ -177,12 +180,12 @@ static bool run_one(unsigned n)
         return model.ending != ENDED_NOT_EMULATED;
     executions++;
     tally = &tallies[s.insn.form];
-    tally->executed[s.mode == X86EMU_MODE_64]++;
+    tally->executed[s.mode]++;
     tally->retired += native.ending == ENDED_RETIRED;
     judge(&s, &native, &difference);
     memcpy(before, machine_writable(), WRITABLE_SIZE);
     cases_memory(before + executions * LINE % WRITABLE_SIZE, LINE);
-    return tally->retired > 0 || tally->executed[s.mode == X86EMU_MODE_64] < INVALID_ENOUGH || !is_invalid(&s, &native);
+    return tally->retired > 0 || tally->executed[s.mode] < INVALID_ENOUGH || !is_invalid(&s, &native);
 }
 
 static void show_progress(double start)
@@ -271,10 +274,11 @@ static void write_coverage(void)
         perror(options.coverage);
         exit(2);
     }
-    fprintf(file, "row,mnemonic,executed_32,executed_64,retired,invalid,unexplained\n");
+    fprintf(file, "row,mnemonic,executed_16,executed_32,executed_64,retired,invalid,unexplained\n");
     for (unsigned form = 1; form < X86EMU_FORM_COUNT; form++)
-        fprintf(file, "%u,%s,%lu,%lu,%lu,%lu,%lu\n", form, name(form), tallies[form].executed[0],
-                tallies[form].executed[1], tallies[form].retired, tallies[form].invalid, tallies[form].unexplained);
+        fprintf(file, "%u,%s,%lu,%lu,%lu,%lu,%lu,%lu\n", form, name(form), tallies[form].executed[0],
+                tallies[form].executed[1], tallies[form].executed[2], tallies[form].retired, tallies[form].invalid,
+                tallies[form].unexplained);
     fclose(file);
 }
 
@@ -287,7 +291,7 @@ static int report(void)
     report_undefined();
     for (unsigned form = 0; form < X86EMU_FORM_COUNT; form++) {
         unexplained += tallies[form].unexplained;
-        rows += tallies[form].executed[0] + tallies[form].executed[1] > 0;
+        rows += tallies[form].executed[0] + tallies[form].executed[1] + tallies[form].executed[2] > 0;
         if (tallies[form].unexplained > 0)
             printf("unexplained: %s, row %u: %lu\n", name(form), form, tallies[form].unexplained);
         free(tallies[form].example);
@@ -303,7 +307,7 @@ static int report(void)
 static const char help[] =
     "usage: x86emu-differential-hardware [--quick] [--count N] [--seed N] [--only MNEMONIC] [--coverage FILE] "
     "[--vectors]\n\n"
-    "Runs instructions on this processor, in 64-bit and in compatibility mode, and on the emulator, with the same "
+    "Runs instructions on this processor, in 64-bit, 32-bit and 16-bit mode, and on the emulator, with the same "
     "random\n"
     "registers, flags and memory, and compares what they leave behind. Rows that user mode can't foretell are left "
     "out.\n\n"

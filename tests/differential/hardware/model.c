@@ -84,20 +84,14 @@ static void give_state(void *opaque, struct x86emu_vcpu *v, struct x86emu_reques
     request->answer = X86EMU_ANSWER_OK;
 }
 
-static void set_segments(enum x86emu_mode mode)
+static void set_segments(const struct situation *s)
 {
-    const struct x86emu_segment data = {.limit = UINT32_MAX, .selector = 0x2b, .attributes = 0xc0f3};
-    const struct x86emu_segment null = {.attributes = X86EMU_SEGMENT_UNUSABLE};
-
-    for (unsigned i = 0; i < 4; i++)
-        vcpu.segment[i] = data;
-    vcpu.segment[X86EMU_CS].attributes = mode == X86EMU_MODE_64 ? 0xa0fb : 0xc0fb;
-    vcpu.segment[X86EMU_CS].selector = mode == X86EMU_MODE_64 ? 0x33 : 0x23;
-    vcpu.segment[X86EMU_FS] = null;
-    vcpu.segment[X86EMU_GS] = null;
+    for (unsigned i = 0; i < 6; i++)
+        vcpu.segment[i] = segment_of(s->selector[i]);
     vcpu.segment[X86EMU_FS].base = machine.fs_base;
-    vcpu.segment[X86EMU_GS].base = machine.gs_base;
-    vcpu.ldtr = null;
+    if (s->selector[X86EMU_GS] == 0)
+        vcpu.segment[X86EMU_GS].base = machine.gs_base;
+    vcpu.ldtr = segment_of(0);
     vcpu.tr = (struct x86emu_segment){.attributes = 0x8b}; /* too short for an I/O permission bitmap */
 }
 
@@ -127,7 +121,7 @@ static void load(const struct situation *s)
     vcpu.rip = s->registers.rip;
     vcpu.rflags = s->registers.rflags | X86EMU_RFLAGS_IF;
     vcpu.loaded = X86EMU_STATE_ALL & ~(unsigned)(X86EMU_STATE_VECTOR | X86EMU_STATE_OPMASK | X86EMU_STATE_X87);
-    set_segments(s->mode);
+    set_segments(s);
     if (s->with_vectors)
         load_vectors(s);
 }
@@ -137,6 +131,8 @@ static void store(const struct situation *s, struct result *result)
     memcpy(result->registers.gpr, vcpu.gpr, sizeof(result->registers.gpr));
     result->registers.rip = vcpu.rip;
     result->registers.rflags = vcpu.rflags;
+    for (unsigned i = 0; i < 6; i++)
+        result->selector[i] = vcpu.segment[i].selector;
     if (s->with_vectors) {
         memcpy(result->vectors.zmm, vcpu.zmm, sizeof(vcpu.zmm));
         memcpy(result->vectors.k, vcpu.k, sizeof(vcpu.k));
@@ -165,7 +161,7 @@ static enum ending run_steps(void)
 
 void model_run(struct situation *s, struct result *result)
 {
-    uint64_t at = s->registers.rip - CODE;
+    uint64_t at = code_address(s) - CODE;
     uint64_t room = CODE_SIZE - at < sizeof(s->bytes) ? CODE_SIZE - at : sizeof(s->bytes);
 
     memset(result, 0, offsetof(struct result, vectors));
