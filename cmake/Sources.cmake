@@ -14,33 +14,45 @@ list(APPEND X86EMU_SOURCES
     src/exec/batch.c
     src/exec/bit.c
     src/exec/bounds.c
-    src/exec/cache.c
     src/exec/branch.c
+    src/exec/cache.c
+    src/exec/control.c
     src/exec/decimal.c
+    src/exec/descriptor.c
     src/exec/divide.c
     src/exec/effect.c
     src/exec/exchange.c
+    src/exec/far.c
+    src/exec/fartransfer.c
     src/exec/fetch.c
     src/exec/field.c
     src/exec/flagops.c
+    src/exec/flagstack.c
     src/exec/frame.c
-    src/exec/generated/dispatch.c
+    src/exec/interrupt.c
+    src/exec/iret.c
     src/exec/locate.c
     src/exec/memory.c
     src/exec/move.c
     src/exec/multiply.c
     src/exec/operand.c
     src/exec/port.c
+    src/exec/query.c
     src/exec/ram.c
     src/exec/request.c
     src/exec/rotate.c
+    src/exec/segload.c
     src/exec/segment.c
     src/exec/shift.c
     src/exec/stack.c
     src/exec/state.c
     src/exec/step.c
     src/exec/string.c
+    src/exec/syscall.c
+    src/exec/tables.c
+    src/exec/task.c
     src/exec/translate.c
+    src/exec/generated/dispatch.c
     src/mmu/leaf.c
     src/mmu/nested_hold.c
     src/mmu/nested_map.c

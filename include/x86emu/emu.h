@@ -31,7 +31,14 @@ enum x86emu_request_kind {
     X86EMU_REQUEST_PORT_IN = 9,
     X86EMU_REQUEST_PORT_OUT = 10,
     X86EMU_REQUEST_HALT = 11, /* HLT: answered when the guest may go on; RIP is that of the next instruction by then */
-    X86EMU_REQUEST_KINDS = 12,
+    X86EMU_REQUEST_HYPERCALL = 12, /* VMCALL, VMMCALL: registers but RIP and RFLAGS may be changed before answering */
+    X86EMU_REQUEST_CPUID = 13,     /* leaf index, subleaf subindex: EAX, EBX, ECX, EDX, 4 bytes each */
+    X86EMU_REQUEST_MSR_READ = 14,  /* model-specific register index */
+    X86EMU_REQUEST_MSR_WRITE = 15, /* the same */
+    X86EMU_REQUEST_TIME = 16,      /* time-stamp counter, 8 bytes, and IA32_TSC_AUX, 4 bytes */
+    X86EMU_REQUEST_COUNTER = 17,   /* performance counter index */
+    X86EMU_REQUEST_RANDOM = 18, /* subindex random bytes in 8; the ninth is 1 if they are; index 0: RDRAND, 1: RDSEED */
+    X86EMU_REQUEST_KINDS = 19,
 };
 
 /* What the caller says. */
@@ -71,6 +78,7 @@ struct x86emu_request {
     uint16_t port;
     uint16_t access;               /* TRANSLATE: enum x86emu_access with enum x86emu_walk_access */
     uint32_t state;                /* STATE: enum x86emu_state bits to load */
+    uint32_t index, subindex;      /* CPUID, MSR_READ, MSR_WRITE, COUNTER, RANDOM */
     uint16_t first_size;           /* with X86EMU_REQUEST_SPLIT */
     uint64_t gpa;                  /* guest-physical address of the first element */
     uint64_t gpa_second;           /* with X86EMU_REQUEST_SPLIT */
@@ -141,6 +149,7 @@ enum x86emu_status {
     X86EMU_BAD_ANSWER = 7,    /* the answer doesn't fit the request; the request is still open */
     X86EMU_NO_REQUEST = 8,    /* x86emu_complete() without a request; nothing changed */
     X86EMU_BAD_CONFIG = 9,    /* a context that was never initialised, or a mode that doesn't exist */
+    X86EMU_SHUTDOWN = 10, /* x86emu_deliver(): a double fault could not be delivered (triple fault); vcpu unchanged */
 };
 
 /* Why an instruction is not emulated. */
@@ -151,16 +160,30 @@ enum x86emu_reason {
     X86EMU_REASON_INCONSISTENT = 3, /* vcpu was changed while a request was open: answers no longer fit */
 };
 
+/* Translations or caches that an instruction has made invalid: X86EMU_RETIRED, for the caller's own (SDM Vol. 3, 4.10.4). */
+enum x86emu_invalidation {
+    X86EMU_INVALIDATE_NONE = 0,
+    X86EMU_INVALIDATE_PAGE = 1,       /* of la, of pcid and global: INVLPG, INVPCID */
+    X86EMU_INVALIDATE_PCID = 2,       /* of pcid, but global ones: MOV to CR3, INVPCID */
+    X86EMU_INVALIDATE_ALL = 3,        /* global ones too */
+    X86EMU_INVALIDATE_NOT_GLOBAL = 4, /* of all PCIDs, but global ones */
+    X86EMU_INVALIDATE_CACHES = 5,     /* no translation: the caches, INVD, WBINVD, WBNOINVD */
+};
+
 /* How a step ended. */
 struct x86emu_outcome {
     struct x86emu_exception exception; /* X86EMU_EXCEPTION */
     uint64_t gpa;                      /* X86EMU_UNMAPPED: where */
+    uint64_t la;                       /* X86EMU_INVALIDATE_PAGE: the linear address */
+    uint64_t dr6;                      /* X86EMU_EXCEPTION with #DB: bits to set in DR6 */
     uint32_t changed;                  /* X86EMU_RETIRED: enum x86emu_state written by this instruction */
-    uint8_t access;                    /* X86EMU_UNMAPPED: enum x86emu_access */
-    uint8_t reason;                    /* X86EMU_NOT_EMULATED: enum x86emu_reason */
-    bool repeats; /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
+    uint16_t pcid;
+    uint8_t invalidation; /* X86EMU_RETIRED: enum x86emu_invalidation */
+    uint8_t access;       /* X86EMU_UNMAPPED: enum x86emu_access */
+    uint8_t reason;       /* X86EMU_NOT_EMULATED: enum x86emu_reason */
+    bool repeats;         /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
                           exchange was lost too often and nothing has happened */
-    bool trap;    /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
+    bool trap;            /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
 };
 
 /* Bounds of one transaction, in entries and bytes; src/exec/bounds.h proves that the worst row fits. */
@@ -168,12 +191,30 @@ struct x86emu_outcome {
 #define X86EMU_MAX_EFFECTS 40
 #define X86EMU_MAX_PAGES 12
 
+/* What x86emu_deliver() delivers. */
+enum x86emu_event_kind {
+    X86EMU_EVENT_EXCEPTION = 0, /* found by the processor, as in x86emu_outcome.exception */
+    X86EMU_EVENT_INTERRUPT = 1, /* external */
+    X86EMU_EVENT_NMI = 2,
+    X86EMU_EVENT_SOFTWARE = 3,           /* INT n */
+    X86EMU_EVENT_SOFTWARE_EXCEPTION = 4, /* INT3, INTO */
+};
+
+struct x86emu_event {
+    uint64_t cr2; /* exception #PF: the linear address */
+    uint32_t error_code;
+    uint8_t kind; /* enum x86emu_event_kind */
+    uint8_t vector;
+    bool has_error_code;
+};
+
 /* A linear page the instruction uses. */
 struct x86emu_page {
     uint64_t la;    /* of the first access to it */
     uint64_t gpa;   /* of the page */
     uint8_t access; /* enum x86emu_access it was checked for */
     bool dirty;     /* nothing left to do in the page tables */
+    bool system;    /* for an access of the processor's own */
 };
 
 /* A read that has been answered, or is being answered piece by piece. */
@@ -194,9 +235,10 @@ struct x86emu_effect {
     uint16_t first_size; /* bytes at gpa, the rest is at gpa_second */
     uint16_t data;       /* where the bytes are in effect_bytes */
     uint16_t port;
-    uint8_t kind;  /* enum x86emu_request_kind */
-    uint8_t flags; /* enum x86emu_request_flag */
-    uint8_t read;  /* RMW: which entry of reads holds the old value */
+    uint32_t index; /* MSR_WRITE */
+    uint8_t kind;   /* enum x86emu_request_kind */
+    uint8_t flags;  /* enum x86emu_request_flag */
+    uint8_t read;   /* RMW: which entry of reads holds the old value */
 };
 
 /*
@@ -218,7 +260,9 @@ struct x86emu {
         uint64_t next_id;
         uint32_t magic;
         uint8_t lost_exchanges;
-        bool begun;     /* a step is under way */
+        bool begun;      /* a step is under way */
+        bool delivering; /* of event, not of an instruction */
+        struct x86emu_event event;
         bool decoded;   /* insn is valid */
         bool hint_used; /* the hinted address has found its operand */
 
@@ -227,6 +271,7 @@ struct x86emu {
             uint16_t size, count;
             uint8_t kind;   /* NONE: no request is open */
             uint8_t access; /* TRANSLATE: enum x86emu_access */
+            bool system;    /* TRANSLATE: for an access of the processor's own */
         } question;         /* behind an open request, to hold the answer against */
         bool walking;       /* walk is under way */
         struct x86emu_walk walk;
@@ -258,6 +303,14 @@ void x86emu_hint(struct x86emu *emu, const struct x86emu_hint *hint);
 
 /* Emulates the instruction at vcpu's RIP. While a request is open: answers X86EMU_REQUEST again. */
 enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu);
+
+/*
+ * Delivers an event through the interrupt vector table or the IDT, as a transaction like an instruction: the handler's
+ * first instruction is next. vcpu's RIP is what the handler returns to. X86EMU_EXCEPTION: delivery met another exception,
+ * and outcome.exception is what to deliver instead: that one, or #DF (SDM Vol. 3, table 6-5); X86EMU_SHUTDOWN after #DF.
+ * Whether an event may be delivered now (IF, interruptibility) is for the caller to know.
+ */
+enum x86emu_status x86emu_deliver(struct x86emu *emu, struct x86emu_vcpu *vcpu, const struct x86emu_event *event);
 
 /* Goes on with the answer in emu->request. */
 enum x86emu_status x86emu_complete(struct x86emu *emu, struct x86emu_vcpu *vcpu);

@@ -19,7 +19,7 @@ static inline struct x86emu_cached_page *cache_slot(struct x86emu_cache *cache, 
 
 static inline uint64_t cache_tag(const struct exec *x, uint64_t la)
 {
-    uint64_t who = x->cpl == 3 ? TAG_USER : x->vcpu->rflags & X86EMU_RFLAGS_AC ? TAG_OVERRIDE : 0;
+    uint64_t who = x->system ? 0 : x->cpl == 3 ? TAG_USER : x->vcpu->rflags & X86EMU_RFLAGS_AC ? TAG_OVERRIDE : 0;
 
     return (la & ~(uint64_t)(X86EMU_PAGE_SIZE - 1)) | who;
 }

@@ -169,7 +169,10 @@ static bool perform_memory(struct exec *x, const struct x86emu_effect *effect)
 
 static bool perform_other(struct exec *x, const struct x86emu_effect *effect)
 {
-    ask_for(x, effect, 0, effect->size, effect->count)->port = effect->port;
+    struct x86emu_request *request = ask_for(x, effect, 0, effect->size, effect->count);
+
+    request->port = effect->port;
+    request->index = effect->index;
     return x86emu_present(x);
 }
 

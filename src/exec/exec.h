@@ -15,6 +15,8 @@
  * Reads of registers see the state before the instruction; writes are staged. So a semantic function never sees its
  * own writes, and its order of writes doesn't matter but where two go to parts of one register.
  */
+#define MOST_FIELDS 24 /* a task switch stages all segment registers, LDTR, TR and four control registers */
+
 struct exec {
     struct x86emu *emu;
     struct x86emu_vcpu *vcpu;
@@ -37,7 +39,11 @@ struct exec {
     uint32_t staged;     /* enum x86emu_state, besides GPR and RIP */
     uint64_t rip;
     uint64_t rflags;
+    uint64_t rflags_mask; /* flags of rflags that are staged although the row doesn't name them */
+    uint32_t shadow;      /* enum x86emu_interruptibility that begins with this instruction */
+    uint32_t unblocked;   /* enum x86emu_interruptibility that ends with it */
     uint64_t gpr[16];
+    uint8_t field_count; /* of fields: see x86emu_stage() */
 
     struct x86emu_cache *cache; /* NULL: none, or of no use */
 
@@ -46,15 +52,27 @@ struct exec {
     int8_t stack_bias;     /* added to RSP as a base: POP addresses its destination after the increment */
     uint64_t address_bias; /* added to memory operands: BT family with a register offset */
     uint8_t rmw_read;      /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
+    bool system;           /* the access being translated is the processor's own */
+
     uint8_t expanded_count;
+    struct staged_field {
+        uint16_t offset; /* in struct x86emu_vcpu */
+        uint8_t size;
+        uint8_t bytes[sizeof(struct x86emu_segment)];
+    } fields[MOST_FIELDS];
     struct x86emu_operand expanded[X86EMU_CACHE_OPERANDS];
 };
 
 #define NO_READ 0xff
 
-/* A logical address: segment and offset, the offset already truncated to the address size. */
+/*
+ * A logical address: segment and offset, the offset already truncated to the address size. LINEAR in place of a segment
+ * marks an access of the processor's own to a descriptor table or a TSS, with supervisor rights at any CPL.
+ */
+#define LINEAR 8
+
 struct logical {
-    uint8_t segment; /* enum x86emu_segment_name */
+    uint8_t segment; /* enum x86emu_segment_name, or LINEAR */
     uint64_t offset;
 };
 
@@ -99,6 +117,21 @@ static inline uint64_t gpr(struct exec *x, unsigned number)
 void x86emu_gpr_stage(struct exec *x, unsigned number, unsigned size, uint64_t value);
 /* Stages AH, CH, DH, BH (number 0 to 3). */
 void x86emu_gpr_stage_high(struct exec *x, unsigned number, uint64_t value);
+
+/* Stages a part of the vCPU, at most a segment register, that belongs to one of the groups. */
+void x86emu_stage(struct exec *x, uint32_t group, const void *field, const void *value, unsigned size);
+
+static inline void stage_register(struct exec *x, uint32_t group, const uint64_t *field, uint64_t value)
+{
+    x86emu_stage(x, group, field, &value, sizeof(value));
+}
+
+/* Stages the flags in mask, whatever the row says. */
+static inline void stage_rflags(struct exec *x, uint64_t rflags, uint64_t mask)
+{
+    x->rflags = (x->rflags & ~mask) | (rflags & mask);
+    x->rflags_mask |= mask;
+}
 
 /* The number of bits of RIP that count in this mode, as a mask. */
 uint64_t x86emu_rip_mask(const struct exec *x);

@@ -88,6 +88,9 @@ static bool locate_by_address(struct exec *x, struct logical address, unsigned s
 
     if (!x86emu_linear(x, address, size, access, &la))
         return false;
+    x->system = address.segment == LINEAR;
+    if (address.segment == LINEAR)
+        return locate_pages(x, la, size, access, span);
     if (!(use & USE_UNALIGNED) && misaligned(x, la, size)) {
         x86emu_raise_code(x, X86EMU_VECTOR_AC, 0);
         return false;
@@ -104,7 +107,7 @@ bool x86emu_locate(struct exec *x, struct logical address, unsigned size, unsign
 {
     if (x->stopped)
         return false;
-    if (x->hint_direct)
+    if (x->hint_direct && address.segment != LINEAR)
         locate_by_hint(x, size, span);
     else if (!locate_by_address(x, address, size, access, use, span))
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory primitives of semantic functions: reads are answered from the log or asked for, writes are staged. */
-#include "memory.h"
+#include "control.h"
 #include "ram.h"
 
 struct x86emu_read *x86emu_next_read(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size)
@@ -97,6 +97,19 @@ static bool read_piece(struct exec *x, const struct span *span, unsigned use, st
     }
     read->done = (uint16_t)(read->done + target.size);
     return true;
+}
+
+uint64_t x86emu_physical_load(struct exec *x, uint64_t gpa)
+{
+    const struct span span = {.gpa = gpa, .first_size = 8};
+    struct x86emu_read *read = x86emu_next_read(x, X86EMU_REQUEST_READ, gpa, 8);
+
+    if (read == NULL)
+        return 0;
+    while (read->done < 8)
+        if (!read_piece(x, &span, USE_PLAIN, read))
+            return 0;
+    return load_le(&x->emu->transaction.read_bytes[read->data], 8);
 }
 
 bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, unsigned use, void *data)

@@ -65,6 +65,8 @@ bool x86emu_range_allowed(const struct exec *x, struct logical address, unsigned
 /* The base that a segment adds in this mode. */
 uint64_t x86emu_segment_base(struct exec *x, unsigned segment);
 
+bool x86emu_limit_allows(const struct x86emu_segment *segment, uint64_t offset, unsigned size);
+
 /* Linear address of a logical one, with all segment and canonical checks: segment.c. False: stopped. */
 bool x86emu_linear(struct exec *x, struct logical address, unsigned size, unsigned access, uint64_t *la);
 
@@ -130,6 +132,9 @@ void x86emu_effect_place(struct x86emu_effect *effect, const struct span *span);
 bool x86emu_device_read(struct exec *x, const struct target *target, unsigned count, int stride, void *data);
 /* The next answered read, or a new one; NULL: stopped because what was answered is not what is asked now. */
 struct x86emu_read *x86emu_next_read(struct exec *x, enum x86emu_request_kind kind, uint64_t address, unsigned size);
+
+/* Whether the program may use size ports from port on: port.c. False: stopped. */
+bool x86emu_port_allowed(struct exec *x, uint16_t port, unsigned size);
 
 /* --- requests: request.c ----------------------------------------------------------------------------------------- */
 

@@ -66,7 +66,7 @@ static bool answer_is_legal(const struct exec *x)
     case X86EMU_ANSWER_FAULT:
         return request->fault.vector < 32;
     case X86EMU_ANSWER_UNMAPPED:
-        return request->kind != X86EMU_REQUEST_STATE && request->kind != X86EMU_REQUEST_HALT;
+        return request->kind != X86EMU_REQUEST_STATE && request->kind < X86EMU_REQUEST_HALT;
     default:
         return false;
     }
@@ -109,14 +109,21 @@ static void take_data(struct exec *x)
         break;
     case X86EMU_REQUEST_READ:
     case X86EMU_REQUEST_PORT_IN:
+    case X86EMU_REQUEST_CPUID:
+    case X86EMU_REQUEST_MSR_READ:
+    case X86EMU_REQUEST_TIME:
+    case X86EMU_REQUEST_COUNTER:
+    case X86EMU_REQUEST_RANDOM:
         take_read(t, request);
         break;
     case X86EMU_REQUEST_WRITE:
     case X86EMU_REQUEST_RMW:
     case X86EMU_REQUEST_PORT_OUT:
+    case X86EMU_REQUEST_MSR_WRITE:
         t->bytes_done = (uint16_t)(t->bytes_done + request->size * request->count);
         break;
     case X86EMU_REQUEST_HALT:
+    case X86EMU_REQUEST_HYPERCALL:
         t->bytes_done = 1;
         break;
     case X86EMU_REQUEST_ENTRY_READ:

@@ -49,7 +49,7 @@ static bool type_allows(const struct x86emu_segment *segment, unsigned access)
  * Whether size bytes at offset lie within the limit, expand-down segments included (SDM Vol. 3, 5.3). With a limit of 4
  * GiB nothing is beyond it, and what passes its end goes on at 0: the manual allows that, and processors do it.
  */
-static bool limit_allows(const struct x86emu_segment *segment, uint64_t offset, unsigned size)
+bool x86emu_limit_allows(const struct x86emu_segment *segment, uint64_t offset, unsigned size)
 {
     uint64_t last = offset + size - 1;
     bool expand_down = (segment->attributes & (X86EMU_SEGMENT_S | 0xc)) == (X86EMU_SEGMENT_S | 4);
@@ -63,20 +63,25 @@ bool x86emu_range_allowed(const struct exec *x, struct logical address, unsigned
 {
     if (address.offset + size - 1 > size_mask(x->insn->address_size))
         return false;
-    return x->mode == X86EMU_MODE_64 || limit_allows(&x->vcpu->segment[address.segment], address.offset, size);
+    return x->mode == X86EMU_MODE_64 || x86emu_limit_allows(&x->vcpu->segment[address.segment], address.offset, size);
 }
 
 bool x86emu_linear(struct exec *x, struct logical address, unsigned size, unsigned access, uint64_t *la)
 {
-    const struct x86emu_segment *segment = &x->vcpu->segment[address.segment];
+    const struct x86emu_segment *segment;
 
     if (x->stopped)
         return false;
+    if (address.segment == LINEAR) {
+        *la = x->vcpu->efer & X86EMU_EFER_LMA ? address.offset : address.offset & 0xffffffff;
+        return true;
+    }
     if (x->mode == X86EMU_MODE_64)
         return linear_64(x, address, size, la);
     if (!need(x, segment_group[address.segment]))
         return false;
-    if ((is_protected(x) && !type_allows(segment, access)) || !limit_allows(segment, address.offset, size)) {
+    segment = &x->vcpu->segment[address.segment];
+    if ((is_protected(x) && !type_allows(segment, access)) || !x86emu_limit_allows(segment, address.offset, size)) {
         raise_segment_fault(x, address.segment);
         return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Registers: loading groups of them when they are needed, staging what an instruction writes, committing it. */
+#include "cache.h"
 #include "commit.h"
-#include "memory.h"
 
 bool x86emu_need_slow(struct exec *x, uint32_t groups)
 {
@@ -44,6 +44,23 @@ void x86emu_gpr_stage_high(struct exec *x, unsigned number, uint64_t value)
     stage(x, number, (staged_gpr(x, number) & ~UINT64_C(0xff00)) | (value & 0xff) << 8);
 }
 
+void x86emu_stage(struct exec *x, uint32_t group, const void *field, const void *value, unsigned size)
+{
+    struct staged_field *staged = &x->fields[x->field_count];
+
+    if (!need(x, group))
+        return;
+    if (x->field_count == MOST_FIELDS) {
+        x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
+        return;
+    }
+    staged->offset = (uint16_t)((uintptr_t)field - (uintptr_t)x->vcpu);
+    staged->size = (uint8_t)size;
+    copy_bytes(staged->bytes, value, size);
+    x->field_count++;
+    x->staged |= group;
+}
+
 uint64_t x86emu_rip_mask(const struct exec *x)
 {
     return x->mode == X86EMU_MODE_64 ? ~UINT64_C(0) : 0xffffffff;
@@ -56,7 +73,8 @@ static uint64_t committed_rflags(const struct exec *x)
     uint64_t taken = row->written | row->undefined;
     uint64_t rflags = (x->vcpu->rflags & ~taken) | (x->rflags & taken);
 
-    return ((rflags | row->set) & ~(uint64_t)(row->cleared | X86EMU_RFLAGS_RF)) | X86EMU_RFLAGS_FIXED;
+    rflags = (rflags | row->set) & ~(uint64_t)(row->cleared | X86EMU_RFLAGS_RF);
+    return (rflags & ~x->rflags_mask) | (x->rflags & x->rflags_mask) | X86EMU_RFLAGS_FIXED;
 }
 
 void x86emu_commit(struct exec *x)
@@ -66,11 +84,18 @@ void x86emu_commit(struct exec *x)
 
     for (uint32_t left = x->gpr_staged; left != 0; left &= left - 1)
         vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
+    for (unsigned i = 0; i < x->field_count; i++)
+        copy_bytes((uint8_t *)vcpu + x->fields[i].offset, x->fields[i].bytes, x->fields[i].size);
     outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x);
     vcpu->rip = x->rip;
-    vcpu->interruptibility &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS);
+    vcpu->interruptibility &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS | x->unblocked);
+    vcpu->interruptibility |= x->shadow;
     outcome->changed = X86EMU_STATE_RIP | x->staged | (x->gpr_staged != 0 ? X86EMU_STATE_GPR : 0);
     vcpu->changed |= outcome->changed;
+    if (x->cache != NULL && outcome->invalidation == X86EMU_INVALIDATE_PAGE)
+        x86emu_cache_flush_page(x->cache, outcome->la);
+    else if (x->cache != NULL && outcome->invalidation != X86EMU_INVALIDATE_NONE)
+        x86emu_cache_flush(x->cache);
 }

@@ -3,6 +3,7 @@
 #include "cache.h"
 #include "commit.h"
 #include "fetch.h"
+#include "interrupt.h"
 #include "memory.h"
 
 #define MAGIC 0x75653878u
@@ -158,14 +159,30 @@ static void prepare(struct exec *x)
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
 }
 
+static void deliver(struct exec *x)
+{
+    if (!need(x, X86EMU_STATE_RIP | X86EMU_STATE_CS | X86EMU_STATE_CONTROL))
+        return;
+    find_mode(x);
+    if (x->cache != NULL)
+        x86emu_cache_check(x);
+    x->rip = x->vcpu->rip;
+    x->rflags = x->vcpu->rflags;
+    x->locked = false;
+    x86emu_interrupt(x, &x->emu->transaction.event, x->rip);
+}
+
 static void run_once(struct exec *x)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
 
     t->effect_count = 0;
     t->effect_used = 0;
-    prepare(x);
-    if (!x->stopped)
+    if (t->delivering)
+        deliver(x);
+    else
+        prepare(x);
+    if (!x->stopped && !t->delivering)
         x86emu_dispatch(x, x->insn->form);
     if (!x->stopped && !x->restart && x->hint_access != 0 && !t->hint_used)
         x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
@@ -187,7 +204,10 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->operands = x->expanded;
     x->operand_count = &x->expanded_count;
     x->read_cursor = x->hint_access = x->expanded_count = 0;
-    x->gpr_staged = x->staged = 0;
+    x->gpr_staged = x->staged = x->shadow = x->unblocked = 0;
+    x->rflags_mask = 0;
+    x->field_count = 0;
+    x->system = false;
     x->stack_bias = 0;
     x->address_bias = 0;
     x->rmw_read = NO_READ;
@@ -200,12 +220,40 @@ static void give_up(struct x86emu *emu)
     emu->outcome.changed = 0;
 }
 
+/* Exceptions that make a double fault of a second one (SDM Vol. 3, table 6-4). */
+static bool is_contributory(unsigned vector)
+{
+    return vector == X86EMU_VECTOR_DE || (vector >= X86EMU_VECTOR_TS && vector <= X86EMU_VECTOR_GP) ||
+           vector == X86EMU_VECTOR_CP;
+}
+
+/* An exception while delivering another one. */
+static enum x86emu_status nested_exception(struct x86emu *emu)
+{
+    const struct x86emu_event *first = &emu->transaction.event;
+    unsigned second = emu->outcome.exception.vector;
+    bool both;
+
+    if (first->kind != X86EMU_EVENT_EXCEPTION)
+        return X86EMU_EXCEPTION;
+    if (first->vector == X86EMU_VECTOR_DF)
+        return X86EMU_SHUTDOWN;
+    both = (is_contributory(first->vector) && is_contributory(second)) ||
+           (first->vector == X86EMU_VECTOR_PF && (second == X86EMU_VECTOR_PF || is_contributory(second)));
+    if (both)
+        emu->outcome.exception = (struct x86emu_exception){
+            .vector = X86EMU_VECTOR_DF, .has_error_code = true, .cr2 = emu->outcome.exception.cr2};
+    return X86EMU_EXCEPTION;
+}
+
 static enum x86emu_status end(struct x86emu *emu, enum x86emu_status status)
 {
     struct x86emu_transaction *t = &emu->transaction;
 
     if (status == X86EMU_REQUEST || status == X86EMU_BAD_ANSWER)
         return status;
+    if (t->delivering && status == X86EMU_EXCEPTION)
+        status = nested_exception(emu);
     t->begun = false;
     t->hint.flags = 0;
     t->hint.byte_count = 0;
@@ -237,7 +285,7 @@ static void begin_transaction(struct x86emu *emu)
     struct x86emu_transaction *t = &emu->transaction;
 
     t->begun = true;
-    t->decoded = t->walking = false;
+    t->decoded = t->walking = t->delivering = false;
     t->effects_done = 0;
     t->bytes_done = 0;
     t->lost_exchanges = 0;
@@ -255,6 +303,23 @@ enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu)
     if (emu->transaction.begun)
         return X86EMU_REQUEST;
     begin_transaction(emu);
+    begin_run(&x, emu, vcpu);
+    return run(&x);
+}
+
+enum x86emu_status x86emu_deliver(struct x86emu *emu, struct x86emu_vcpu *vcpu, const struct x86emu_event *event)
+{
+    struct exec x;
+
+    if (emu->transaction.magic != MAGIC)
+        return X86EMU_BAD_CONFIG;
+    if (emu->transaction.begun)
+        return X86EMU_REQUEST;
+    begin_transaction(emu);
+    emu->transaction.delivering = true;
+    emu->transaction.event = *event;
+    emu->transaction.hint.flags = 0;
+    emu->insn = (struct x86emu_insn){0};
     begin_run(&x, emu, vcpu);
     return run(&x);
 }

@@ -236,3 +236,59 @@ void x86emu_exec_scas(struct exec *x)
     advance(x, X86EMU_RDI, &batch);
     count_down_compared(x, batch.count, flags);
 }
+
+/* --- INS, OUTS ---------------------------------------------------------------------------------------------------- */
+
+/* All elements come from one port, at once. */
+static bool ports_in(struct exec *x, uint16_t port, const struct batch *batch, uint8_t *data)
+{
+    unsigned bytes = (unsigned)batch->size * batch->count;
+    struct x86emu_read *read = x86emu_next_read(x, X86EMU_REQUEST_PORT_IN, port, bytes);
+
+    if (read == NULL)
+        return false;
+    if (read->done < bytes) {
+        x86emu_ask(x, X86EMU_REQUEST_PORT_IN, 0, batch->size, batch->count)->port = port;
+        if (!x86emu_present(x))
+            return false;
+    }
+    copy_bytes(data, &x->emu->transaction.read_bytes[read->data], bytes);
+    return true;
+}
+
+void x86emu_exec_ins(struct exec *x)
+{
+    uint16_t port = (uint16_t)read_operand(x, 1);
+    uint8_t data[X86EMU_REQUEST_DATA];
+    struct batch_place place;
+    struct batch batch;
+
+    if (!x86emu_port_allowed(x, port, operand_size(x, 0)) || !batch_of(x, 0, &batch))
+        return;
+    batch.count = (uint16_t)x86emu_batch_limit(x, &batch, X86EMU_ACCESS_WRITE, &place);
+    if (batch.count == 0 || !ports_in(x, port, &batch, data) || !x86emu_batch_write(x, &batch, data))
+        return;
+    advance(x, X86EMU_RDI, &batch);
+    count_down(x, batch.count);
+}
+
+void x86emu_exec_outs(struct exec *x)
+{
+    uint16_t port = (uint16_t)read_operand(x, 0);
+    uint8_t data[X86EMU_REQUEST_DATA];
+    struct x86emu_effect *effect;
+    struct batch_place place;
+    struct batch batch;
+
+    if (!x86emu_port_allowed(x, port, operand_size(x, 1)) || !batch_of(x, 1, &batch))
+        return;
+    batch.count = (uint16_t)x86emu_batch_limit(x, &batch, X86EMU_ACCESS_READ, &place);
+    if (batch.count == 0 || !x86emu_batch_read(x, &batch, data))
+        return;
+    effect = x86emu_effect_add(x, X86EMU_REQUEST_PORT_OUT, batch.size, batch.count, data);
+    if (effect == NULL)
+        return;
+    effect->port = port;
+    advance(x, X86EMU_RSI, &batch);
+    count_down(x, batch.count);
+}

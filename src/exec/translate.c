@@ -40,10 +40,11 @@ static struct x86emu_paging paging_state(const struct exec *x)
     return paging;
 }
 
-static struct x86emu_page *find_page(struct x86emu_transaction *t, uint64_t la, unsigned access)
+static struct x86emu_page *find_page(struct x86emu_transaction *t, uint64_t la, unsigned access, bool system)
 {
     for (unsigned i = 0; i < t->page_count; i++)
-        if (((t->pages[i].la ^ la) & ~PAGE_MASK) == 0 && (t->pages[i].access & access) == access)
+        if (((t->pages[i].la ^ la) & ~PAGE_MASK) == 0 && (t->pages[i].access & access) == access &&
+            t->pages[i].system == system)
             return &t->pages[i];
     return NULL;
 }
@@ -56,7 +57,7 @@ static void add_page(struct exec *x, uint64_t la, uint64_t gpa, unsigned access,
         x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
         return;
     }
-    t->pages[t->page_count++] = (struct x86emu_page){la, gpa & ~PAGE_MASK, (uint8_t)access, dirty};
+    t->pages[t->page_count++] = (struct x86emu_page){la, gpa & ~PAGE_MASK, (uint8_t)access, dirty, x->system};
 }
 
 /* Reads or updates one page-table entry: in RAM at once, elsewhere by request. */
@@ -129,6 +130,8 @@ static bool walk(struct exec *x, uint64_t la, unsigned access)
 
 static unsigned walk_access(const struct exec *x, unsigned access)
 {
+    if (x->system)
+        return access | X86EMU_WALK_IMPLICIT;
     return access | (x->cpl == 3 ? X86EMU_WALK_USER : 0);
 }
 
@@ -136,6 +139,7 @@ void x86emu_page_translated(struct exec *x, uint64_t gpa)
 {
     const struct x86emu_question *question = &x->emu->transaction.question;
 
+    x->system = question->system;
     add_page(x, question->gva, gpa, question->access, true);
 }
 
@@ -146,6 +150,7 @@ static bool request_translation(struct exec *x, uint64_t la, unsigned access)
     request->gva = x->emu->transaction.question.gva = la;
     request->access = (uint16_t)walk_access(x, access);
     x->emu->transaction.question.access = (uint8_t)access;
+    x->emu->transaction.question.system = x->system;
     return x86emu_present(x);
 }
 
@@ -154,7 +159,7 @@ static bool use_hint(struct exec *x, uint64_t la, unsigned access)
 {
     const struct x86emu_hint *hint = &x->emu->transaction.hint;
 
-    if (x->emu->transaction.hint_used || !(x->hint_access & access))
+    if (x->system || x->emu->transaction.hint_used || !(x->hint_access & access))
         return false;
     if (hint->flags & X86EMU_HINT_GVA && (hint->gva ^ la) & ~PAGE_MASK)
         return false;
@@ -192,12 +197,12 @@ static bool translate_page(struct exec *x, uint64_t la, unsigned access)
 
 bool x86emu_translate(struct exec *x, uint64_t la, unsigned access, uint64_t *gpa)
 {
-    const struct x86emu_page *page = find_page(&x->emu->transaction, la, access);
+    const struct x86emu_page *page = find_page(&x->emu->transaction, la, access, x->system);
 
     if (page == NULL) {
         if (!translate_page(x, la, access))
             return false;
-        page = find_page(&x->emu->transaction, la, access);
+        page = find_page(&x->emu->transaction, la, access, x->system);
     }
     *gpa = page->gpa | (la & PAGE_MASK);
     return true;
@@ -216,6 +221,7 @@ bool x86emu_dirty_pages(struct exec *x)
 
         if (page->dirty)
             continue;
+        x->system = page->system;
         if (!walk(x, page->la, walk_access(x, page->access)))
             return false;
         page->dirty = true;

@@ -62,6 +62,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2287: /* ANDN_RY_VY_RMY */
         x86emu_exec_andn(x);
         break;
+    case 913: /* ARPL_RMW_RW */
+        x86emu_exec_arpl(x);
+        break;
     case 2295: /* BEXTR_RY_RMY_VY */
     case 2660: /* BEXTR_RY_RMY_ID */
         x86emu_exec_bextr(x);
@@ -95,6 +98,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 2288: /* BLSR_VY_RMY */
         x86emu_exec_blsr(x);
+        break;
+    case 1180: /* BOUND_RV_RMV2 */
+        x86emu_exec_bound(x);
         break;
     case 1124: /* BSF_RV_RMV */
     case 1127: /* BSF_RV_RMV */
@@ -130,10 +136,18 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 983: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
+    case 992: /* CALL_RMP */
+    case 994: /* CALL_FARP */
+        x86emu_exec_call_far(x);
+        break;
     case 1147: /* CBW */
     case 1148: /* CWDE */
     case 1149: /* CDQE */
         x86emu_exec_cbw(x);
+        break;
+    case 1621: /* CLAC */
+    case 1622: /* STAC */
+        x86emu_exec_clac(x);
         break;
     case 1154: /* CLC */
         x86emu_exec_clc(x);
@@ -145,6 +159,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1727: /* CLWB_RMB */
     case 1728: /* CLFLUSHOPT_RMB */
         x86emu_exec_clflush(x);
+        break;
+    case 1159: /* CLI */
+        x86emu_exec_cli(x);
+        break;
+    case 1677: /* CLTS */
+        x86emu_exec_clts(x);
         break;
     case 1156: /* CMC */
         x86emu_exec_cmc(x);
@@ -227,6 +247,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1139: /* CMPXCHG16B_RMDQ */
         x86emu_exec_cmpxchg8b(x);
         break;
+    case 1691: /* CPUID */
+        x86emu_exec_cpuid(x);
+        break;
     case 1788: /* CRC32_RY_RMB */
     case 1789: /* CRC32_RY_RMV */
         x86emu_exec_crc32(x);
@@ -257,6 +280,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1178: /* HLT */
         x86emu_exec_hlt(x);
         break;
+    case 1611: /* VMCALL */
+    case 1635: /* VMMCALL */
+        x86emu_exec_hypercall(x);
+        break;
     case 1114: /* IDIV_RMB */
     case 1115: /* IDIV_RMV */
         x86emu_exec_idiv(x);
@@ -282,6 +309,34 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 866: /* INC_RMB */
     case 867: /* INC_RMV */
         x86emu_exec_inc(x);
+        break;
+    case 1047: /* INSB_DIB_DXW */
+    case 1048: /* INSW_DIZ_DXW */
+    case 1049: /* INSD_DIZ_DXW */
+        x86emu_exec_ins(x);
+        break;
+    case 1172: /* INT_IB */
+        x86emu_exec_int(x);
+        break;
+    case 1174: /* INT1 */
+        x86emu_exec_int1(x);
+        break;
+    case 1171: /* INT3 */
+        x86emu_exec_int3(x);
+        break;
+    case 1173: /* INTO */
+        x86emu_exec_into(x);
+        break;
+    case 1609: /* INVLPG_RMB */
+        x86emu_exec_invlpg(x);
+        break;
+    case 1713: /* INVPCID_RY_RMDQ */
+        x86emu_exec_invpcid(x);
+        break;
+    case 1175: /* IRET */
+    case 1176: /* IRETD */
+    case 1177: /* IRETQ */
+        x86emu_exec_iret(x);
         break;
     case 947: /* JO_RELB */
     case 948: /* JO_RELZ */
@@ -327,14 +382,41 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 981: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
+    case 993: /* JMP_RMP */
+    case 995: /* JMP_FARP */
+        x86emu_exec_jmp_far(x);
+        break;
     case 1162: /* LAHF */
         x86emu_exec_lahf(x);
+        break;
+    case 1667: /* LAR_RV_RMW */
+    case 1668: /* LAR_RV_RMZ */
+        x86emu_exec_lar(x);
         break;
     case 914: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
     case 1026: /* LEAVE */
         x86emu_exec_leave(x);
+        break;
+    case 1604: /* LGDT_RMS */
+        x86emu_exec_lgdt(x);
+        break;
+    case 1605: /* LIDT_RMS */
+        x86emu_exec_lidt(x);
+        break;
+    case 1598: /* LLDT_RMW */
+        x86emu_exec_lldt(x);
+        break;
+    case 1608: /* LMSW_RMW */
+        x86emu_exec_lmsw(x);
+        break;
+    case 1181: /* LES_RV_RMP */
+    case 1182: /* LDS_RV_RMP */
+    case 1183: /* LSS_RV_RMP */
+    case 1184: /* LFS_RV_RMP */
+    case 1185: /* LGS_RV_RMP */
+        x86emu_exec_load_far_pointer(x);
         break;
     case 1039: /* LODSB_GPR80B_SIB */
     case 1040: /* LODSW_AXV_SIV */
@@ -351,8 +433,18 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 986: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
+    case 1669: /* LSL_RV_RMW */
+    case 1670: /* LSL_RV_RMZ */
+        x86emu_exec_lsl(x);
+        break;
+    case 1599: /* LTR_RMW */
+        x86emu_exec_ltr(x);
+        break;
     case 1128: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
+        break;
+    case 1619: /* MONITOR */
+        x86emu_exec_monitor(x);
         break;
     case 889: /* MOV_RMB_RB */
     case 890: /* MOV_RMV_RV */
@@ -367,6 +459,25 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 899: /* MOV_RMB_IB */
     case 900: /* MOV_RMV_IZ */
         x86emu_exec_mov(x);
+        break;
+    case 904: /* MOV_RMY_RY */
+        x86emu_exec_mov_from_control(x);
+        break;
+    case 906: /* MOV_RMY_RY */
+        x86emu_exec_mov_from_debug(x);
+        break;
+    case 901: /* MOV_RMW_RW */
+    case 902: /* MOV_RMV_RW */
+        x86emu_exec_mov_from_segment(x);
+        break;
+    case 905: /* MOV_RY_RMY */
+        x86emu_exec_mov_to_control(x);
+        break;
+    case 907: /* MOV_RY_RMY */
+        x86emu_exec_mov_to_debug(x);
+        break;
+    case 903: /* MOV_RW_RMW */
+        x86emu_exec_mov_to_segment(x);
         break;
     case 1132: /* MOVBE_RV_RMV */
     case 1133: /* MOVBE_RMV_RV */
@@ -396,12 +507,16 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2294: /* MULX_RY_VY_RMY */
         x86emu_exec_mulx(x);
         break;
+    case 1620: /* MWAIT */
+        x86emu_exec_mwait(x);
+        break;
     case 873: /* NEG_RMB */
     case 874: /* NEG_RMV */
         x86emu_exec_neg(x);
         break;
     case 887: /* NOP */
     case 888: /* PAUSE */
+    case 1643: /* SERIALIZE */
     case 1738: /* LFENCE */
     case 1739: /* MFENCE */
     case 1740: /* SFENCE */
@@ -498,6 +613,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1170: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
+    case 1050: /* OUTSB_DXW_SIB */
+    case 1051: /* OUTSW_DXW_SIZ */
+    case 1052: /* OUTSD_DXW_SIZ */
+        x86emu_exec_outs(x);
+        break;
     case 2293: /* PDEP_RY_VY_RMY */
         x86emu_exec_pdep(x);
         break;
@@ -508,6 +628,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1001: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
+    case 1005: /* POP_SEGMENT0W */
+    case 1008: /* POP_SEGMENT2W */
+    case 1010: /* POP_SEGMENT3W */
+    case 1012: /* POP_SEGMENT4W */
+    case 1014: /* POP_SEGMENT5W */
+        x86emu_exec_pop_segment(x);
+        break;
     case 1017: /* POPA */
     case 1018: /* POPAD */
         x86emu_exec_popa(x);
@@ -515,15 +642,33 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1130: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
+    case 1022: /* POPF */
+    case 1023: /* POPFD */
+    case 1024: /* POPFQ */
+        x86emu_exec_popf(x);
+        break;
     case 998: /* PUSH_OV */
     case 1000: /* PUSH_RMV */
     case 1002: /* PUSH_IZ */
     case 1003: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
+    case 1004: /* PUSH_SEGMENT0W */
+    case 1006: /* PUSH_SEGMENT1W */
+    case 1007: /* PUSH_SEGMENT2W */
+    case 1009: /* PUSH_SEGMENT3W */
+    case 1011: /* PUSH_SEGMENT4W */
+    case 1013: /* PUSH_SEGMENT5W */
+        x86emu_exec_push_segment(x);
+        break;
     case 1015: /* PUSHA */
     case 1016: /* PUSHAD */
         x86emu_exec_pusha(x);
+        break;
+    case 1019: /* PUSHF */
+    case 1020: /* PUSHFD */
+    case 1021: /* PUSHFQ */
+        x86emu_exec_pushf(x);
         break;
     case 1065: /* RCL_RMB_IB */
     case 1066: /* RCL_RMV_IB */
@@ -541,9 +686,44 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1076: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
+    case 1732: /* RDFSBASE_RMY */
+    case 1733: /* RDGSBASE_RMY */
+        x86emu_exec_rdbase(x);
+        break;
+    case 1687: /* RDMSR */
+        x86emu_exec_rdmsr(x);
+        break;
+    case 1617: /* RDMSRLIST */
+        x86emu_exec_rdmsrlist(x);
+        break;
+    case 1697: /* RDPID_RMY */
+        x86emu_exec_rdpid(x);
+        break;
+    case 1652: /* RDPKRU */
+        x86emu_exec_rdpkru(x);
+        break;
+    case 1688: /* RDPMC */
+        x86emu_exec_rdpmc(x);
+        break;
+    case 1693: /* RDRAND_RMV */
+    case 1694: /* RDRAND_RMV */
+    case 1695: /* RDSEED_RMV */
+    case 1696: /* RDSEED_RMV */
+        x86emu_exec_rdrand(x);
+        break;
+    case 1686: /* RDTSC */
+        x86emu_exec_rdtsc(x);
+        break;
+    case 1655: /* RDTSCP */
+        x86emu_exec_rdtscp(x);
+        break;
     case 984: /* RET_IW */
     case 985: /* RET */
         x86emu_exec_ret(x);
+        break;
+    case 996: /* RET_IW */
+    case 997: /* RET */
+        x86emu_exec_ret_far(x);
         break;
     case 1053: /* ROL_RMB_IB */
     case 1054: /* ROL_RMV_IB */
@@ -617,6 +797,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 946: /* SETNLE_RMB */
         x86emu_exec_setcc(x);
         break;
+    case 1602: /* SGDT_RMS */
+        x86emu_exec_sgdt(x);
+        break;
     case 1077: /* SHL_RMB_IB */
     case 1078: /* SHL_RMV_IB */
     case 1079: /* SHL_RMB_1B */
@@ -653,17 +836,35 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2298: /* SHRX_RY_RMY_VY */
         x86emu_exec_shrx(x);
         break;
+    case 1603: /* SIDT_RMS */
+        x86emu_exec_sidt(x);
+        break;
+    case 1594: /* SLDT_RMW */
+    case 1595: /* SLDT_RMV */
+        x86emu_exec_sldt(x);
+        break;
+    case 1606: /* SMSW_RMW */
+    case 1607: /* SMSW_RMV */
+        x86emu_exec_smsw(x);
+        break;
     case 1155: /* STC */
         x86emu_exec_stc(x);
         break;
     case 1158: /* STD */
         x86emu_exec_std(x);
         break;
+    case 1160: /* STI */
+        x86emu_exec_sti(x);
+        break;
     case 1035: /* STOSB_DIB_GPR80B */
     case 1036: /* STOSW_DIV_AXV */
     case 1037: /* STOSD_DIV_AXV */
     case 1038: /* STOSQ_DIV_AXV */
         x86emu_exec_stos(x);
+        break;
+    case 1596: /* STR_RMW */
+    case 1597: /* STR_RMV */
+        x86emu_exec_str(x);
         break;
     case 835: /* SUB_RMB_RB */
     case 836: /* SUB_RMV_RV */
@@ -676,6 +877,23 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 843: /* SUB_RMB_IB */
     case 844: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
+        break;
+    case 1654: /* SWAPGS */
+        x86emu_exec_swapgs(x);
+        break;
+    case 1671: /* SYSCALL */
+    case 1673: /* SYSCALL */
+        x86emu_exec_syscall(x);
+        break;
+    case 1675: /* SYSENTER */
+        x86emu_exec_sysenter(x);
+        break;
+    case 1676: /* SYSEXIT */
+        x86emu_exec_sysexit(x);
+        break;
+    case 1672: /* SYSRET */
+    case 1674: /* SYSRET */
+        x86emu_exec_sysret(x);
         break;
     case 2655: /* T1MSKC_VY_RMY */
         x86emu_exec_t1mskc(x);
@@ -696,6 +914,42 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2652: /* TZMSK_VY_RMY */
         x86emu_exec_tzmsk(x);
         break;
+    case 1682: /* UD2 */
+    case 1683: /* UD1_RD_RMD */
+    case 1684: /* UD0_RD_RMD */
+    case 1692: /* RSM */
+        x86emu_exec_ud(x);
+        break;
+    case 1742: /* UMWAIT_RMY */
+    case 1743: /* TPAUSE_RMY */
+        x86emu_exec_umwait(x);
+        break;
+    case 1600: /* VERR_RMW */
+        x86emu_exec_verr(x);
+        break;
+    case 1601: /* VERW_RMW */
+        x86emu_exec_verw(x);
+        break;
+    case 1678: /* INVD */
+    case 1679: /* WBINVD */
+    case 1680: /* WBNOINVD */
+    case 1681: /* WBINVD */
+        x86emu_exec_wbinvd(x);
+        break;
+    case 1734: /* WRFSBASE_RMY */
+    case 1735: /* WRGSBASE_RMY */
+        x86emu_exec_wrbase(x);
+        break;
+    case 1616: /* WRMSRNS */
+    case 1685: /* WRMSR */
+        x86emu_exec_wrmsr(x);
+        break;
+    case 1618: /* WRMSRLIST */
+        x86emu_exec_wrmsrlist(x);
+        break;
+    case 1653: /* WRPKRU */
+        x86emu_exec_wrpkru(x);
+        break;
     case 1136: /* XADD_RMB_RB */
     case 1137: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
@@ -705,6 +959,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 885: /* XCHG_OV_AXV */
     case 886: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
+        break;
+    case 1628: /* XGETBV */
+        x86emu_exec_xgetbv(x);
         break;
     case 1153: /* XLAT */
         x86emu_exec_xlat(x);
@@ -720,6 +977,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 853: /* XOR_RMB_IB */
     case 854: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
+        break;
+    case 1629: /* XSETBV */
+        x86emu_exec_xsetbv(x);
         break;
     default:
         x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
