@@ -70,6 +70,7 @@ struct exec {
  * marks an access of the processor's own to a descriptor table or a TSS, with supervisor rights at any CPL.
  */
 #define LINEAR 8
+#define FLAT 9 /* the stack of 64-bit code that is being entered: no base, no limit */
 
 struct logical {
     uint8_t segment; /* enum x86emu_segment_name, or LINEAR */

@@ -48,7 +48,7 @@ void x86emu_far_push(struct exec *x, struct far_stack *stack, uint64_t value, un
     stack->pointer = (stack->pointer & ~mask) | ((stack->pointer - size) & mask);
     offset = stack->pointer & mask;
     if (stack->current)
-        x86emu_memory_write(x, (struct logical){X86EMU_SS, offset}, size, bytes);
+        x86emu_memory_write(x, (struct logical){stack->is_64 ? FLAT : X86EMU_SS, offset}, size, bytes);
     else if (fits(x, stack, offset, size, &la))
         x86emu_memory_write(x, (struct logical){LINEAR, la}, size, bytes);
 }
@@ -63,11 +63,34 @@ uint64_t x86emu_far_pop(struct exec *x, struct far_stack *stack, unsigned size)
     return load_le(bytes, 8);
 }
 
-void x86emu_far_stack_stage(struct exec *x, const struct far_stack *stack)
+unsigned x86emu_far_pop_selector(struct exec *x, struct far_stack *stack, unsigned size)
 {
+    uint64_t pointer = stack->pointer, mask = size_mask(stack_width(stack));
+    unsigned selector = (unsigned)x86emu_far_pop(x, stack, 2);
+
+    stack->pointer = (pointer & ~mask) | ((pointer + size) & mask);
+    return selector;
+}
+
+void x86emu_far_pop_pointer(struct exec *x, struct far_stack *stack, unsigned size, unsigned *selector,
+                            uint64_t *offset)
+{
+    struct far_stack behind = *stack;
     uint64_t mask = size_mask(stack_width(stack));
 
-    x86emu_gpr_stage(x, X86EMU_RSP, 8, (gpr(x, X86EMU_RSP) & ~mask) | (stack->pointer & mask));
+    behind.pointer = (behind.pointer & ~mask) | ((behind.pointer + size) & mask);
+    *selector = x86emu_far_pop_selector(x, &behind, size);
+    *offset = x86emu_far_pop(x, stack, size);
+    stack->pointer = behind.pointer;
+}
+
+void x86emu_far_stack_stage(struct exec *x, const struct far_stack *stack)
+{
+    uint64_t mask = size_mask(stack_width(stack)), kept = gpr(x, X86EMU_RSP) & ~mask;
+
+    if (!stack->is_64)
+        kept &= 0xffffffff; /* also when coming from 64-bit code */
+    x86emu_gpr_stage(x, X86EMU_RSP, 8, kept | (stack->pointer & mask));
     if (!stack->current)
         x86emu_segment_stage(x, X86EMU_SS, &stack->ss);
 }
@@ -138,13 +161,13 @@ bool x86emu_target_is_64(const struct exec *x, const struct x86emu_segment *cs)
 
 void x86emu_far_go(struct exec *x, const struct code_target *target, unsigned ext)
 {
-    bool valid = x86emu_target_is_64(x, &target->cs) ? x86emu_is_canonical(target->rip, x->vcpu->cr4)
-                                                     : target->rip <= target->cs.limit;
+    bool is_64 = x86emu_target_is_64(x, &target->cs);
+    uint64_t rip = is_64 ? target->rip : target->rip & 0xffffffff;
 
-    if (!valid)
+    if (is_64 ? !x86emu_is_canonical(rip, x->vcpu->cr4) : rip > target->cs.limit)
         x86emu_raise_code(x, X86EMU_VECTOR_GP, ext);
     x86emu_segment_stage(x, X86EMU_CS, &target->cs);
-    x->rip = target->rip;
+    x->rip = rip;
 }
 
 /* The two size bits together mean nothing in long mode. */

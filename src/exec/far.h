@@ -28,6 +28,11 @@ bool x86emu_target_is_64(const struct exec *x, const struct x86emu_segment *cs);
 void x86emu_far_stack_here(struct exec *x, struct far_stack *stack);
 void x86emu_far_push(struct exec *x, struct far_stack *stack, uint64_t value, unsigned size);
 uint64_t x86emu_far_pop(struct exec *x, struct far_stack *stack, unsigned size);
+/* A selector: processors read its two bytes alone. */
+unsigned x86emu_far_pop_selector(struct exec *x, struct far_stack *stack, unsigned size);
+/* A return address. Processors read the selector first. */
+void x86emu_far_pop_pointer(struct exec *x, struct far_stack *stack, unsigned size, unsigned *selector,
+                            uint64_t *offset);
 /* Stages its pointer, in as many bits as the segment's size gives; for another stack also SS. */
 void x86emu_far_stack_stage(struct exec *x, const struct far_stack *stack);
 

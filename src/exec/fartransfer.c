@@ -6,18 +6,10 @@
 /* The pointer that the operand names: in the instruction, or in memory. */
 static bool far_pointer(struct exec *x, unsigned *selector, uint64_t *offset)
 {
-    unsigned size = x->insn->operand_size;
-    uint8_t bytes[10] = {0};
-
-    if (operand(x, 0)->kind == X86EMU_OPERAND_FAR) {
-        *selector = operand(x, 0)->selector;
-        *offset = operand(x, 0)->imm & size_mask(size);
-        return true;
-    }
-    if (!x86emu_operand_load(x, 0, bytes))
-        return false;
-    *selector = (unsigned)load_le(bytes + size, 2);
-    *offset = load_le(bytes, size);
+    if (operand(x, 0)->kind != X86EMU_OPERAND_FAR)
+        return x86emu_read_far_pointer(x, 0, selector, offset);
+    *selector = operand(x, 0)->selector;
+    *offset = operand(x, 0)->imm & size_mask(x->insn->operand_size);
     return true;
 }
 
@@ -40,6 +32,7 @@ static void go_direct(struct exec *x, const struct code_target *target, bool cal
 
     if (call) {
         x86emu_far_stack_here(x, &stack);
+        stack.is_64 = x86emu_target_is_64(x, &target->cs); /* processors push as the target does */
         push_return(x, &stack, x->insn->operand_size);
         x86emu_far_stack_stage(x, &stack);
     }
@@ -210,7 +203,7 @@ static void return_outer(struct exec *x, struct far_stack *stack, const struct c
 
     stack->pointer += freed;
     outer.pointer = x86emu_far_pop(x, stack, size);
-    selector = (unsigned)x86emu_far_pop(x, stack, size) & 0xffff;
+    selector = x86emu_far_pop_selector(x, stack, size);
     if (!x86emu_outer_segment(x, selector, target, &outer))
         return;
     outer.pointer += freed;
@@ -228,8 +221,7 @@ void x86emu_exec_ret_far(struct exec *x)
     uint64_t offset;
 
     x86emu_far_stack_here(x, &stack);
-    offset = x86emu_far_pop(x, &stack, size);
-    selector = (unsigned)x86emu_far_pop(x, &stack, size) & 0xffff;
+    x86emu_far_pop_pointer(x, &stack, size, &selector, &offset);
     if (x->stopped)
         return;
     if (!is_protected(x))

@@ -302,18 +302,23 @@ void x86emu_exec_int1(struct exec *x)
     x86emu_interrupt(x, &event, x->rip);
 }
 
-/* Signed bounds: an index outside them is #BR. */
+/* Signed bounds: an index outside them is #BR. The second is not read when the first decides. */
 void x86emu_exec_bound(struct exec *x)
 {
     unsigned size = x->insn->operand_size;
-    int64_t index = (int64_t)sign_extend(read_operand(x, 0), size), low, high;
-    uint8_t bytes[16] = {0};
+    int64_t index = (int64_t)sign_extend(read_operand(x, 0), size);
+    struct logical address;
+    uint8_t bytes[4] = {0};
 
-    if (!x86emu_operand_load(x, 1, bytes))
+    if (!x86emu_operand_address(x, 1, &address) || !x86emu_memory_read(x, address, size, USE_PLAIN, bytes))
         return;
-    low = (int64_t)sign_extend(load_le(bytes, size), size);
-    high = (int64_t)sign_extend(load_le(bytes + size, size), size);
-    if (index < low || index > high)
+    if (index < (int64_t)sign_extend(load_le(bytes, size), size)) {
+        x86emu_raise(x, X86EMU_VECTOR_BR);
+        return;
+    }
+    address.offset = (address.offset + size) & size_mask(x->insn->address_size);
+    if (x86emu_memory_read(x, address, size, USE_PLAIN, bytes) &&
+        index > (int64_t)sign_extend(load_le(bytes, size), size))
         x86emu_raise(x, X86EMU_VECTOR_BR);
 }
 

@@ -39,10 +39,18 @@ static bool pop_frame(struct exec *x, struct frame *frame)
 {
     unsigned size = x->insn->operand_size;
 
+    struct far_stack flags;
+
     x86emu_far_stack_here(x, &frame->stack);
-    frame->rip = x86emu_far_pop(x, &frame->stack, size);
-    frame->selector = (unsigned)x86emu_far_pop(x, &frame->stack, size) & 0xffff;
-    frame->rflags = x86emu_far_pop(x, &frame->stack, size);
+    flags = frame->stack;
+    flags.pointer += 2 * size;
+    if (x->mode == X86EMU_MODE_64) /* processors read the flags first there */
+        frame->rflags = x86emu_far_pop(x, &flags, size);
+    x86emu_far_pop_pointer(x, &frame->stack, size, &frame->selector, &frame->rip);
+    if (x->mode == X86EMU_MODE_64)
+        frame->stack = flags;
+    else
+        frame->rflags = x86emu_far_pop(x, &frame->stack, size);
     return !x->stopped;
 }
 
@@ -91,7 +99,7 @@ static void enter_vm86(struct exec *x, struct frame *frame)
     uint64_t pointer = x86emu_far_pop(x, &frame->stack, 4);
 
     for (unsigned i = 0; i < sizeof(names); i++) {
-        segment.selector = (uint16_t)x86emu_far_pop(x, &frame->stack, 4);
+        segment.selector = (uint16_t)x86emu_far_pop_selector(x, &frame->stack, 4);
         segment.base = (uint64_t)segment.selector << 4;
         x86emu_segment_stage(x, names[i], &segment);
     }
@@ -125,7 +133,7 @@ static void return_protected(struct exec *x)
     take_flags(x, frame.rflags, changeable(x));
     if (target.cpl > x->cpl || x->mode == X86EMU_MODE_64) {
         pointer = x86emu_far_pop(x, &frame.stack, size);
-        selector = (unsigned)x86emu_far_pop(x, &frame.stack, size) & 0xffff;
+        selector = x86emu_far_pop_selector(x, &frame.stack, size);
         outer = (struct far_stack){.pointer = pointer, .cpl = target.cpl};
         if (x->stopped || !x86emu_outer_segment(x, selector, &target, &outer))
             return;

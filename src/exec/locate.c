@@ -7,10 +7,16 @@ static uint16_t bytes_to_page_end(uint64_t address)
     return (uint16_t)(X86EMU_PAGE_SIZE - (address & (X86EMU_PAGE_SIZE - 1)));
 }
 
-/* SDM Vol. 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3. */
+static unsigned power_of_two_at_most(unsigned value)
+{
+    return 1u << (31 - (unsigned)__builtin_clz(value));
+}
+
+/* SDM Vol. 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3. A far pointer is aligned as its offset. */
 static bool misaligned(const struct exec *x, uint64_t la, unsigned size)
 {
-    return x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC && (la & (size - 1)) != 0;
+    return x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC &&
+           (la & (power_of_two_at_most(size) - 1)) != 0;
 }
 
 /* The exit has said where the one memory operand is. */
@@ -112,11 +118,6 @@ bool x86emu_locate(struct exec *x, struct logical address, unsigned size, unsign
     else if (!locate_by_address(x, address, size, access, use, span))
         return false;
     return span->host != NULL || something_there(x, span, size, access);
-}
-
-static unsigned power_of_two_at_most(unsigned value)
-{
-    return 1u << (31 - (unsigned)__builtin_clz(value));
 }
 
 struct target x86emu_target(struct exec *x, uint64_t gpa, unsigned size, unsigned access)

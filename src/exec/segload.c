@@ -39,7 +39,7 @@ void x86emu_exec_mov_to_segment(struct exec *x)
     load_for_program(x, name, (unsigned)read_operand(x, 1) & 0xffff);
 }
 
-/* With a 32-bit operand processors write the selector's two bytes alone; with a 64-bit one all eight. */
+/* With a 32-bit operand processors write the selector's two bytes alone; POP always reads no more than them. */
 void x86emu_exec_push_segment(struct exec *x)
 {
     int size = x->insn->operand_size;
@@ -52,22 +52,38 @@ void x86emu_exec_push_segment(struct exec *x)
 void x86emu_exec_pop_segment(struct exec *x)
 {
     unsigned size = x->insn->operand_size;
-    uint64_t selector = x86emu_stack_read(x, X86EMU_RSP, 0, size == 4 ? 2 : size);
+    uint64_t selector = x86emu_stack_read(x, X86EMU_RSP, 0, 2);
 
     load_for_program(x, operand(x, 0)->reg.number, selector & 0xffff);
     x86emu_stack_move(x, size);
 }
 
-/* LDS, LES, LFS, LGS, LSS: offset and selector from memory. */
-void x86emu_exec_load_far_pointer(struct exec *x)
+bool x86emu_read_far_pointer(struct exec *x, unsigned n, unsigned *selector, uint64_t *offset)
 {
     unsigned size = x->insn->operand_size;
     uint8_t bytes[10] = {0};
+    struct logical address;
 
-    if (!x86emu_operand_load(x, 1, bytes))
+    if (!x86emu_operand_address(x, n, &address) || !x86emu_memory_read(x, address, size, USE_PLAIN, bytes))
+        return false;
+    address.offset = (address.offset + size) & size_mask(x->insn->address_size);
+    if (!x86emu_memory_read(x, address, 2, USE_PLAIN, bytes + size))
+        return false;
+    *selector = (unsigned)load_le(bytes + size, 2);
+    *offset = load_le(bytes, size);
+    return true;
+}
+
+/* LDS, LES, LFS, LGS, LSS: offset and selector from memory. */
+void x86emu_exec_load_far_pointer(struct exec *x)
+{
+    unsigned selector;
+    uint64_t offset;
+
+    if (!x86emu_read_far_pointer(x, 1, &selector, &offset))
         return;
-    x86emu_segment_load(x, operand(x, 2)->reg.number, (unsigned)load_le(bytes + size, 2));
-    write_operand(x, 0, load_le(bytes, size));
+    x86emu_segment_load(x, operand(x, 2)->reg.number, selector);
+    write_operand(x, 0, offset);
 }
 
 /* --- looking at descriptors --------------------------------------------------------------------------------------- */
@@ -119,7 +135,7 @@ void x86emu_exec_lar(struct exec *x)
     bool found = look(x, (unsigned)read_operand(x, 1) & 0xffff, &d) && answers(x, &d, LAR_TYPES);
 
     if (found)
-        write_operand(x, 0, d.low >> 32 & 0xf0ff00);
+        write_operand(x, 0, d.low >> 32 & 0xffff00);
     stage_zf(x, found);
 }
 
@@ -149,20 +165,34 @@ void x86emu_exec_verw(struct exec *x)
     stage_zf(x, found && !is_code(&d) && descriptor_type(&d) & TYPE_WRITABLE);
 }
 
+/* The destination's memory, which is read without need to write it. */
+static unsigned arpl_memory(struct exec *x, struct logical *address)
+{
+    uint8_t bytes[2] = {0};
+
+    if (x86emu_operand_address(x, 0, address))
+        x86emu_memory_read(x, *address, 2, USE_PLAIN, bytes);
+    return (unsigned)load_le(bytes, 2);
+}
+
 /* The destination is written only when its RPL is raised. */
 void x86emu_exec_arpl(struct exec *x)
 {
-    uint64_t destination, source;
-    bool raise;
+    bool memory = operand(x, 0)->kind == X86EMU_OPERAND_MEM, raise;
+    struct logical address = {0};
+    unsigned selector, rpl = rpl_of((unsigned)read_operand(x, 1));
+    uint8_t bytes[2];
 
     if (!is_protected(x)) {
         x86emu_raise(x, X86EMU_VECTOR_UD);
         return;
     }
-    destination = read_operand(x, 0);
-    source = read_operand(x, 1);
-    raise = rpl_of((unsigned)destination) < rpl_of((unsigned)source);
-    if (raise)
-        write_operand(x, 0, (destination & 0xfffc) | (source & 3));
+    selector = memory ? arpl_memory(x, &address) : (unsigned)read_operand(x, 0);
+    raise = rpl_of(selector) < rpl;
+    store_le(bytes, (selector & 0xfffc) | rpl, 2);
+    if (raise && memory)
+        x86emu_memory_write(x, address, 2, bytes);
+    else if (raise)
+        write_operand(x, 0, load_le(bytes, 2));
     stage_zf(x, raise);
 }

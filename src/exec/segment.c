@@ -19,18 +19,21 @@ uint64_t x86emu_segment_base(struct exec *x, unsigned segment)
     return need(x, segment_group[segment]) ? x->vcpu->segment[segment].base : 0;
 }
 
-static bool linear_64(struct exec *x, struct logical address, unsigned size, uint64_t *la)
+static bool canonical(struct exec *x, unsigned segment, uint64_t first, unsigned size, uint64_t *la)
 {
-    uint64_t first = address.offset + x86emu_segment_base(x, address.segment);
-
-    if (x->stopped)
-        return false;
     if (!x86emu_is_canonical(first, x->vcpu->cr4) || !x86emu_is_canonical(first + size - 1, x->vcpu->cr4)) {
-        raise_segment_fault(x, address.segment);
+        raise_segment_fault(x, segment);
         return false;
     }
     *la = first;
     return true;
+}
+
+static bool linear_64(struct exec *x, struct logical address, unsigned size, uint64_t *la)
+{
+    uint64_t first = address.offset + x86emu_segment_base(x, address.segment);
+
+    return !x->stopped && canonical(x, address.segment, first, size, la);
 }
 
 /* Whether the type of a protected-mode segment allows the access (SDM Vol. 3, table 3-1). */
@@ -76,6 +79,8 @@ bool x86emu_linear(struct exec *x, struct logical address, unsigned size, unsign
         *la = x->vcpu->efer & X86EMU_EFER_LMA ? address.offset : address.offset & 0xffffffff;
         return true;
     }
+    if (address.segment == FLAT)
+        return canonical(x, X86EMU_SS, address.offset, size, la);
     if (x->mode == X86EMU_MODE_64)
         return linear_64(x, address, size, la);
     if (!need(x, segment_group[address.segment]))

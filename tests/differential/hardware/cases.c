@@ -55,30 +55,26 @@ static bool one_in(unsigned n)
 /* --- rows that are left out --------------------------------------------------------------------------------------- */
 
 /*
- * Rows whose outcome user mode cannot foretell (time, random numbers, the system's tables and what the kernel emulates),
- * that would enter the kernel, or that would take segment registers from this program.
+ * Rows whose outcome user mode cannot foretell (time, random numbers, and what the kernel emulates or handles), or that
+ * would enter the kernel.
  */
 static const uint16_t left_out[] = {
-    X86EMU_MN_SYSCALL, X86EMU_MN_SYSENTER, X86EMU_MN_SYSEXIT,  X86EMU_MN_SYSRET, X86EMU_MN_INT,      X86EMU_MN_INT3,
-    X86EMU_MN_INT1,    X86EMU_MN_IRET,     X86EMU_MN_IRETD,    X86EMU_MN_IRETQ,  X86EMU_MN_LDS,      X86EMU_MN_LES,
-    X86EMU_MN_LFS,     X86EMU_MN_LGS,      X86EMU_MN_LSS,      X86EMU_MN_CPUID,  X86EMU_MN_RDTSC,    X86EMU_MN_RDTSCP,
-    X86EMU_MN_RDPMC,   X86EMU_MN_RDRAND,   X86EMU_MN_RDSEED,   X86EMU_MN_RDPID,  X86EMU_MN_XGETBV,   X86EMU_MN_SGDT,
-    X86EMU_MN_SIDT,    X86EMU_MN_SLDT,     X86EMU_MN_STR,      X86EMU_MN_SMSW,   X86EMU_MN_WRFSBASE, X86EMU_MN_WRGSBASE,
-    X86EMU_MN_XBEGIN,  X86EMU_MN_LAR,      X86EMU_MN_LSL,      X86EMU_MN_VERR,   X86EMU_MN_VERW,     X86EMU_MN_UMONITOR,
-    X86EMU_MN_UMWAIT,  X86EMU_MN_TPAUSE,   X86EMU_MN_MONITORX, X86EMU_MN_MWAITX, X86EMU_MN_VMCALL,   X86EMU_MN_VMMCALL,
-    X86EMU_MN_VMFUNC,  X86EMU_MN_WRPKRU,   X86EMU_MN_RDPKRU,   X86EMU_MN_ENQCMD,
+    X86EMU_MN_SYSCALL,  X86EMU_MN_SYSENTER, X86EMU_MN_INT,    X86EMU_MN_INT3,     X86EMU_MN_INT1,   X86EMU_MN_INTO,
+    X86EMU_MN_CPUID,    X86EMU_MN_RDTSC,    X86EMU_MN_RDTSCP, X86EMU_MN_RDPMC,    X86EMU_MN_RDRAND, X86EMU_MN_RDSEED,
+    X86EMU_MN_RDPID,    X86EMU_MN_SGDT,     X86EMU_MN_SIDT,   X86EMU_MN_SLDT,     X86EMU_MN_STR,    X86EMU_MN_SMSW,
+    X86EMU_MN_WRFSBASE, X86EMU_MN_WRGSBASE, X86EMU_MN_XBEGIN, X86EMU_MN_UMONITOR, X86EMU_MN_UMWAIT, X86EMU_MN_TPAUSE,
+    X86EMU_MN_MONITORX, X86EMU_MN_MWAITX,   X86EMU_MN_VMCALL, X86EMU_MN_VMMCALL,  X86EMU_MN_VMFUNC, X86EMU_MN_WRPKRU,
+    X86EMU_MN_RDPKRU,   X86EMU_MN_ENQCMD,   X86EMU_MN_HLT,
 };
 
 static bool is_left_out(const struct x86emu_insn *insn)
 {
-    struct x86emu_registers read, written;
     unsigned mnemonic = x86emu_form_mnemonic(insn->form);
 
     for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
         if (left_out[i] == mnemonic)
             return true;
-    x86emu_insn_registers(insn, &read, &written);
-    return written.segment != 0;
+    return false;
 }
 
 /* --- gathering ---------------------------------------------------------------------------------------------------- */
@@ -204,6 +200,21 @@ unsigned cases_start(uint64_t seed, const char *only)
     return row_count;
 }
 
+static uint16_t random_selector(void)
+{
+    static const uint16_t flat[] = {USER_CODE_32, USER_CODE_64, USER_DATA, 0, 1, 3};
+
+    switch (below(4)) {
+    case 0:
+        return flat[below(sizeof(flat) / sizeof(flat[0]))];
+    case 1:
+        return (uint16_t)random_64() & (GDT_LIMIT | 7);
+    default:
+        return (uint16_t)(segment_selector((enum ldt_index)(1 + below(SEGMENT_ABSENT))) &
+                          (one_in(8) ? 0xfffc : 0xffff));
+    }
+}
+
 /* --- a situation -------------------------------------------------------------------------------------------------- */
 
 static uint64_t random_value(void)
@@ -226,7 +237,7 @@ static uint64_t random_value(void)
                                      UINT64_MAX,
                                      UINT64_MAX - 1};
 
-    switch (below(8)) {
+    switch (below(9)) {
     case 0:
         return edges[below(sizeof(edges) / sizeof(edges[0]))];
     case 1:
@@ -239,6 +250,9 @@ static uint64_t random_value(void)
         return WRITABLE + below(WRITABLE_SIZE);
     case 5:
         return random_64() >> below(64);
+    case 6:
+        return one_in(2) ? random_selector()
+                         : (uint64_t)random_selector() << (one_in(2) ? 16 : 32) | (random_64() & 0xffff);
     default:
         return random_64();
     }
@@ -449,6 +463,19 @@ static void choose_segments(struct situation *s)
         s->selector[X86EMU_GS] = segment_selector(data[below(sizeof(data))]);
 }
 
+/* A far pointer in the instruction: mostly to a segment that there is, at a place in it. */
+static void place_far_pointer(struct situation *s)
+{
+    unsigned at = s->insn.length - 2u;
+    struct x86emu_operand operand;
+
+    if (!x86emu_insn_operand(&s->insn, 0, &operand) || operand.kind != X86EMU_OPERAND_FAR)
+        return;
+    memcpy(s->bytes + at, &(uint16_t){random_selector()}, 2);
+    if (one_in(2))
+        memcpy(s->bytes + at - s->insn.operand_size, &(uint32_t){below(0x10000)}, s->insn.operand_size);
+}
+
 bool cases_make(unsigned n, struct situation *s)
 {
     const struct row *row = &rows[n];
@@ -472,6 +499,7 @@ bool cases_make(unsigned n, struct situation *s)
     s->registers.rip = place_code(s) - (uint32_t)segment_of(s->selector[X86EMU_CS]).base;
     for (unsigned i = 0; x86emu_insn_operand(&s->insn, i, &operand); i++)
         place_operand(s, &operand);
+    place_far_pointer(s);
     if (s->mode != X86EMU_MODE_64)
         for (unsigned i = 0; i < 16; i++)
             s->registers.gpr[i] = (uint32_t)s->registers.gpr[i];

@@ -25,6 +25,8 @@ enum layout {
     ARENA_SIZE = 6 * PAGE,
     COCKPIT = 0x40000000,
     COCKPIT_SIZE = 4 * PAGE,
+    TABLES = 0x48000000, /* for the emulator alone: a page each that stands for the GDT and the LDT */
+    TABLES_SIZE = 2 * PAGE,
 };
 
 /* Linux's selectors (arch/x86/include/asm/segment.h). */
@@ -84,13 +86,17 @@ struct result {
     enum ending ending;
     struct x86emu_exception exception;
     struct registers registers;
-    uint16_t selector[6];   /* all but CS and FS */
+    uint16_t selector[6];
     struct vectors vectors; /* with_vectors */
 };
 
 /* --- segments.c --------------------------------------------------------------------------------------------------- */
 
 void segments_start(void);
+/* Fills what stands for the GDT and the LDT. */
+void segments_tables(uint8_t *gdt, uint8_t *ldt);
+#define GDT_LIMIT 0x7f /* Linux has 16 entries */
+uint16_t ldt_limit(void);
 uint16_t segment_selector(enum ldt_index index);
 /* What loading the selector makes of a segment register. */
 struct x86emu_segment segment_of(uint16_t selector);

@@ -3,16 +3,20 @@
 #define _GNU_SOURCE
 #include "hardware.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/ucontext.h>
 
 enum {
     CODE_FILL = 0xcc, /* INT3 */
+    STUCK = 255,      /* in place of a vector: the processor did not get on */
     /* Requested components: x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM (SDM Vol. 1, 13.1) */
     COMPONENTS = 0xe7,
 };
@@ -31,7 +35,8 @@ struct cockpit {
     uint32_t clean_mxcsr;     /* 0x0ac */
     uint16_t selector[6];     /* 0x0b0: all but CS, FS */
     uint16_t out_selector[6]; /* 0x0bc */
-    uint64_t unused2[7];
+    uint64_t fs_base;         /* 0x0c8 */
+    uint64_t unused2[6];
     uint64_t out_gpr[16]; /* 0x100 */
     uint64_t out_rflags;  /* 0x180 */
     uint8_t exit_32[16];  /* 0x188: 64-bit code that compatibility mode comes back to */
@@ -85,10 +90,12 @@ __asm__(".text\n"
         "mov %r10, " COCKPIT_TEXT "+0x150; mov %r11, " COCKPIT_TEXT "+0x158\n"
         "mov %r12, " COCKPIT_TEXT "+0x160; mov %r13, " COCKPIT_TEXT "+0x168\n"
         "mov %r14, " COCKPIT_TEXT "+0x170; mov %r15, " COCKPIT_TEXT "+0x178\n"
-        "mov %es, " COCKPIT_TEXT "+0xbc; mov %ds, " COCKPIT_TEXT "+0xc2; mov %gs, " COCKPIT_TEXT "+0xc6\n"
+        "mov %es, " COCKPIT_TEXT "+0xbc; mov %ds, " COCKPIT_TEXT "+0xc2; mov %fs, " COCKPIT_TEXT "+0xc4\n"
+        "mov %gs, " COCKPIT_TEXT "+0xc6\n"
         "mov %ss, " COCKPIT_TEXT "+0xc0\n"
         "mov $0x2b, %eax; mov %eax, %es; mov %eax, %ds; mov %eax, %ss\n"
-        "mov $0, %eax; mov %eax, %gs\n"
+        "mov $0, %eax; mov %eax, %gs; mov %eax, %fs\n"
+        "mov " COCKPIT_TEXT "+0xc8, %rax; wrfsbase %rax\n"
         "mov " COCKPIT_TEXT "+0x98, %rsp\n"
         "pushfq; popq " COCKPIT_TEXT "+0x180\n"
         "pushq $2; popfq\n"
@@ -112,26 +119,43 @@ static uint8_t *const code = (uint8_t *)(uintptr_t)CODE;
 static volatile sig_atomic_t running;
 static struct {
     bool happened;
-    uint64_t trap, error, cr2, rip, rflags;
+    uint64_t trap, error, cr2, rip;
+    uint16_t cs;
 } caught;
 
-__attribute__((used)) void hardware_caught(int number, siginfo_t *info, void *context);
+/* Some faults come back for ever instead of being reported: the same run at two ticks of the clock. */
+static unsigned long runs;
+
+static bool is_stuck(void)
+{
+    static unsigned long seen;
+    bool stuck = seen == runs;
+
+    seen = runs;
+    return stuck;
+}
+
+/* FS may be the instruction's: no stack protector. */
+__attribute__((used, optimize("no-stack-protector"))) void hardware_caught(int number, siginfo_t *info, void *context);
 
 void hardware_caught(int number, siginfo_t *info, void *context)
 {
     greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
 
     (void)info;
+    if (number == SIGALRM && (!running || !is_stuck()))
+        return;
     if (!running) {
         signal(number, SIG_DFL);
         return;
     }
     running = 0;
     caught.happened = true;
-    caught.trap = (uint64_t)regs[REG_TRAPNO];
+    caught.trap = number == SIGALRM ? STUCK : (uint64_t)regs[REG_TRAPNO];
     caught.error = (uint64_t)regs[REG_ERR];
     caught.cr2 = (uint64_t)regs[REG_CR2];
     caught.rip = (uint64_t)regs[REG_RIP];
+    caught.cs = (uint16_t)regs[REG_CSGSFS];
     regs[REG_RIP] = (greg_t)(uintptr_t)hardware_exit;
     regs[REG_CSGSFS] = (regs[REG_CSGSFS] & ~(greg_t)0xffff) | USER_CODE_64;
     regs[REG_EFL] &= ~(greg_t)X86EMU_RFLAGS_RF;
@@ -297,14 +321,16 @@ static unsigned put_code(const struct situation *s)
 
 static void describe_end(const struct situation *s, struct result *result)
 {
-    uint64_t base = code_address(s) - s->registers.rip;
+    uint64_t base = caught.happened ? segment_of(caught.cs).base : 0;
+    bool moved = caught.rip != s->registers.rip || caught.cs != s->selector[X86EMU_CS];
 
+    result->selector[X86EMU_CS] = caught.happened ? caught.cs : s->selector[X86EMU_CS];
     result->ending = ENDED_RETIRED;
     result->registers.rip = s->registers.rip + s->insn.length;
     if (!caught.happened)
         return;
     /* A fetch that failed, or hit the fill, behind the instruction or at its target: it had retired. */
-    if (caught.rip != s->registers.rip &&
+    if (moved &&
         (caught.trap == X86EMU_VECTOR_GP || (caught.trap == X86EMU_VECTOR_PF && base + caught.rip == caught.cr2))) {
         result->registers.rip = caught.rip;
         return;
@@ -313,7 +339,7 @@ static void describe_end(const struct situation *s, struct result *result)
         result->registers.rip = caught.rip - 1;
         return;
     }
-    result->ending = ENDED_EXCEPTION;
+    result->ending = caught.trap == STUCK ? ENDED_ELSEWHERE : ENDED_EXCEPTION;
     result->registers.rip = caught.rip;
     result->exception.vector = (uint8_t)caught.trap;
     result->exception.error_code = (uint32_t)caught.error;
@@ -336,6 +362,7 @@ void machine_run(const struct situation *s, struct result *result)
     memcpy(cockpit->selector, s->selector, sizeof(cockpit->selector));
     written = put_code(s);
     caught.happened = false;
+    runs++;
     running = 1;
     hardware_enter();
     running = 0;
@@ -371,16 +398,32 @@ static void open_part(uintptr_t address, size_t size, int protection)
         die("mprotect");
 }
 
+/* LSL of one of Linux's selectors tells the number of the processor; and WRFSBASE is needed. */
+static void pin(void)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(sched_getcpu(), &set);
+    sched_setaffinity(0, sizeof(set), &set);
+    if ((getauxval(AT_HWCAP2) & 2) == 0) {
+        fprintf(stderr, "x86emu-differential-hardware: skipped: Linux doesn't offer FSGSBASE\n");
+        exit(0);
+    }
+}
+
 static void catch_signals(void)
 {
     static uint8_t stack[65536];
-    const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+    const int numbers[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+    const struct itimerval tick = {.it_interval = {.tv_usec = 50000}, .it_value = {.tv_usec = 50000}};
     stack_t other = {.ss_sp = stack, .ss_size = sizeof(stack)};
     struct sigaction action = {.sa_sigaction = hardware_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
     sigaltstack(&other, NULL);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         sigaction(numbers[i], &action, NULL);
+    setitimer(ITIMER_REAL, &tick, NULL);
 }
 
 /* A non-canonical address gives #GP, a canonical one #PF: which is 0000800000000000H? */
@@ -405,7 +448,7 @@ static void look_around(void)
 
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     machine.xcr0 = (uint64_t)high << 32 | low;
-    __asm__ volatile("mov %%fs:0, %0" : "=r"(machine.fs_base)); /* the thread's pointer to itself */
+    machine.fs_base = cockpit->fs_base;
     machine.gs_base = 0;
     machine.la57 = five_levels();
     __asm__ volatile("fxsave64 %0" : "=m"(cockpit->out));
@@ -427,9 +470,11 @@ void machine_start(void)
     (void)mlock((void *)(uintptr_t)ARENA, ARENA_SIZE);
     cockpit->exit = (uintptr_t)hardware_exit;
     cockpit->clean_mxcsr = 0x1f80;
-    memcpy(cockpit->exit_32, "\xff\x24\x25", 3); /* JMP [exit] */
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(cockpit->fs_base)); /* the thread's pointer to itself */
+    memcpy(cockpit->exit_32, "\xff\x24\x25", 3);                 /* JMP [exit] */
     memcpy(cockpit->exit_32 + 3, &(uint32_t){COCKPIT + offsetof(struct cockpit, exit)}, 4);
     __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(USER_DATA));
+    pin();
     catch_signals();
     segments_start();
     look_around();

@@ -9,7 +9,7 @@ enum {
 };
 
 uint8_t model_writable[WRITABLE_SIZE], model_readable[PAGE];
-static uint8_t model_code[CODE_SIZE];
+static uint8_t model_code[CODE_SIZE], model_tables[TABLES_SIZE];
 
 static struct x86emu_region_map map;
 static struct x86emu emu;
@@ -49,6 +49,8 @@ static void translate(void *opaque, struct x86emu_vcpu *v, struct x86emu_request
     unsigned wanted = request->access & 7;
 
     (void)opaque, (void)v;
+    if ((request->access & X86EMU_WALK_IMPLICIT) != 0)
+        allowed = request->gva - TABLES < TABLES_SIZE ? 7 : -1;
     if (allowed < 0 || (allowed == X86EMU_ACCESS_EXECUTE && wanted != X86EMU_ACCESS_EXECUTE)) {
         elsewhere = true;
         request->answer = X86EMU_ANSWER_UNMAPPED;
@@ -91,19 +93,23 @@ static void set_segments(const struct situation *s)
     vcpu.segment[X86EMU_FS].base = machine.fs_base;
     if (s->selector[X86EMU_GS] == 0)
         vcpu.segment[X86EMU_GS].base = machine.gs_base;
-    vcpu.ldtr = segment_of(0);
+    vcpu.gdtr = (struct x86emu_table_register){.base = TABLES, .limit = GDT_LIMIT};
+    vcpu.ldtr =
+        (struct x86emu_segment){.base = TABLES + PAGE, .limit = ldt_limit(), .selector = 0x48, .attributes = 0x82};
     vcpu.tr = (struct x86emu_segment){.attributes = 0x8b}; /* too short for an I/O permission bitmap */
 }
 
 void model_start(void)
 {
-    static struct x86emu_region regions[3];
-    static struct x86emu_host_range hosts[3];
+    static struct x86emu_region regions[4];
+    static struct x86emu_host_range hosts[4];
     struct x86emu_config config = {.map = &map, .options = X86EMU_OPTION_TRANSLATE};
 
     add_region(&regions[0], &hosts[0], CODE, model_code, CODE_SIZE);
     add_region(&regions[1], &hosts[1], WRITABLE, model_writable, WRITABLE_SIZE);
     add_region(&regions[2], &hosts[2], READABLE, model_readable, PAGE);
+    add_region(&regions[3], &hosts[3], TABLES, model_tables, TABLES_SIZE);
+    segments_tables(model_tables, model_tables + PAGE);
     config.callbacks[X86EMU_REQUEST_TRANSLATE] = translate;
     config.callbacks[X86EMU_REQUEST_STATE] = give_state;
     x86emu_init(&emu, &config);

@@ -57,11 +57,52 @@ struct x86emu_segment segment_of(uint16_t selector)
     else if ((selector & 7) == LDT_SELECTOR)
         segment = (struct x86emu_segment){.base = entry->base,
                                           .limit = entry->limit,
-                                          .attributes = 0x70u | TYPE_ACCESSED | entry->type |
+                                          .attributes = X86EMU_SEGMENT_AVL | 0x70u | TYPE_ACCESSED | entry->type |
                                                         (entry->big ? X86EMU_SEGMENT_DB : 0u) |
                                                         (entry->absent ? 0u : X86EMU_SEGMENT_P)};
     segment.selector = selector;
     return segment;
+}
+
+/* --- descriptors as they are in memory ---------------------------------------------------------------------------- */
+
+static uint64_t descriptor(uint32_t base, uint32_t limit, unsigned access, unsigned flags)
+{
+    return (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)access << 40 |
+           (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)(flags & 0xf) << 52 | (uint64_t)(base >> 24) << 56;
+}
+
+/* What LAR and LSL tell about an entry of the GDT. What they don't is none of a user program's business: DPL 0. */
+static uint64_t visible_descriptor(unsigned selector)
+{
+    uint32_t access = 0, limit = 0;
+    bool visible;
+
+    __asm__("lar %2, %0" : "=r"(access), "=@ccz"(visible) : "r"(selector));
+    if (!visible)
+        return descriptor(0, 0, 0x80, 0);
+    __asm__("lsl %1, %0" : "=r"(limit) : "r"(selector));
+    if (access & 0x800000)
+        limit >>= 12;
+    return descriptor(0, limit, access >> 8 & 0xff, access >> 20 & 0xf);
+}
+
+uint16_t ldt_limit(void)
+{
+    return sizeof(ldt) / sizeof(ldt[0]) * 8 - 1;
+}
+
+void segments_tables(uint8_t *gdt, uint8_t *ldt_bytes)
+{
+    for (unsigned i = 1; i < (GDT_LIMIT + 1) / 8; i++)
+        memcpy(gdt + 8 * i, &(uint64_t){visible_descriptor(8 * i + 3)}, 8);
+    for (unsigned i = 1; i < sizeof(ldt) / sizeof(ldt[0]); i++) {
+        struct x86emu_segment segment = segment_of(segment_selector((enum ldt_index)i));
+        uint64_t raw = descriptor((uint32_t)segment.base, segment.limit, segment.attributes & 0xff,
+                                  segment.attributes >> 12 & 0xf);
+
+        memcpy(ldt_bytes + 8 * i, &raw, 8);
+    }
 }
 
 void segments_start(void)
