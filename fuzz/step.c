@@ -66,6 +66,7 @@ enum variant {
 };
 
 struct guest {
+    bool delivering; /* the step under way delivers an event */
     const uint8_t *input;
     size_t size, at;
 
@@ -393,7 +394,8 @@ static void take_hint(struct guest *g)
 
 static bool carries_data(unsigned kind)
 {
-    return kind != X86EMU_REQUEST_STATE && kind != X86EMU_REQUEST_TRANSLATE && kind != X86EMU_REQUEST_HALT;
+    return kind != X86EMU_REQUEST_STATE && kind != X86EMU_REQUEST_TRANSLATE && kind != X86EMU_REQUEST_HALT &&
+           kind != X86EMU_REQUEST_HYPERCALL;
 }
 
 /* What every request promises. */
@@ -499,6 +501,11 @@ static void answer_ok(struct guest *g, struct x86emu_request *r)
         transfer(g, r, true);
         break;
     case X86EMU_REQUEST_PORT_IN:
+    case X86EMU_REQUEST_CPUID:
+    case X86EMU_REQUEST_MSR_READ:
+    case X86EMU_REQUEST_TIME:
+    case X86EMU_REQUEST_COUNTER:
+    case X86EMU_REQUEST_RANDOM:
         take_data(g, r->data.bytes, (size_t)r->size * r->count);
         break;
     case X86EMU_REQUEST_RMW:
@@ -661,7 +668,8 @@ static void check_end(struct guest *g, enum x86emu_status status)
         CHECK(outcome->exception.vector < 32);
     if (status == X86EMU_NOT_EMULATED)
         CHECK(outcome->reason >= X86EMU_REASON_NO_FUNCTION && outcome->reason <= X86EMU_REASON_INCONSISTENT);
-    CHECK(status <= X86EMU_NO_ACCESS && status != X86EMU_REQUEST);
+    CHECK(status <= X86EMU_SHUTDOWN && status != X86EMU_REQUEST);
+    CHECK(status != X86EMU_SHUTDOWN || g->delivering);
     CHECK(x86emu_complete(g->emu, &g->vcpu) == X86EMU_NO_REQUEST);
     check_unchanged(g);
     if (tracing)
@@ -674,6 +682,16 @@ static void check_end(struct guest *g, enum x86emu_status status)
     note(g, outcome->changed);
 }
 
+/* An event of any kind, in place of an instruction. */
+static enum x86emu_status deliver(struct guest *g)
+{
+    struct x86emu_event event = {
+        .kind = take(g) % 5, .vector = take(g), .error_code = take(g), .cr2 = take_register(g)};
+
+    event.has_error_code = take(g) & 1;
+    return x86emu_deliver(g->emu, &g->vcpu, &event);
+}
+
 static void run_step(struct guest *g)
 {
     enum x86emu_status status;
@@ -683,7 +701,8 @@ static void run_step(struct guest *g)
     g->expected = g->vcpu;
     g->requests = 0;
     g->put_off = ACT_OK;
-    status = x86emu_step(g->emu, &g->vcpu);
+    g->delivering = (take(g) & 7) == 0;
+    status = g->delivering ? deliver(g) : x86emu_step(g->emu, &g->vcpu);
     while ((status == X86EMU_REQUEST || status == X86EMU_BAD_ANSWER) && !cancelled) {
         enum action action = g->put_off;
 

@@ -220,6 +220,16 @@ static uint8_t answered(bool ok)
     return ok ? X86EMU_ANSWER_OK : X86EMU_ANSWER_UNMAPPED;
 }
 
+/* Byte n of an answer about register or leaf i is i + n; the ninth byte says that random numbers are valid. */
+static void answer_query(struct x86emu_request *request)
+{
+    for (unsigned n = 0; n < request->size; n++)
+        request->data.bytes[n] = (uint8_t)(request->index + n);
+    if (request->kind == X86EMU_REQUEST_RANDOM)
+        request->data.bytes[8] = 1;
+    request->answer = X86EMU_ANSWER_OK;
+}
+
 void world_answer(struct world *world, struct x86emu_request *request)
 {
     switch (request->kind) {
@@ -243,6 +253,18 @@ void world_answer(struct world *world, struct x86emu_request *request)
         world->vcpu.loaded |= request->state;
         request->answer = X86EMU_ANSWER_OK;
         break;
+    case X86EMU_REQUEST_CPUID:
+    case X86EMU_REQUEST_MSR_READ:
+    case X86EMU_REQUEST_TIME:
+    case X86EMU_REQUEST_COUNTER:
+    case X86EMU_REQUEST_RANDOM:
+        answer_query(request);
+        break;
+    case X86EMU_REQUEST_MSR_WRITE:
+        record(world, request->kind, request->index, request->data.bytes, 8);
+        request->answer = X86EMU_ANSWER_OK;
+        break;
+    case X86EMU_REQUEST_HYPERCALL:
     case X86EMU_REQUEST_HALT:
         record(world, request->kind, 0, request->data.bytes, 0);
         request->answer = X86EMU_ANSWER_OK;
