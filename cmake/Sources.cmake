@@ -53,6 +53,15 @@ list(APPEND X86EMU_SOURCES
     src/exec/task.c
     src/exec/translate.c
     src/exec/generated/dispatch.c
+    src/exec/vector.c
+    src/exec/vector_logic.c
+    src/exec/vector_mask.c
+    src/exec/vector_move.c
+    src/exec/vector_shuffle.c
+    src/exec/vector_sparse.c
+    src/exec/x87.c
+    src/exec/xsave.c
+    src/exec/x87_move.c
     src/mmu/leaf.c
     src/mmu/nested_hold.c
     src/mmu/nested_map.c

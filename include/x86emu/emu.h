@@ -187,8 +187,9 @@ struct x86emu_outcome {
 };
 
 /* Bounds of one transaction, in entries and bytes; src/exec/bounds.h proves that the worst row fits. */
-#define X86EMU_MAX_READS 40
-#define X86EMU_MAX_EFFECTS 40
+#define X86EMU_MAX_READS 64
+#define X86EMU_MAX_EFFECTS 64
+#define X86EMU_MAX_BYTES 3072 /* of each */
 #define X86EMU_MAX_PAGES 12
 
 /* What x86emu_deliver() delivers. */
@@ -281,14 +282,14 @@ struct x86emu {
         uint16_t read_used;
         struct x86emu_page pages[X86EMU_MAX_PAGES];
         struct x86emu_read reads[X86EMU_MAX_READS];
-        uint8_t read_bytes[X86EMU_REQUEST_DATA + 64];
+        uint8_t read_bytes[X86EMU_MAX_BYTES];
 
         /* What is to be done: built anew by every run. effects_done and bytes_done count what has happened. */
         uint8_t effect_count, effects_done;
         uint16_t bytes_done;
         uint16_t effect_used;
         struct x86emu_effect effects[X86EMU_MAX_EFFECTS];
-        uint8_t effect_bytes[X86EMU_REQUEST_DATA + 64];
+        uint8_t effect_bytes[X86EMU_MAX_BYTES];
     } transaction;
 };
 

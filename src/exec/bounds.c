@@ -13,6 +13,17 @@ _Static_assert(EXEC_MOST_MEMORY_OPERANDS <= X86EMU_MAX_EFFECTS, "effects of one 
 _Static_assert(33 <= X86EMU_MAX_EFFECTS && 31 <= X86EMU_MAX_READS, "levels of ENTER");
 _Static_assert(2 + 2 + 1 + 2 <= X86EMU_MAX_PAGES, "pages of ENTER: pushed, read, the end, the instruction");
 
+/*
+ * XSAVE writes and XRSTOR reads all components in pieces of 64 bytes: header, legacy region, AVX, opmasks, ZMM_Hi256,
+ * Hi16_ZMM, PKRU. A gather or scatter does one element at a time, a masked move at most 32 runs of bytes.
+ */
+_Static_assert(1 + 7 + 4 + 1 + 8 + 16 + 1 <= X86EMU_MAX_READS &&
+                   64 + 416 + 256 + 64 + 512 + 1024 + 8 <= X86EMU_MAX_BYTES,
+               "XRSTOR");
+_Static_assert(3 + 1 + 4 + 4 + 1 + 8 + 16 + 1 + 1 <= X86EMU_MAX_EFFECTS &&
+                   152 + 8 + 256 + 256 + 64 + 512 + 1024 + 8 + 16 <= X86EMU_MAX_BYTES,
+               "XSAVE");
+
 /* A batch is as large as a request, and nothing else is wider than a vector register. */
 _Static_assert(sizeof(((struct x86emu_transaction *)0)->read_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes read");
 _Static_assert(sizeof(((struct x86emu_transaction *)0)->effect_bytes) >= X86EMU_REQUEST_DATA + 64, "bytes written");

@@ -120,7 +120,8 @@ bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, u
 
     if (!x86emu_locate(x, address, size, access, use, &span))
         return false;
-    if (span.host != NULL && !(use & USE_RMW)) { /* reading RAM again, should the instruction run again, is no harm */
+    if (span.host != NULL && !(use & USE_RMW) &&
+        !x->log_all) { /* reading RAM again, should the instruction run again, is no harm */
         x86emu_ram_load(data, span.host, size);
         return true;
     }

@@ -86,6 +86,10 @@ void x86emu_commit(struct exec *x)
         vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
     for (unsigned i = 0; i < x->field_count; i++)
         copy_bytes((uint8_t *)vcpu + x->fields[i].offset, x->fields[i].bytes, x->fields[i].size);
+    for (unsigned i = 0; i < x->vector_count; i++)
+        vcpu->zmm[x->vectors[i].number] = x->vectors[i].value;
+    if (x->finish != NULL)
+        x->finish(x);
     outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x);

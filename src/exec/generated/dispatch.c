@@ -84,6 +84,45 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2651: /* BLCS_VY_RMY */
         x86emu_exec_blcs(x);
         break;
+    case 1569: /* PBLENDW_RDQ_RMDQ_IB */
+    case 2106: /* VPBLENDW_RX_VX_RMX_IB */
+        x86emu_exec_blend_imm_2(x);
+        break;
+    case 1567: /* BLENDPS_RDQ_RMDQ_IB */
+    case 2104: /* VBLENDPS_RX_VX_RMX_IB */
+    case 2302: /* VPBLENDD_RX_VX_RMX_IB */
+        x86emu_exec_blend_imm_4(x);
+        break;
+    case 1568: /* BLENDPD_RDQ_RMDQ_IB */
+    case 2105: /* VBLENDPD_RX_VX_RMX_IB */
+        x86emu_exec_blend_imm_8(x);
+        break;
+    case 1506: /* PBLENDVB_RDQ_RMDQ */
+    case 2060: /* VPBLENDVB_RX_VX_RMX_IS4X */
+        x86emu_exec_blend_var_1(x);
+        break;
+    case 1507: /* BLENDVPS_RDQ_RMDQ */
+    case 2058: /* VBLENDVPS_RX_VX_RMX_IS4X */
+        x86emu_exec_blend_var_4(x);
+        break;
+    case 1508: /* BLENDVPD_RDQ_RMDQ */
+    case 2059: /* VBLENDVPD_RX_VX_RMX_IS4X */
+        x86emu_exec_blend_var_8(x);
+        break;
+    case 568: /* VPBLENDMB_RX_MASKQ_VX_RMX */
+        x86emu_exec_blendm_1(x);
+        break;
+    case 569: /* VPBLENDMW_RX_MASKQ_VX_RMX */
+        x86emu_exec_blendm_2(x);
+        break;
+    case 564: /* VPBLENDMD_RX_MASKQ_VX_RMX */
+    case 566: /* VBLENDMPS_RX_MASKQ_VX_RMX */
+        x86emu_exec_blendm_4(x);
+        break;
+    case 565: /* VPBLENDMQ_RX_MASKQ_VX_RMX */
+    case 567: /* VBLENDMPD_RX_MASKQ_VX_RMX */
+        x86emu_exec_blendm_8(x);
+        break;
     case 2650: /* BLSFILL_VY_RMY */
         x86emu_exec_blsfill(x);
         break;
@@ -101,6 +140,53 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1180: /* BOUND_RV_RMV2 */
         x86emu_exec_bound(x);
+        break;
+    case 590: /* VPBROADCASTB_RX_MASKQ_RMB */
+    case 592: /* VPBROADCASTB_RX_MASKQ_RMD */
+    case 2158: /* VPBROADCASTB_RX_RMB */
+        x86emu_exec_broadcast_1(x);
+        break;
+    case 492: /* VBROADCASTF32X4_RX_MASKQ_RMDQ */
+    case 498: /* VBROADCASTI32X4_RX_MASKQ_RMDQ */
+    case 2140: /* VBROADCASTF128_RQQ_RMDQ */
+    case 2141: /* VBROADCASTI128_RQQ_RMDQ */
+        x86emu_exec_broadcast_16_by_4(x);
+        break;
+    case 493: /* VBROADCASTF64X2_RX_MASKQ_RMDQ */
+    case 499: /* VBROADCASTI64X2_RX_MASKQ_RMDQ */
+        x86emu_exec_broadcast_16_by_8(x);
+        break;
+    case 591: /* VPBROADCASTW_RX_MASKQ_RMW */
+    case 593: /* VPBROADCASTW_RX_MASKQ_RMD */
+    case 2159: /* VPBROADCASTW_RX_RMW */
+        x86emu_exec_broadcast_2(x);
+        break;
+    case 494: /* VBROADCASTF32X8_RX_MASKQ_RMQQ */
+    case 500: /* VBROADCASTI32X8_RX_MASKQ_RMQQ */
+        x86emu_exec_broadcast_32_by_4(x);
+        break;
+    case 495: /* VBROADCASTF64X4_RX_MASKQ_RMQQ */
+    case 501: /* VBROADCASTI64X4_RX_MASKQ_RMQQ */
+        x86emu_exec_broadcast_32_by_8(x);
+        break;
+    case 489: /* VBROADCASTSS_RX_MASKQ_RMD */
+    case 502: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 594: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 596: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 2138: /* VBROADCASTSS_RX_RMD */
+    case 2156: /* VPBROADCASTD_RX_RMD */
+        x86emu_exec_broadcast_4(x);
+        break;
+    case 491: /* VBROADCASTSD_RX_MASKQ_RMQ */
+    case 497: /* VPBROADCASTQ_RX_MASKQ_RMQ */
+    case 595: /* VPBROADCASTQ_RX_MASKQ_RMQ */
+    case 2139: /* VBROADCASTSD_RQQ_RMQ */
+    case 2157: /* VPBROADCASTQ_RX_RMQ */
+        x86emu_exec_broadcast_8(x);
+        break;
+    case 490: /* VBROADCASTF32X2_RX_MASKQ_RMQ */
+    case 496: /* VBROADCASTI32X2_RX_MASKQ_RMQ */
+        x86emu_exec_broadcast_8_by_4(x);
         break;
     case 1124: /* BSF_RV_RMV */
     case 1127: /* BSF_RV_RMV */
@@ -247,6 +333,20 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1139: /* CMPXCHG16B_RMDQ */
         x86emu_exec_cmpxchg8b(x);
         break;
+    case 554: /* VPCOMPRESSB_RMX_MASKQ_RX */
+        x86emu_exec_compress_1(x);
+        break;
+    case 555: /* VPCOMPRESSW_RMX_MASKQ_RX */
+        x86emu_exec_compress_2(x);
+        break;
+    case 560: /* VCOMPRESSPS_RMX_MASKQ_RX */
+    case 562: /* VPCOMPRESSD_RMX_MASKQ_RX */
+        x86emu_exec_compress_4(x);
+        break;
+    case 561: /* VCOMPRESSPD_RMX_MASKQ_RX */
+    case 563: /* VPCOMPRESSQ_RMX_MASKQ_RX */
+        x86emu_exec_compress_8(x);
+        break;
     case 1691: /* CPUID */
         x86emu_exec_cpuid(x);
         break;
@@ -274,8 +374,151 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1113: /* DIV_RMV */
         x86emu_exec_div(x);
         break;
+    case 1690: /* EMMS */
+    case 1813: /* FEMMS */
+        x86emu_exec_emms(x);
+        break;
     case 1025: /* ENTER_IW_IB */
         x86emu_exec_enter(x);
+        break;
+    case 552: /* VPEXPANDB_RX_MASKQ_RMX */
+        x86emu_exec_expand_1(x);
+        break;
+    case 553: /* VPEXPANDW_RX_MASKQ_RMX */
+        x86emu_exec_expand_2(x);
+        break;
+    case 556: /* VEXPANDPS_RX_MASKQ_RMX */
+    case 558: /* VPEXPANDD_RX_MASKQ_RMX */
+        x86emu_exec_expand_4(x);
+        break;
+    case 557: /* VEXPANDPD_RX_MASKQ_RMX */
+    case 559: /* VPEXPANDQ_RX_MASKQ_RMX */
+        x86emu_exec_expand_8(x);
+        break;
+    case 2522: /* FDECSTP */
+        x86emu_exec_fdecstp(x);
+        break;
+    case 2559: /* FFREE_STT */
+        x86emu_exec_ffree(x);
+        break;
+    case 2573: /* FFREEP_STT */
+        x86emu_exec_ffreep(x);
+        break;
+    case 2523: /* FINCSTP */
+        x86emu_exec_fincstp(x);
+        break;
+    case 2550: /* FLD_RMT */
+        x86emu_exec_fld_80(x);
+        break;
+    case 2497: /* FLD_STT */
+        x86emu_exec_fld_register(x);
+        break;
+    case 2494: /* FLDCW_RMW */
+        x86emu_exec_fldcw(x);
+        break;
+    case 2493: /* FLDENV_RM28 */
+        x86emu_exec_fldenv(x);
+        break;
+    case 2539: /* FNCLEX */
+        x86emu_exec_fnclex(x);
+        break;
+    case 2540: /* FNINIT */
+        x86emu_exec_fninit(x);
+        break;
+    case 2499: /* FNOP */
+        x86emu_exec_fnop(x);
+        break;
+    case 2557: /* FNSAVE_RM108 */
+        x86emu_exec_fnsave(x);
+        break;
+    case 2496: /* FNSTCW_RMW */
+        x86emu_exec_fnstcw(x);
+        break;
+    case 2495: /* FNSTENV_RM28 */
+        x86emu_exec_fnstenv(x);
+        break;
+    case 2558: /* FNSTSW_RMW */
+    case 2577: /* FNSTSW_AXW */
+        x86emu_exec_fnstsw(x);
+        break;
+    case 2556: /* FRSTOR_RM108 */
+        x86emu_exec_frstor(x);
+        break;
+    case 2561: /* FST_STT */
+        x86emu_exec_fst_register(x);
+        break;
+    case 2551: /* FSTP_RMT */
+        x86emu_exec_fstp_80(x);
+        break;
+    case 2500: /* FSTPNCE_STT */
+    case 2562: /* FSTP_STT */
+    case 2575: /* FSTP_STT */
+    case 2576: /* FSTP_STT */
+        x86emu_exec_fstp_register(x);
+        break;
+    case 1179: /* FWAIT */
+        x86emu_exec_fwait(x);
+        break;
+    case 2498: /* FXCH_STT */
+    case 2560: /* FXCH_STT */
+    case 2574: /* FXCH_STT */
+        x86emu_exec_fxch(x);
+        break;
+    case 1716: /* FXRSTOR_RM512 */
+    case 1717: /* FXRSTOR64_RM512 */
+        x86emu_exec_fxrstor(x);
+        break;
+    case 1714: /* FXSAVE_RM512 */
+    case 1715: /* FXSAVE64_RM512 */
+        x86emu_exec_fxsave(x);
+        break;
+    case 409: /* VPGATHERDD_RDQ_MASKQ_VSIBD */
+    case 411: /* VPGATHERDD_RQQ_MASKQ_VSIBD */
+    case 413: /* VPGATHERDD_ROQ_MASKQ_VSIBD */
+    case 433: /* VGATHERDPS_RDQ_MASKQ_VSIBD */
+    case 435: /* VGATHERDPS_RQQ_MASKQ_VSIBD */
+    case 437: /* VGATHERDPS_ROQ_MASKQ_VSIBD */
+    case 2271: /* VPGATHERDD_RDQ_VSIBD_VDQ */
+    case 2272: /* VPGATHERDD_RQQ_VSIBD_VQQ */
+    case 2279: /* VGATHERDPS_RDQ_VSIBD_VDQ */
+    case 2280: /* VGATHERDPS_RQQ_VSIBD_VQQ */
+        x86emu_exec_gather_4_4(x);
+        break;
+    case 421: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
+    case 423: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
+    case 425: /* VPGATHERQD_RQQ_MASKQ_VSIBD */
+    case 445: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
+    case 447: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
+    case 449: /* VGATHERQPS_RQQ_MASKQ_VSIBD */
+    case 2275: /* VPGATHERQD_RDQ_VSIBD_VDQ */
+    case 2276: /* VPGATHERQD_RDQ_VSIBD_VDQ */
+    case 2283: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 2284: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+        x86emu_exec_gather_4_8(x);
+        break;
+    case 415: /* VPGATHERDQ_RDQ_MASKQ_VSIBQ */
+    case 417: /* VPGATHERDQ_RQQ_MASKQ_VSIBQ */
+    case 419: /* VPGATHERDQ_ROQ_MASKQ_VSIBQ */
+    case 439: /* VGATHERDPD_RDQ_MASKQ_VSIBQ */
+    case 441: /* VGATHERDPD_RQQ_MASKQ_VSIBQ */
+    case 443: /* VGATHERDPD_ROQ_MASKQ_VSIBQ */
+    case 2273: /* VPGATHERDQ_RDQ_VSIBQ_VDQ */
+    case 2274: /* VPGATHERDQ_RQQ_VSIBQ_VQQ */
+    case 2281: /* VGATHERDPD_RDQ_VSIBQ_VDQ */
+    case 2282: /* VGATHERDPD_RQQ_VSIBQ_VQQ */
+        x86emu_exec_gather_8_4(x);
+        break;
+    case 427: /* VPGATHERQQ_RDQ_MASKQ_VSIBQ */
+    case 429: /* VPGATHERQQ_RQQ_MASKQ_VSIBQ */
+    case 431: /* VPGATHERQQ_ROQ_MASKQ_VSIBQ */
+    case 451: /* VGATHERQPD_RDQ_MASKQ_VSIBQ */
+    case 453: /* VGATHERQPD_RQQ_MASKQ_VSIBQ */
+    case 455: /* VGATHERQPD_ROQ_MASKQ_VSIBQ */
+    case 2277: /* VPGATHERQQ_RDQ_VSIBQ_VDQ */
+    case 2278: /* VPGATHERQQ_RQQ_VSIBQ_VQQ */
+    case 2285: /* VGATHERQPD_RDQ_VSIBQ_VDQ */
+    case 2286: /* VGATHERQPD_RQQ_VSIBQ_VQQ */
+        x86emu_exec_gather_8_8(x);
         break;
     case 1178: /* HLT */
         x86emu_exec_hlt(x);
@@ -314,6 +557,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1048: /* INSW_DIZ_DXW */
     case 1049: /* INSD_DIZ_DXW */
         x86emu_exec_ins(x);
+        break;
+    case 308: /* VINSERTPS_RDQ_VDQ_RMD_IB */
+    case 1583: /* INSERTPS_RDQ_RMD_IB */
+    case 2121: /* VINSERTPS_RDQ_VDQ_RMD_IB */
+        x86emu_exec_insertps(x);
         break;
     case 1172: /* INT_IB */
         x86emu_exec_int(x);
@@ -386,12 +634,183 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 995: /* JMP_FARP */
         x86emu_exec_jmp_far(x);
         break;
+    case 2333: /* KADDB_RQ_VQ_RMQ */
+        x86emu_exec_kadd_1(x);
+        break;
+    case 2332: /* KADDW_RQ_VQ_RMQ */
+        x86emu_exec_kadd_2(x);
+        break;
+    case 2335: /* KADDD_RQ_VQ_RMQ */
+        x86emu_exec_kadd_4(x);
+        break;
+    case 2334: /* KADDQ_RQ_VQ_RMQ */
+        x86emu_exec_kadd_8(x);
+        break;
+    case 2313: /* KANDB_RQ_VQ_RMQ */
+        x86emu_exec_kand_1(x);
+        break;
+    case 2312: /* KANDW_RQ_VQ_RMQ */
+        x86emu_exec_kand_2(x);
+        break;
+    case 2315: /* KANDD_RQ_VQ_RMQ */
+        x86emu_exec_kand_4(x);
+        break;
+    case 2314: /* KANDQ_RQ_VQ_RMQ */
+        x86emu_exec_kand_8(x);
+        break;
+    case 2317: /* KANDNB_RQ_VQ_RMQ */
+        x86emu_exec_kandn_1(x);
+        break;
+    case 2316: /* KANDNW_RQ_VQ_RMQ */
+        x86emu_exec_kandn_2(x);
+        break;
+    case 2319: /* KANDND_RQ_VQ_RMQ */
+        x86emu_exec_kandn_4(x);
+        break;
+    case 2318: /* KANDNQ_RQ_VQ_RMQ */
+        x86emu_exec_kandn_8(x);
+        break;
+    case 2347: /* KMOVB_RQ_RMB */
+    case 2348: /* KMOVB_RMB_RQ */
+    case 2361: /* KMOVB_RQ_RMD */
+    case 2362: /* KMOVB_RD_RMQ */
+        x86emu_exec_kmov_1(x);
+        break;
+    case 2342: /* KMOVW_RQ_RMW */
+    case 2343: /* KMOVW_RMW_RQ */
+    case 2359: /* KMOVW_RQ_RMD */
+    case 2360: /* KMOVW_RD_RMQ */
+        x86emu_exec_kmov_2(x);
+        break;
+    case 2357: /* KMOVD_RQ_RMD */
+    case 2358: /* KMOVD_RMD_RQ */
+    case 2363: /* KMOVD_RQ_RMD */
+    case 2364: /* KMOVD_RD_RMQ */
+    case 2367: /* KMOVD_RQ_RMD */
+    case 2368: /* KMOVD_RD_RMQ */
+        x86emu_exec_kmov_4(x);
+        break;
+    case 2352: /* KMOVQ_RQ_RMQ */
+    case 2353: /* KMOVQ_RMQ_RQ */
+    case 2365: /* KMOVQ_RQ_RMQ */
+    case 2366: /* KMOVQ_RQ_RMQ */
+        x86emu_exec_kmov_8(x);
+        break;
+    case 2344: /* KNOTB_RQ_RMQ */
+        x86emu_exec_knot_1(x);
+        break;
+    case 2339: /* KNOTW_RQ_RMQ */
+        x86emu_exec_knot_2(x);
+        break;
+    case 2354: /* KNOTD_RQ_RMQ */
+        x86emu_exec_knot_4(x);
+        break;
+    case 2349: /* KNOTQ_RQ_RMQ */
+        x86emu_exec_knot_8(x);
+        break;
+    case 2321: /* KORB_RQ_VQ_RMQ */
+        x86emu_exec_kor_1(x);
+        break;
+    case 2320: /* KORW_RQ_VQ_RMQ */
+        x86emu_exec_kor_2(x);
+        break;
+    case 2323: /* KORD_RQ_VQ_RMQ */
+        x86emu_exec_kor_4(x);
+        break;
+    case 2322: /* KORQ_RQ_VQ_RMQ */
+        x86emu_exec_kor_8(x);
+        break;
+    case 2345: /* KORTESTB_RQ_RMQ */
+        x86emu_exec_kortest_1(x);
+        break;
+    case 2340: /* KORTESTW_RQ_RMQ */
+        x86emu_exec_kortest_2(x);
+        break;
+    case 2355: /* KORTESTD_RQ_RMQ */
+        x86emu_exec_kortest_4(x);
+        break;
+    case 2350: /* KORTESTQ_RQ_RMQ */
+        x86emu_exec_kortest_8(x);
+        break;
+    case 2373: /* KSHIFTLB_RQ_RMQ_IB */
+        x86emu_exec_kshiftl_1(x);
+        break;
+    case 2374: /* KSHIFTLW_RQ_RMQ_IB */
+        x86emu_exec_kshiftl_2(x);
+        break;
+    case 2375: /* KSHIFTLD_RQ_RMQ_IB */
+        x86emu_exec_kshiftl_4(x);
+        break;
+    case 2376: /* KSHIFTLQ_RQ_RMQ_IB */
+        x86emu_exec_kshiftl_8(x);
+        break;
+    case 2369: /* KSHIFTRB_RQ_RMQ_IB */
+        x86emu_exec_kshiftr_1(x);
+        break;
+    case 2370: /* KSHIFTRW_RQ_RMQ_IB */
+        x86emu_exec_kshiftr_2(x);
+        break;
+    case 2371: /* KSHIFTRD_RQ_RMQ_IB */
+        x86emu_exec_kshiftr_4(x);
+        break;
+    case 2372: /* KSHIFTRQ_RQ_RMQ_IB */
+        x86emu_exec_kshiftr_8(x);
+        break;
+    case 2346: /* KTESTB_RQ_RMQ */
+        x86emu_exec_ktest_1(x);
+        break;
+    case 2341: /* KTESTW_RQ_RMQ */
+        x86emu_exec_ktest_2(x);
+        break;
+    case 2356: /* KTESTD_RQ_RMQ */
+        x86emu_exec_ktest_4(x);
+        break;
+    case 2351: /* KTESTQ_RQ_RMQ */
+        x86emu_exec_ktest_8(x);
+        break;
+    case 2336: /* KUNPCKBW_RQ_VQ_RMQ */
+        x86emu_exec_kunpck_1(x);
+        break;
+    case 2337: /* KUNPCKWD_RQ_VQ_RMQ */
+        x86emu_exec_kunpck_2(x);
+        break;
+    case 2338: /* KUNPCKDQ_RQ_VQ_RMQ */
+        x86emu_exec_kunpck_4(x);
+        break;
+    case 2325: /* KXNORB_RQ_VQ_RMQ */
+        x86emu_exec_kxnor_1(x);
+        break;
+    case 2324: /* KXNORW_RQ_VQ_RMQ */
+        x86emu_exec_kxnor_2(x);
+        break;
+    case 2327: /* KXNORD_RQ_VQ_RMQ */
+        x86emu_exec_kxnor_4(x);
+        break;
+    case 2326: /* KXNORQ_RQ_VQ_RMQ */
+        x86emu_exec_kxnor_8(x);
+        break;
+    case 2329: /* KXORB_RQ_VQ_RMQ */
+        x86emu_exec_kxor_1(x);
+        break;
+    case 2328: /* KXORW_RQ_VQ_RMQ */
+        x86emu_exec_kxor_2(x);
+        break;
+    case 2331: /* KXORD_RQ_VQ_RMQ */
+        x86emu_exec_kxor_4(x);
+        break;
+    case 2330: /* KXORQ_RQ_VQ_RMQ */
+        x86emu_exec_kxor_8(x);
+        break;
     case 1162: /* LAHF */
         x86emu_exec_lahf(x);
         break;
     case 1667: /* LAR_RV_RMW */
     case 1668: /* LAR_RV_RMZ */
         x86emu_exec_lar(x);
+        break;
+    case 1718: /* LDMXCSR_RMD */
+    case 2041: /* VLDMXCSR_RMD */
+        x86emu_exec_ldmxcsr(x);
         break;
     case 914: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
@@ -443,6 +862,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1128: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
+    case 1259: /* MASKMOVQ_RQ_RMQ */
+    case 1478: /* MASKMOVDQU_RDQ_RMDQ */
+    case 2033: /* VMASKMOVDQU_RDQ_RMDQ */
+        x86emu_exec_maskmov(x);
+        break;
     case 1619: /* MONITOR */
         x86emu_exec_monitor(x);
         break;
@@ -458,6 +882,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 898: /* MOV_OV_IV */
     case 899: /* MOV_RMB_IB */
     case 900: /* MOV_RMV_IZ */
+    case 1484: /* MOVNTI_RMY_RY */
+    case 1785: /* MOVDIRI_RMY_RY */
         x86emu_exec_mov(x);
         break;
     case 904: /* MOV_RMY_RY */
@@ -483,11 +909,50 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1133: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
+    case 118: /* VMOVDDUP_RDQ_MASKQ_RMQ */
+    case 119: /* VMOVDDUP_RX_MASKQ_RMX */
+    case 1374: /* MOVDDUP_RDQ_RMQ */
+    case 1932: /* VMOVDDUP_RDQ_RMQ */
+    case 1933: /* VMOVDDUP_RQQ_RMQQ */
+        x86emu_exec_movddup(x);
+        break;
+    case 1553: /* MOVDIR64B_RA_RM64 */
+        x86emu_exec_movdir64b(x);
+        break;
+    case 1261: /* MOVDQ2Q_RQ_RMDQ */
+        x86emu_exec_movdq2q(x);
+        break;
+    case 1262: /* PMOVMSKB_RD_RMQ */
+    case 1480: /* PMOVMSKB_RD_RMDQ */
+    case 2035: /* VPMOVMSKB_RD_RMX */
+        x86emu_exec_movmsk_1(x);
+        break;
+    case 1337: /* MOVMSKPS_RY_RMDQ */
+    case 1895: /* VMOVMSKPS_RD_RMX */
+        x86emu_exec_movmsk_4(x);
+        break;
+    case 1349: /* MOVMSKPD_RY_RMDQ */
+    case 1907: /* VMOVMSKPD_RD_RMX */
+        x86emu_exec_movmsk_8(x);
+        break;
+    case 1260: /* MOVQ2DQ_RDQ_RMQ */
+        x86emu_exec_movq2dq(x);
+        break;
     case 1027: /* MOVSB_DIB_SIB */
     case 1028: /* MOVSW_DIV_SIV */
     case 1029: /* MOVSD_DIV_SIV */
     case 1030: /* MOVSQ_DIV_SIV */
         x86emu_exec_movs(x);
+        break;
+    case 117: /* VMOVSHDUP_RX_MASKQ_RMX */
+    case 1373: /* MOVSHDUP_RDQ_RMDQ */
+    case 1931: /* VMOVSHDUP_RX_RMX */
+        x86emu_exec_movshdup(x);
+        break;
+    case 116: /* VMOVSLDUP_RX_MASKQ_RMX */
+    case 1372: /* MOVSLDUP_RDQ_RMDQ */
+    case 1930: /* VMOVSLDUP_RX_RMX */
+        x86emu_exec_movsldup(x);
         break;
     case 910: /* MOVSX_RV_RMB */
     case 911: /* MOVSX_RV_RMW */
@@ -618,11 +1083,203 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1052: /* OUTSD_DXW_SIZ */
         x86emu_exec_outs(x);
         break;
+    case 159: /* VPACKSSDW_RX_MASKQ_VX_RMX */
+    case 1199: /* PACKSSDW_RQ_RMQ */
+    case 1408: /* PACKSSDW_RDQ_RMDQ */
+    case 1961: /* VPACKSSDW_RX_VX_RMX */
+        x86emu_exec_packssdw(x);
+        break;
+    case 151: /* VPACKSSWB_RX_MASKQ_VX_RMX */
+    case 1191: /* PACKSSWB_RQ_RMQ */
+    case 1400: /* PACKSSWB_RDQ_RMDQ */
+    case 1953: /* VPACKSSWB_RX_VX_RMX */
+        x86emu_exec_packsswb(x);
+        break;
+    case 273: /* VPACKUSDW_RX_MASKQ_VX_RMX */
+    case 1524: /* PACKUSDW_RDQ_RMDQ */
+    case 2078: /* VPACKUSDW_RX_VX_RMX */
+        x86emu_exec_packusdw(x);
+        break;
+    case 155: /* VPACKUSWB_RX_MASKQ_VX_RMX */
+    case 1195: /* PACKUSWB_RQ_RMQ */
+    case 1404: /* PACKUSWB_RDQ_RMDQ */
+    case 1957: /* VPACKUSWB_RX_VX_RMX */
+        x86emu_exec_packuswb(x);
+        break;
+    case 297: /* VPALIGNR_RX_MASKQ_VX_RMX_IB */
+    case 1281: /* PALIGNR_RQ_RMQ_IB */
+    case 1573: /* PALIGNR_RDQ_RMDQ_IB */
+    case 2110: /* VPALIGNR_RX_VX_RMX_IB */
+        x86emu_exec_palignr(x);
+        break;
     case 2293: /* PDEP_RY_VY_RMY */
         x86emu_exec_pdep(x);
         break;
+    case 2305: /* VPERM2F128_RQQ_VQQ_RMQQ_IB */
+    case 2306: /* VPERM2I128_RQQ_VQQ_RMQQ_IB */
+        x86emu_exec_perm2x128(x);
+        break;
+    case 598: /* VPERMB_RX_MASKQ_VX_RMX */
+        x86emu_exec_perm_1(x);
+        break;
+    case 599: /* VPERMW_RX_MASKQ_VX_RMX */
+        x86emu_exec_perm_2(x);
+        break;
+    case 485: /* VPERMPS_RX_MASKQ_VX_RMX */
+    case 487: /* VPERMD_RX_MASKQ_VX_RMX */
+    case 2137: /* VPERMPS_RQQ_VQQ_RMQQ */
+    case 2155: /* VPERMD_RQQ_VQQ_RMQQ */
+        x86emu_exec_perm_4(x);
+        break;
+    case 486: /* VPERMPD_RX_MASKQ_VX_RMX */
+    case 488: /* VPERMQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_perm_8(x);
+        break;
+    case 634: /* VPERMILPD_RX_MASKQ_RMX_IB */
+    case 2304: /* VPERMILPD_RX_RMX_IB */
+        x86emu_exec_permilpd_imm(x);
+        break;
+    case 458: /* VPERMILPD_RX_MASKQ_VX_RMX */
+    case 2135: /* VPERMILPD_RX_VX_RMX */
+        x86emu_exec_permilpd_var(x);
+        break;
+    case 457: /* VPERMILPS_RX_MASKQ_VX_RMX */
+    case 2134: /* VPERMILPS_RX_VX_RMX */
+        x86emu_exec_permilps_var(x);
+        break;
+    case 629: /* VPERMQ_RX_MASKQ_RMX_IB */
+    case 630: /* VPERMPD_RX_MASKQ_RMX_IB */
+    case 2300: /* VPERMQ_RQQ_RMQQ_IB */
+    case 2301: /* VPERMPD_RQQ_RMQQ_IB */
+        x86emu_exec_permq_imm(x);
+        break;
     case 2292: /* PEXT_RY_VY_RMY */
         x86emu_exec_pext(x);
+        break;
+    case 298: /* VPEXTRB_RMB_RDQ_IB */
+    case 299: /* VPEXTRB_RMD_RDQ_IB */
+    case 1574: /* PEXTRB_RMB_RDQ_IB */
+    case 1575: /* PEXTRB_RMD_RDQ_IB */
+    case 2111: /* VPEXTRB_RMB_RDQ_IB */
+    case 2112: /* VPEXTRB_RMD_RDQ_IB */
+        x86emu_exec_pextr_1(x);
+        break;
+    case 238: /* VPEXTRW_RD_RMDQ_IB */
+    case 300: /* VPEXTRW_RMW_RDQ_IB */
+    case 301: /* VPEXTRW_RMD_RDQ_IB */
+    case 1265: /* PEXTRW_RD_RMQ_IB */
+    case 1483: /* PEXTRW_RD_RMDQ_IB */
+    case 1576: /* PEXTRW_RMW_RDQ_IB */
+    case 1577: /* PEXTRW_RMD_RDQ_IB */
+    case 2038: /* VPEXTRW_RD_RMDQ_IB */
+    case 2113: /* VPEXTRW_RMW_RDQ_IB */
+    case 2114: /* VPEXTRW_RMD_RDQ_IB */
+        x86emu_exec_pextr_2(x);
+        break;
+    case 302: /* VPEXTRD_RMD_RDQ_IB */
+    case 304: /* VPEXTRD_RMD_RDQ_IB */
+    case 305: /* VEXTRACTPS_RMD_RDQ_IB */
+    case 1578: /* PEXTRD_RMD_RDQ_IB */
+    case 1580: /* EXTRACTPS_RMD_RDQ_IB */
+    case 2115: /* VPEXTRD_RMD_RDQ_IB */
+    case 2117: /* VPEXTRD_RMD_RDQ_IB */
+    case 2118: /* VEXTRACTPS_RMD_RDQ_IB */
+        x86emu_exec_pextr_4(x);
+        break;
+    case 303: /* VPEXTRQ_RMQ_RDQ_IB */
+    case 1579: /* PEXTRQ_RMQ_RDQ_IB */
+    case 2116: /* VPEXTRQ_RMQ_RDQ_IB */
+        x86emu_exec_pextr_8(x);
+        break;
+    case 306: /* VPINSRB_RDQ_VDQ_RMB_IB */
+    case 307: /* VPINSRB_RDQ_VDQ_RMD_IB */
+    case 1581: /* PINSRB_RDQ_RMB_IB */
+    case 1582: /* PINSRB_RDQ_RMD_IB */
+    case 2119: /* VPINSRB_RDQ_VDQ_RMB_IB */
+    case 2120: /* VPINSRB_RDQ_VDQ_RMD_IB */
+        x86emu_exec_pinsr_1(x);
+        break;
+    case 236: /* VPINSRW_RDQ_VDQ_RMW_IB */
+    case 237: /* VPINSRW_RDQ_VDQ_RMD_IB */
+    case 1263: /* PINSRW_RQ_RMW_IB */
+    case 1264: /* PINSRW_RQ_RMD_IB */
+    case 1481: /* PINSRW_RDQ_RMW_IB */
+    case 1482: /* PINSRW_RDQ_RMD_IB */
+    case 2036: /* VPINSRW_RDQ_VDQ_RMW_IB */
+    case 2037: /* VPINSRW_RDQ_VDQ_RMD_IB */
+        x86emu_exec_pinsr_2(x);
+        break;
+    case 309: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 311: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 1584: /* PINSRD_RDQ_RMD_IB */
+    case 2122: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 2124: /* VPINSRD_RDQ_VDQ_RMD_IB */
+        x86emu_exec_pinsr_4(x);
+        break;
+    case 310: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
+    case 1585: /* PINSRQ_RDQ_RMQ_IB */
+    case 2123: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
+        x86emu_exec_pinsr_8(x);
+        break;
+    case 259: /* VPMOVSXBW_RX_MASKQ_RMHX */
+    case 1510: /* PMOVSXBW_RDQ_RMQ */
+    case 2064: /* VPMOVSXBW_RX_RMHX */
+        x86emu_exec_pmovsx_1_2(x);
+        break;
+    case 261: /* VPMOVSXBD_RX_MASKQ_RMQX */
+    case 1512: /* PMOVSXBD_RDQ_RMD */
+    case 2066: /* VPMOVSXBD_RX_RMQX */
+        x86emu_exec_pmovsx_1_4(x);
+        break;
+    case 263: /* VPMOVSXBQ_RX_MASKQ_RMEX */
+    case 1514: /* PMOVSXBQ_RDQ_RMW */
+    case 2068: /* VPMOVSXBQ_RX_RMEX */
+        x86emu_exec_pmovsx_1_8(x);
+        break;
+    case 265: /* VPMOVSXWD_RX_MASKQ_RMHX */
+    case 1516: /* PMOVSXWD_RDQ_RMQ */
+    case 2070: /* VPMOVSXWD_RX_RMHX */
+        x86emu_exec_pmovsx_2_4(x);
+        break;
+    case 267: /* VPMOVSXWQ_RX_MASKQ_RMQX */
+    case 1518: /* PMOVSXWQ_RDQ_RMD */
+    case 2072: /* VPMOVSXWQ_RX_RMQX */
+        x86emu_exec_pmovsx_2_8(x);
+        break;
+    case 269: /* VPMOVSXDQ_RX_MASKQ_RMHX */
+    case 1520: /* PMOVSXDQ_RDQ_RMQ */
+    case 2074: /* VPMOVSXDQ_RX_RMHX */
+        x86emu_exec_pmovsx_4_8(x);
+        break;
+    case 260: /* VPMOVZXBW_RX_MASKQ_RMHX */
+    case 1511: /* PMOVZXBW_RDQ_RMQ */
+    case 2065: /* VPMOVZXBW_RX_RMHX */
+        x86emu_exec_pmovzx_1_2(x);
+        break;
+    case 262: /* VPMOVZXBD_RX_MASKQ_RMQX */
+    case 1513: /* PMOVZXBD_RDQ_RMD */
+    case 2067: /* VPMOVZXBD_RX_RMQX */
+        x86emu_exec_pmovzx_1_4(x);
+        break;
+    case 264: /* VPMOVZXBQ_RX_MASKQ_RMEX */
+    case 1515: /* PMOVZXBQ_RDQ_RMW */
+    case 2069: /* VPMOVZXBQ_RX_RMEX */
+        x86emu_exec_pmovzx_1_8(x);
+        break;
+    case 266: /* VPMOVZXWD_RX_MASKQ_RMHX */
+    case 1517: /* PMOVZXWD_RDQ_RMQ */
+    case 2071: /* VPMOVZXWD_RX_RMHX */
+        x86emu_exec_pmovzx_2_4(x);
+        break;
+    case 268: /* VPMOVZXWQ_RX_MASKQ_RMQX */
+    case 1519: /* PMOVZXWQ_RDQ_RMD */
+    case 2073: /* VPMOVZXWQ_RX_RMQX */
+        x86emu_exec_pmovzx_2_8(x);
+        break;
+    case 270: /* VPMOVZXDQ_RX_MASKQ_RMHX */
+    case 1521: /* PMOVZXDQ_RDQ_RMQ */
+    case 2075: /* VPMOVZXDQ_RX_RMHX */
+        x86emu_exec_pmovzx_4_8(x);
         break;
     case 999: /* POP_OV */
     case 1001: /* POP_RMV */
@@ -646,6 +1303,162 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1023: /* POPFD */
     case 1024: /* POPFQ */
         x86emu_exec_popf(x);
+        break;
+    case 252: /* VPSHUFB_RX_MASKQ_VX_RMX */
+    case 1266: /* PSHUFB_RQ_RMQ */
+    case 1491: /* PSHUFB_RDQ_RMDQ */
+    case 2043: /* VPSHUFB_RX_VX_RMX */
+        x86emu_exec_pshufb(x);
+        break;
+    case 225: /* VPSHUFD_RX_MASKQ_RMX_IB */
+    case 633: /* VPERMILPS_RX_MASKQ_RMX_IB */
+    case 1464: /* PSHUFD_RDQ_RMDQ_IB */
+    case 2017: /* VPSHUFD_RX_RMX_IB */
+    case 2303: /* VPERMILPS_RX_RMX_IB */
+        x86emu_exec_pshufd(x);
+        break;
+    case 226: /* VPSHUFHW_RX_MASKQ_RMX_IB */
+    case 1465: /* PSHUFHW_RDQ_RMDQ_IB */
+    case 2018: /* VPSHUFHW_RX_RMX_IB */
+        x86emu_exec_pshufhw(x);
+        break;
+    case 227: /* VPSHUFLW_RX_MASKQ_RMX_IB */
+    case 1466: /* PSHUFLW_RDQ_RMDQ_IB */
+    case 2019: /* VPSHUFLW_RX_RMX_IB */
+        x86emu_exec_pshuflw(x);
+        break;
+    case 1251: /* PSHUFW_RQ_RMQ_IB */
+        x86emu_exec_pshufw(x);
+        break;
+    case 206: /* VPSLLW_RX_MASKQ_VX_RMDQ */
+    case 212: /* VPSLLW_VX_MASKQ_RMX_IB */
+    case 1240: /* PSLLW_RQ_RMQ */
+    case 1245: /* PSLLW_RMQ_IB */
+    case 1451: /* PSLLW_RDQ_RMDQ */
+    case 1456: /* PSLLW_RMDQ_IB */
+    case 2004: /* VPSLLW_RX_VX_RMDQ */
+    case 2009: /* VPSLLW_VX_RMX_IB */
+        x86emu_exec_psll_2(x);
+        break;
+    case 207: /* VPSLLD_RX_MASKQ_VX_RMDQ */
+    case 215: /* VPSLLD_VX_MASKQ_RMX_IB */
+    case 1241: /* PSLLD_RQ_RMQ */
+    case 1248: /* PSLLD_RMQ_IB */
+    case 1452: /* PSLLD_RDQ_RMDQ */
+    case 1459: /* PSLLD_RMDQ_IB */
+    case 2005: /* VPSLLD_RX_VX_RMDQ */
+    case 2012: /* VPSLLD_VX_RMX_IB */
+        x86emu_exec_psll_4(x);
+        break;
+    case 208: /* VPSLLQ_RX_MASKQ_VX_RMDQ */
+    case 217: /* VPSLLQ_VX_MASKQ_RMX_IB */
+    case 1242: /* PSLLQ_RQ_RMQ */
+    case 1250: /* PSLLQ_RMQ_IB */
+    case 1453: /* PSLLQ_RDQ_RMDQ */
+    case 1461: /* PSLLQ_RMDQ_IB */
+    case 2006: /* VPSLLQ_RX_VX_RMDQ */
+    case 2014: /* VPSLLQ_VX_RMX_IB */
+        x86emu_exec_psll_8(x);
+        break;
+    case 224: /* VPSLLDQ_VX_RMX_IB */
+    case 1463: /* PSLLDQ_RMDQ_IB */
+    case 2016: /* VPSLLDQ_VX_RMX_IB */
+        x86emu_exec_pslldq(x);
+        break;
+    case 461: /* VPSLLVW_RX_MASKQ_VX_RMX */
+        x86emu_exec_psllv_2(x);
+        break;
+    case 535: /* VPSLLVD_RX_MASKQ_VX_RMX */
+    case 2149: /* VPSLLVD_RX_VX_RMX */
+        x86emu_exec_psllv_4(x);
+        break;
+    case 536: /* VPSLLVQ_RX_MASKQ_VX_RMX */
+    case 2153: /* VPSLLVQ_RX_VX_RMX */
+        x86emu_exec_psllv_8(x);
+        break;
+    case 204: /* VPSRAW_RX_MASKQ_VX_RMDQ */
+    case 211: /* VPSRAW_VX_MASKQ_RMX_IB */
+    case 1238: /* PSRAW_RQ_RMQ */
+    case 1244: /* PSRAW_RMQ_IB */
+    case 1449: /* PSRAW_RDQ_RMDQ */
+    case 1455: /* PSRAW_RMDQ_IB */
+    case 2002: /* VPSRAW_RX_VX_RMDQ */
+    case 2008: /* VPSRAW_VX_RMX_IB */
+        x86emu_exec_psra_2(x);
+        break;
+    case 205: /* VPSRAD_RX_MASKQ_VX_RMDQ */
+    case 214: /* VPSRAD_VX_MASKQ_RMX_IB */
+    case 1239: /* PSRAD_RQ_RMQ */
+    case 1247: /* PSRAD_RMQ_IB */
+    case 1450: /* PSRAD_RDQ_RMDQ */
+    case 1458: /* PSRAD_RMDQ_IB */
+    case 2003: /* VPSRAD_RX_VX_RMDQ */
+    case 2011: /* VPSRAD_VX_RMX_IB */
+        x86emu_exec_psra_4(x);
+        break;
+    case 209: /* VPSRAQ_RX_MASKQ_VX_RMDQ */
+    case 218: /* VPSRAQ_VX_MASKQ_RMX_IB */
+        x86emu_exec_psra_8(x);
+        break;
+    case 460: /* VPSRAVW_RX_MASKQ_VX_RMX */
+        x86emu_exec_psrav_2(x);
+        break;
+    case 533: /* VPSRAVD_RX_MASKQ_VX_RMX */
+    case 2154: /* VPSRAVD_RX_VX_RMX */
+        x86emu_exec_psrav_4(x);
+        break;
+    case 534: /* VPSRAVQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_psrav_8(x);
+        break;
+    case 201: /* VPSRLW_RX_MASKQ_VX_RMDQ */
+    case 210: /* VPSRLW_VX_MASKQ_RMX_IB */
+    case 1235: /* PSRLW_RQ_RMQ */
+    case 1243: /* PSRLW_RMQ_IB */
+    case 1446: /* PSRLW_RDQ_RMDQ */
+    case 1454: /* PSRLW_RMDQ_IB */
+    case 1999: /* VPSRLW_RX_VX_RMDQ */
+    case 2007: /* VPSRLW_VX_RMX_IB */
+        x86emu_exec_psrl_2(x);
+        break;
+    case 202: /* VPSRLD_RX_MASKQ_VX_RMDQ */
+    case 213: /* VPSRLD_VX_MASKQ_RMX_IB */
+    case 1236: /* PSRLD_RQ_RMQ */
+    case 1246: /* PSRLD_RMQ_IB */
+    case 1447: /* PSRLD_RDQ_RMDQ */
+    case 1457: /* PSRLD_RMDQ_IB */
+    case 2000: /* VPSRLD_RX_VX_RMDQ */
+    case 2010: /* VPSRLD_VX_RMX_IB */
+        x86emu_exec_psrl_4(x);
+        break;
+    case 203: /* VPSRLQ_RX_MASKQ_VX_RMDQ */
+    case 216: /* VPSRLQ_VX_MASKQ_RMX_IB */
+    case 1237: /* PSRLQ_RQ_RMQ */
+    case 1249: /* PSRLQ_RMQ_IB */
+    case 1448: /* PSRLQ_RDQ_RMDQ */
+    case 1460: /* PSRLQ_RMDQ_IB */
+    case 2001: /* VPSRLQ_RX_VX_RMDQ */
+    case 2013: /* VPSRLQ_VX_RMX_IB */
+        x86emu_exec_psrl_8(x);
+        break;
+    case 223: /* VPSRLDQ_VX_RMX_IB */
+    case 1462: /* PSRLDQ_RMDQ_IB */
+    case 2015: /* VPSRLDQ_VX_RMX_IB */
+        x86emu_exec_psrldq(x);
+        break;
+    case 459: /* VPSRLVW_RX_MASKQ_VX_RMX */
+        x86emu_exec_psrlv_2(x);
+        break;
+    case 531: /* VPSRLVD_RX_MASKQ_VX_RMX */
+    case 2148: /* VPSRLVD_RX_VX_RMX */
+        x86emu_exec_psrlv_4(x);
+        break;
+    case 532: /* VPSRLVQ_RX_MASKQ_VX_RMX */
+    case 2152: /* VPSRLVQ_RX_VX_RMX */
+        x86emu_exec_psrlv_8(x);
+        break;
+    case 1509: /* PTEST_RDQ_RMDQ */
+    case 2061: /* VPTEST_RX_RMX */
+        x86emu_exec_ptest(x);
         break;
     case 998: /* PUSH_OV */
     case 1000: /* PUSH_RMV */
@@ -779,6 +1592,38 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1046: /* SCASQ_AXV_DIV */
         x86emu_exec_scas(x);
         break;
+    case 410: /* VPSCATTERDD_VSIBD_MASKQ_RDQ */
+    case 412: /* VPSCATTERDD_VSIBD_MASKQ_RQQ */
+    case 414: /* VPSCATTERDD_VSIBD_MASKQ_ROQ */
+    case 434: /* VSCATTERDPS_VSIBD_MASKQ_RDQ */
+    case 436: /* VSCATTERDPS_VSIBD_MASKQ_RQQ */
+    case 438: /* VSCATTERDPS_VSIBD_MASKQ_ROQ */
+        x86emu_exec_scatter_4_4(x);
+        break;
+    case 422: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
+    case 424: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
+    case 426: /* VPSCATTERQD_VSIBD_MASKQ_RQQ */
+    case 446: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
+    case 448: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
+    case 450: /* VSCATTERQPS_VSIBD_MASKQ_RQQ */
+        x86emu_exec_scatter_4_8(x);
+        break;
+    case 416: /* VPSCATTERDQ_VSIBQ_MASKQ_RDQ */
+    case 418: /* VPSCATTERDQ_VSIBQ_MASKQ_RQQ */
+    case 420: /* VPSCATTERDQ_VSIBQ_MASKQ_ROQ */
+    case 440: /* VSCATTERDPD_VSIBQ_MASKQ_RDQ */
+    case 442: /* VSCATTERDPD_VSIBQ_MASKQ_RQQ */
+    case 444: /* VSCATTERDPD_VSIBQ_MASKQ_ROQ */
+        x86emu_exec_scatter_8_4(x);
+        break;
+    case 428: /* VPSCATTERQQ_VSIBQ_MASKQ_RDQ */
+    case 430: /* VPSCATTERQQ_VSIBQ_MASKQ_RQQ */
+    case 432: /* VPSCATTERQQ_VSIBQ_MASKQ_ROQ */
+    case 452: /* VSCATTERQPD_VSIBQ_MASKQ_RDQ */
+    case 454: /* VSCATTERQPD_VSIBQ_MASKQ_RQQ */
+    case 456: /* VSCATTERQPD_VSIBQ_MASKQ_ROQ */
+        x86emu_exec_scatter_8_8(x);
+        break;
     case 931: /* SETO_RMB */
     case 932: /* SETNO_RMB */
     case 933: /* SETB_RMB */
@@ -836,6 +1681,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2298: /* SHRX_RY_RMY_VY */
         x86emu_exec_shrx(x);
         break;
+    case 664: /* VSHUFF32X4_RX_MASKQ_VX_RMX_IB */
+    case 666: /* VSHUFI32X4_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_shuf_lanes_4(x);
+        break;
+    case 665: /* VSHUFF64X2_RX_MASKQ_VX_RMX_IB */
+    case 667: /* VSHUFI64X2_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_shuf_lanes_8(x);
+        break;
+    case 77: /* VSHUFPD_RX_MASKQ_VX_RMX_IB */
+    case 1338: /* SHUFPD_RDQ_RMDQ_IB */
+    case 1896: /* VSHUFPD_RX_VX_RMX_IB */
+        x86emu_exec_shufpd(x);
+        break;
+    case 66: /* VSHUFPS_RX_MASKQ_VX_RMX_IB */
+    case 1326: /* SHUFPS_RDQ_RMDQ_IB */
+    case 1884: /* VSHUFPS_RX_VX_RMX_IB */
+        x86emu_exec_shufps(x);
+        break;
     case 1603: /* SIDT_RMS */
         x86emu_exec_sidt(x);
         break;
@@ -855,6 +1718,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1160: /* STI */
         x86emu_exec_sti(x);
+        break;
+    case 1719: /* STMXCSR_RMD */
+    case 2042: /* VSTMXCSR_RMD */
+        x86emu_exec_stmxcsr(x);
         break;
     case 1035: /* STOSB_DIB_GPR80B */
     case 1036: /* STOSW_DIV_AXV */
@@ -924,11 +1791,736 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1743: /* TPAUSE_RMY */
         x86emu_exec_umwait(x);
         break;
+    case 156: /* VPUNPCKHBW_RX_MASKQ_VX_RMX */
+    case 1196: /* PUNPCKHBW_RQ_RMQ */
+    case 1405: /* PUNPCKHBW_RDQ_RMDQ */
+    case 1958: /* VPUNPCKHBW_RX_VX_RMX */
+        x86emu_exec_unpackh_1(x);
+        break;
+    case 157: /* VPUNPCKHWD_RX_MASKQ_VX_RMX */
+    case 1197: /* PUNPCKHWD_RQ_RMQ */
+    case 1406: /* PUNPCKHWD_RDQ_RMDQ */
+    case 1959: /* VPUNPCKHWD_RX_VX_RMX */
+        x86emu_exec_unpackh_2(x);
+        break;
+    case 64: /* VUNPCKHPS_RX_MASKQ_VX_RMX */
+    case 158: /* VPUNPCKHDQ_RX_MASKQ_VX_RMX */
+    case 1198: /* PUNPCKHDQ_RQ_RMQ */
+    case 1324: /* UNPCKHPS_RDQ_RMDQ */
+    case 1407: /* PUNPCKHDQ_RDQ_RMDQ */
+    case 1882: /* VUNPCKHPS_RX_VX_RMX */
+    case 1960: /* VPUNPCKHDQ_RX_VX_RMX */
+        x86emu_exec_unpackh_4(x);
+        break;
+    case 65: /* VUNPCKHPD_RX_MASKQ_VX_RMX */
+    case 161: /* VPUNPCKHQDQ_RX_MASKQ_VX_RMX */
+    case 1325: /* UNPCKHPD_RDQ_RMDQ */
+    case 1410: /* PUNPCKHQDQ_RDQ_RMDQ */
+    case 1883: /* VUNPCKHPD_RX_VX_RMX */
+    case 1963: /* VPUNPCKHQDQ_RX_VX_RMX */
+        x86emu_exec_unpackh_8(x);
+        break;
+    case 148: /* VPUNPCKLBW_RX_MASKQ_VX_RMX */
+    case 1188: /* PUNPCKLBW_RQ_RMD */
+    case 1397: /* PUNPCKLBW_RDQ_RMDQ */
+    case 1950: /* VPUNPCKLBW_RX_VX_RMX */
+        x86emu_exec_unpackl_1(x);
+        break;
+    case 149: /* VPUNPCKLWD_RX_MASKQ_VX_RMX */
+    case 1189: /* PUNPCKLWD_RQ_RMD */
+    case 1398: /* PUNPCKLWD_RDQ_RMDQ */
+    case 1951: /* VPUNPCKLWD_RX_VX_RMX */
+        x86emu_exec_unpackl_2(x);
+        break;
+    case 62: /* VUNPCKLPS_RX_MASKQ_VX_RMX */
+    case 150: /* VPUNPCKLDQ_RX_MASKQ_VX_RMX */
+    case 1190: /* PUNPCKLDQ_RQ_RMD */
+    case 1322: /* UNPCKLPS_RDQ_RMDQ */
+    case 1399: /* PUNPCKLDQ_RDQ_RMDQ */
+    case 1880: /* VUNPCKLPS_RX_VX_RMX */
+    case 1952: /* VPUNPCKLDQ_RX_VX_RMX */
+        x86emu_exec_unpackl_4(x);
+        break;
+    case 63: /* VUNPCKLPD_RX_MASKQ_VX_RMX */
+    case 160: /* VPUNPCKLQDQ_RX_MASKQ_VX_RMX */
+    case 1323: /* UNPCKLPD_RDQ_RMDQ */
+    case 1409: /* PUNPCKLQDQ_RDQ_RMDQ */
+    case 1881: /* VUNPCKLPD_RX_VX_RMX */
+    case 1962: /* VPUNPCKLQDQ_RX_VX_RMX */
+        x86emu_exec_unpackl_8(x);
+        break;
+    case 198: /* VPADDB_RX_MASKQ_VX_RMX */
+    case 1232: /* PADDB_RQ_RMQ */
+    case 1443: /* PADDB_RDQ_RMDQ */
+    case 1996: /* VPADDB_RX_VX_RMX */
+        x86emu_exec_vadd_1(x);
+        break;
+    case 199: /* VPADDW_RX_MASKQ_VX_RMX */
+    case 1233: /* PADDW_RQ_RMQ */
+    case 1444: /* PADDW_RDQ_RMDQ */
+    case 1997: /* VPADDW_RX_VX_RMX */
+        x86emu_exec_vadd_2(x);
+        break;
+    case 200: /* VPADDD_RX_MASKQ_VX_RMX */
+    case 1234: /* PADDD_RQ_RMQ */
+    case 1445: /* PADDD_RDQ_RMDQ */
+    case 1998: /* VPADDD_RX_VX_RMX */
+        x86emu_exec_vadd_4(x);
+        break;
+    case 165: /* VPADDQ_RX_MASKQ_VX_RMX */
+    case 1203: /* PADDQ_RQ_RMQ */
+    case 1414: /* PADDQ_RDQ_RMDQ */
+    case 1967: /* VPADDQ_RX_VX_RMX */
+        x86emu_exec_vadd_8(x);
+        break;
+    case 186: /* VPADDSB_RX_MASKQ_VX_RMX */
+    case 1221: /* PADDSB_RQ_RMQ */
+    case 1432: /* PADDSB_RDQ_RMDQ */
+    case 1985: /* VPADDSB_RX_VX_RMX */
+        x86emu_exec_vadds_1(x);
+        break;
+    case 187: /* VPADDSW_RX_MASKQ_VX_RMX */
+    case 1222: /* PADDSW_RQ_RMQ */
+    case 1433: /* PADDSW_RDQ_RMDQ */
+    case 1986: /* VPADDSW_RX_VX_RMX */
+        x86emu_exec_vadds_2(x);
+        break;
+    case 172: /* VPADDUSB_RX_MASKQ_VX_RMX */
+    case 1209: /* PADDUSB_RQ_RMQ */
+    case 1420: /* PADDUSB_RDQ_RMDQ */
+    case 1973: /* VPADDUSB_RX_VX_RMX */
+        x86emu_exec_vaddus_1(x);
+        break;
+    case 173: /* VPADDUSW_RX_MASKQ_VX_RMX */
+    case 1210: /* PADDUSW_RQ_RMQ */
+    case 1421: /* PADDUSW_RDQ_RMDQ */
+    case 1974: /* VPADDUSW_RX_VX_RMX */
+        x86emu_exec_vaddus_2(x);
+        break;
+    case 631: /* VALIGND_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_valign_4(x);
+        break;
+    case 632: /* VALIGNQ_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_valign_8(x);
+        break;
+    case 54: /* VANDPS_RX_MASKQ_VX_RMX */
+    case 170: /* VPANDD_RX_MASKQ_VX_RMX */
+    case 1208: /* PAND_RQ_RMQ */
+    case 1314: /* ANDPS_RDQ_RMDQ */
+    case 1419: /* PAND_RDQ_RMDQ */
+    case 1872: /* VANDPS_RX_VX_RMX */
+    case 1972: /* VPAND_RX_VX_RMX */
+        x86emu_exec_vand_4(x);
+        break;
+    case 55: /* VANDPD_RX_MASKQ_VX_RMX */
+    case 171: /* VPANDQ_RX_MASKQ_VX_RMX */
+    case 1315: /* ANDPD_RDQ_RMDQ */
+    case 1873: /* VANDPD_RX_VX_RMX */
+        x86emu_exec_vand_8(x);
+        break;
+    case 56: /* VANDNPS_RX_MASKQ_VX_RMX */
+    case 175: /* VPANDND_RX_MASKQ_VX_RMX */
+    case 1212: /* PANDN_RQ_RMQ */
+    case 1316: /* ANDNPS_RDQ_RMDQ */
+    case 1423: /* PANDN_RDQ_RMDQ */
+    case 1874: /* VANDNPS_RX_VX_RMX */
+    case 1976: /* VPANDN_RX_VX_RMX */
+        x86emu_exec_vandn_4(x);
+        break;
+    case 57: /* VANDNPD_RX_MASKQ_VX_RMX */
+    case 176: /* VPANDNQ_RX_MASKQ_VX_RMX */
+    case 1317: /* ANDNPD_RDQ_RMDQ */
+    case 1875: /* VANDNPD_RX_VX_RMX */
+        x86emu_exec_vandn_8(x);
+        break;
+    case 177: /* VPAVGB_RX_MASKQ_VX_RMX */
+    case 1213: /* PAVGB_RQ_RMQ */
+    case 1424: /* PAVGB_RDQ_RMDQ */
+    case 1977: /* VPAVGB_RX_VX_RMX */
+        x86emu_exec_vaverage_1(x);
+        break;
+    case 178: /* VPAVGW_RX_MASKQ_VX_RMX */
+    case 1214: /* PAVGW_RQ_RMQ */
+    case 1425: /* PAVGW_RDQ_RMDQ */
+    case 1978: /* VPAVGW_RX_VX_RMX */
+        x86emu_exec_vaverage_2(x);
+        break;
+    case 162: /* VPCMPEQB_RQ_MASKQ_VX_RMX */
+    case 1200: /* PCMPEQB_RQ_RMQ */
+    case 1411: /* PCMPEQB_RDQ_RMDQ */
+    case 1964: /* VPCMPEQB_RX_VX_RMX */
+        x86emu_exec_vcmpeq_1(x);
+        break;
+    case 163: /* VPCMPEQW_RQ_MASKQ_VX_RMX */
+    case 1201: /* PCMPEQW_RQ_RMQ */
+    case 1412: /* PCMPEQW_RDQ_RMDQ */
+    case 1965: /* VPCMPEQW_RX_VX_RMX */
+        x86emu_exec_vcmpeq_2(x);
+        break;
+    case 164: /* VPCMPEQD_RQ_MASKQ_VX_RMX */
+    case 1202: /* PCMPEQD_RQ_RMQ */
+    case 1413: /* PCMPEQD_RDQ_RMDQ */
+    case 1966: /* VPCMPEQD_RX_VX_RMX */
+        x86emu_exec_vcmpeq_4(x);
+        break;
+    case 272: /* VPCMPEQQ_RQ_MASKQ_VX_RMX */
+    case 1523: /* PCMPEQQ_RDQ_RMDQ */
+    case 2077: /* VPCMPEQQ_RX_VX_RMX */
+        x86emu_exec_vcmpeq_8(x);
+        break;
+    case 152: /* VPCMPGTB_RQ_MASKQ_VX_RMX */
+    case 1192: /* PCMPGTB_RQ_RMQ */
+    case 1401: /* PCMPGTB_RDQ_RMDQ */
+    case 1954: /* VPCMPGTB_RX_VX_RMX */
+        x86emu_exec_vcmpgt_1(x);
+        break;
+    case 153: /* VPCMPGTW_RQ_MASKQ_VX_RMX */
+    case 1193: /* PCMPGTW_RQ_RMQ */
+    case 1402: /* PCMPGTW_RDQ_RMDQ */
+    case 1955: /* VPCMPGTW_RX_VX_RMX */
+        x86emu_exec_vcmpgt_2(x);
+        break;
+    case 154: /* VPCMPGTD_RQ_MASKQ_VX_RMX */
+    case 1194: /* PCMPGTD_RQ_RMQ */
+    case 1403: /* PCMPGTD_RDQ_RMDQ */
+    case 1956: /* VPCMPGTD_RX_VX_RMX */
+        x86emu_exec_vcmpgt_4(x);
+        break;
+    case 274: /* VPCMPGTQ_RQ_MASKQ_VX_RMX */
+    case 1525: /* PCMPGTQ_RDQ_RMDQ */
+    case 2079: /* VPCMPGTQ_RX_VX_RMX */
+        x86emu_exec_vcmpgt_8(x);
+        break;
     case 1600: /* VERR_RMW */
         x86emu_exec_verr(x);
         break;
     case 1601: /* VERW_RMW */
         x86emu_exec_verw(x);
+        break;
+    case 641: /* VEXTRACTF32X4_RMDQ_MASKQ_RX_IB */
+    case 649: /* VEXTRACTI32X4_RMDQ_MASKQ_RX_IB */
+    case 2309: /* VEXTRACTF128_RMDQ_RQQ_IB */
+    case 2310: /* VEXTRACTI128_RMDQ_RQQ_IB */
+        x86emu_exec_vextract_16_by_4(x);
+        break;
+    case 642: /* VEXTRACTF64X2_RMDQ_MASKQ_RX_IB */
+    case 650: /* VEXTRACTI64X2_RMDQ_MASKQ_RX_IB */
+        x86emu_exec_vextract_16_by_8(x);
+        break;
+    case 645: /* VEXTRACTF32X8_RMQQ_MASKQ_RX_IB */
+    case 653: /* VEXTRACTI32X8_RMQQ_MASKQ_RX_IB */
+        x86emu_exec_vextract_32_by_4(x);
+        break;
+    case 646: /* VEXTRACTF64X4_RMQQ_MASKQ_RX_IB */
+    case 654: /* VEXTRACTI64X4_RMQQ_MASKQ_RX_IB */
+        x86emu_exec_vextract_32_by_8(x);
+        break;
+    case 639: /* VINSERTF32X4_RX_MASKQ_VX_RMDQ_IB */
+    case 647: /* VINSERTI32X4_RX_MASKQ_VX_RMDQ_IB */
+    case 2307: /* VINSERTF128_RQQ_VQQ_RMDQ_IB */
+    case 2308: /* VINSERTI128_RQQ_VQQ_RMDQ_IB */
+        x86emu_exec_vinsert_16_by_4(x);
+        break;
+    case 640: /* VINSERTF64X2_RX_MASKQ_VX_RMDQ_IB */
+    case 648: /* VINSERTI64X2_RX_MASKQ_VX_RMDQ_IB */
+        x86emu_exec_vinsert_16_by_8(x);
+        break;
+    case 643: /* VINSERTF32X8_RX_MASKQ_VX_RMQQ_IB */
+    case 651: /* VINSERTI32X8_RX_MASKQ_VX_RMQQ_IB */
+        x86emu_exec_vinsert_32_by_4(x);
+        break;
+    case 644: /* VINSERTF64X4_RX_MASKQ_VX_RMQQ_IB */
+    case 652: /* VINSERTI64X4_RX_MASKQ_VX_RMQQ_IB */
+        x86emu_exec_vinsert_32_by_8(x);
+        break;
+    case 2142: /* VMASKMOVPS_RX_VX_RMX */
+    case 2144: /* VMASKMOVPS_RMX_VX_RX */
+    case 2146: /* VPMASKMOVD_RX_VX_RMX */
+    case 2147: /* VPMASKMOVD_RMX_VX_RX */
+        x86emu_exec_vmaskmov_4(x);
+        break;
+    case 2143: /* VMASKMOVPD_RX_VX_RMX */
+    case 2145: /* VMASKMOVPD_RMX_VX_RX */
+    case 2150: /* VPMASKMOVQ_RX_VX_RMX */
+    case 2151: /* VPMASKMOVQ_RMX_VX_RX */
+        x86emu_exec_vmaskmov_8(x);
+        break;
+    case 281: /* VPMAXSB_RX_MASKQ_VX_RMX */
+    case 1530: /* PMAXSB_RDQ_RMDQ */
+    case 2084: /* VPMAXSB_RX_VX_RMX */
+        x86emu_exec_vmaxs_1(x);
+        break;
+    case 188: /* VPMAXSW_RX_MASKQ_VX_RMX */
+    case 1223: /* PMAXSW_RQ_RMQ */
+    case 1434: /* PMAXSW_RDQ_RMDQ */
+    case 1987: /* VPMAXSW_RX_VX_RMX */
+        x86emu_exec_vmaxs_2(x);
+        break;
+    case 282: /* VPMAXSD_RX_MASKQ_VX_RMX */
+    case 1531: /* PMAXSD_RDQ_RMDQ */
+    case 2085: /* VPMAXSD_RX_VX_RMX */
+        x86emu_exec_vmaxs_4(x);
+        break;
+    case 283: /* VPMAXSQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_vmaxs_8(x);
+        break;
+    case 174: /* VPMAXUB_RX_MASKQ_VX_RMX */
+    case 1211: /* PMAXUB_RQ_RMQ */
+    case 1422: /* PMAXUB_RDQ_RMDQ */
+    case 1975: /* VPMAXUB_RX_VX_RMX */
+        x86emu_exec_vmaxu_1(x);
+        break;
+    case 284: /* VPMAXUW_RX_MASKQ_VX_RMX */
+    case 1532: /* PMAXUW_RDQ_RMDQ */
+    case 2086: /* VPMAXUW_RX_VX_RMX */
+        x86emu_exec_vmaxu_2(x);
+        break;
+    case 285: /* VPMAXUD_RX_MASKQ_VX_RMX */
+    case 1533: /* PMAXUD_RDQ_RMDQ */
+    case 2087: /* VPMAXUD_RX_VX_RMX */
+        x86emu_exec_vmaxu_4(x);
+        break;
+    case 286: /* VPMAXUQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_vmaxu_8(x);
+        break;
+    case 275: /* VPMINSB_RX_MASKQ_VX_RMX */
+    case 1526: /* PMINSB_RDQ_RMDQ */
+    case 2080: /* VPMINSB_RX_VX_RMX */
+        x86emu_exec_vmins_1(x);
+        break;
+    case 183: /* VPMINSW_RX_MASKQ_VX_RMX */
+    case 1219: /* PMINSW_RQ_RMQ */
+    case 1430: /* PMINSW_RDQ_RMDQ */
+    case 1983: /* VPMINSW_RX_VX_RMX */
+        x86emu_exec_vmins_2(x);
+        break;
+    case 276: /* VPMINSD_RX_MASKQ_VX_RMX */
+    case 1527: /* PMINSD_RDQ_RMDQ */
+    case 2081: /* VPMINSD_RX_VX_RMX */
+        x86emu_exec_vmins_4(x);
+        break;
+    case 277: /* VPMINSQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_vmins_8(x);
+        break;
+    case 169: /* VPMINUB_RX_MASKQ_VX_RMX */
+    case 1207: /* PMINUB_RQ_RMQ */
+    case 1418: /* PMINUB_RDQ_RMDQ */
+    case 1971: /* VPMINUB_RX_VX_RMX */
+        x86emu_exec_vminu_1(x);
+        break;
+    case 278: /* VPMINUW_RX_MASKQ_VX_RMX */
+    case 1528: /* PMINUW_RDQ_RMDQ */
+    case 2082: /* VPMINUW_RX_VX_RMX */
+        x86emu_exec_vminu_2(x);
+        break;
+    case 279: /* VPMINUD_RX_MASKQ_VX_RMX */
+    case 1529: /* PMINUD_RDQ_RMDQ */
+    case 2083: /* VPMINUD_RX_VX_RMX */
+        x86emu_exec_vminu_4(x);
+        break;
+    case 280: /* VPMINUQ_RX_MASKQ_VX_RMX */
+        x86emu_exec_vminu_8(x);
+        break;
+    case 248: /* VMOVDQU8_RX_MASKQ_RMX */
+    case 249: /* VMOVDQU8_RMX_MASKQ_RX */
+        x86emu_exec_vmov_1(x);
+        break;
+    case 250: /* VMOVDQU16_RX_MASKQ_RMX */
+    case 251: /* VMOVDQU16_RMX_MASKQ_RX */
+        x86emu_exec_vmov_2(x);
+        break;
+    case 70: /* VMOVUPS_RX_MASKQ_RMX */
+    case 71: /* VMOVUPS_RMX_MASKQ_RX */
+    case 244: /* VMOVDQU32_RX_MASKQ_RMX */
+    case 245: /* VMOVDQU32_RMX_MASKQ_RX */
+    case 1330: /* MOVUPS_RDQ_RMDQ */
+    case 1331: /* MOVUPS_RMDQ_RDQ */
+    case 1475: /* MOVDQU_RDQ_RMDQ */
+    case 1476: /* MOVDQU_RMDQ_RDQ */
+    case 1479: /* LDDQU_RDQ_RMDQ */
+    case 1888: /* VMOVUPS_RX_RMX */
+    case 1889: /* VMOVUPS_RMX_RX */
+    case 2030: /* VMOVDQU_RX_RMX */
+    case 2031: /* VMOVDQU_RMX_RX */
+    case 2034: /* VLDDQU_RX_RMX */
+        x86emu_exec_vmov_4(x);
+        break;
+    case 81: /* VMOVUPD_RX_MASKQ_RMX */
+    case 82: /* VMOVUPD_RMX_MASKQ_RX */
+    case 246: /* VMOVDQU64_RX_MASKQ_RMX */
+    case 247: /* VMOVDQU64_RMX_MASKQ_RX */
+    case 1256: /* MOVQ_RQ_RMQ */
+    case 1257: /* MOVQ_RMQ_RQ */
+    case 1258: /* MOVNTQ_RMQ_RQ */
+    case 1342: /* MOVUPD_RDQ_RMDQ */
+    case 1343: /* MOVUPD_RMDQ_RDQ */
+    case 1900: /* VMOVUPD_RX_RMX */
+    case 1901: /* VMOVUPD_RMX_RX */
+        x86emu_exec_vmov_8(x);
+        break;
+    case 68: /* VMOVAPS_RX_MASKQ_RMX */
+    case 69: /* VMOVAPS_RMX_MASKQ_RX */
+    case 72: /* VMOVNTPS_RMX_RX */
+    case 239: /* VMOVNTDQ_RMX_RX */
+    case 240: /* VMOVDQA32_RX_MASKQ_RMX */
+    case 241: /* VMOVDQA32_RMX_MASKQ_RX */
+    case 289: /* VMOVNTDQA_RX_RMX */
+    case 1328: /* MOVAPS_RDQ_RMDQ */
+    case 1329: /* MOVAPS_RMDQ_RDQ */
+    case 1332: /* MOVNTPS_RMDQ_RDQ */
+    case 1473: /* MOVDQA_RDQ_RMDQ */
+    case 1474: /* MOVDQA_RMDQ_RDQ */
+    case 1477: /* MOVNTDQ_RMDQ_RDQ */
+    case 1535: /* MOVNTDQA_RDQ_RMDQ */
+    case 1886: /* VMOVAPS_RX_RMX */
+    case 1887: /* VMOVAPS_RMX_RX */
+    case 1890: /* VMOVNTPS_RMX_RX */
+    case 2028: /* VMOVDQA_RX_RMX */
+    case 2029: /* VMOVDQA_RMX_RX */
+    case 2032: /* VMOVNTDQ_RMX_RX */
+    case 2089: /* VMOVNTDQA_RX_RMX */
+        x86emu_exec_vmov_aligned_4(x);
+        break;
+    case 79: /* VMOVAPD_RX_MASKQ_RMX */
+    case 80: /* VMOVAPD_RMX_MASKQ_RX */
+    case 83: /* VMOVNTPD_RMX_RX */
+    case 242: /* VMOVDQA64_RX_MASKQ_RMX */
+    case 243: /* VMOVDQA64_RMX_MASKQ_RX */
+    case 1340: /* MOVAPD_RDQ_RMDQ */
+    case 1341: /* MOVAPD_RMDQ_RDQ */
+    case 1344: /* MOVNTPD_RMDQ_RDQ */
+    case 1898: /* VMOVAPD_RX_RMX */
+    case 1899: /* VMOVAPD_RMX_RX */
+    case 1902: /* VMOVNTPD_RMX_RX */
+        x86emu_exec_vmov_aligned_8(x);
+        break;
+    case 75: /* VMOVHPS_RDQ_VDQ_RMQ */
+    case 76: /* VMOVHPS_RMQ_RDQ */
+    case 86: /* VMOVHPD_RDQ_VDQ_RMQ */
+    case 87: /* VMOVHPD_RMQ_RDQ */
+    case 89: /* VMOVLHPS_RDQ_VDQ_RMDQ */
+    case 1335: /* MOVHPS_RDQ_RMQ */
+    case 1336: /* MOVHPS_RMQ_RDQ */
+    case 1347: /* MOVHPD_RDQ_RMQ */
+    case 1348: /* MOVHPD_RMQ_RDQ */
+    case 1351: /* MOVLHPS_RDQ_RMDQ */
+    case 1893: /* VMOVHPS_RDQ_VDQ_RMQ */
+    case 1894: /* VMOVHPS_RMQ_RDQ */
+    case 1905: /* VMOVHPD_RDQ_VDQ_RMQ */
+    case 1906: /* VMOVHPD_RMQ_RDQ */
+    case 1909: /* VMOVLHPS_RDQ_VDQ_RMDQ */
+        x86emu_exec_vmov_half_high(x);
+        break;
+    case 73: /* VMOVLPS_RDQ_VDQ_RMQ */
+    case 74: /* VMOVLPS_RMQ_RDQ */
+    case 84: /* VMOVLPD_RDQ_VDQ_RMQ */
+    case 85: /* VMOVLPD_RMQ_RDQ */
+    case 88: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+    case 1333: /* MOVLPS_RDQ_RMQ */
+    case 1334: /* MOVLPS_RMQ_RDQ */
+    case 1345: /* MOVLPD_RDQ_RMQ */
+    case 1346: /* MOVLPD_RMQ_RDQ */
+    case 1350: /* MOVHLPS_RDQ_RMDQ */
+    case 1891: /* VMOVLPS_RDQ_VDQ_RMQ */
+    case 1892: /* VMOVLPS_RMQ_RDQ */
+    case 1903: /* VMOVLPD_RDQ_VDQ_RMQ */
+    case 1904: /* VMOVLPD_RMQ_RDQ */
+    case 1908: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+        x86emu_exec_vmov_half_low(x);
+        break;
+    case 711: /* VMOVSH_RDQ_MASKQ_RMW */
+    case 712: /* VMOVSH_RDQ_MASKQ_VDQ_RMDQ */
+    case 713: /* VMOVSH_RMW_MASKQ_RDQ */
+    case 714: /* VMOVSH_RMDQ_MASKQ_VDQ_RDQ */
+        x86emu_exec_vmov_low_2(x);
+        break;
+    case 91: /* VMOVSS_RDQ_MASKQ_RMD */
+    case 92: /* VMOVSS_RDQ_MASKQ_VDQ_RMDQ */
+    case 93: /* VMOVSS_RMD_MASKQ_RDQ */
+    case 94: /* VMOVSS_RMDQ_MASKQ_VDQ_RDQ */
+    case 1353: /* MOVSS_RDQ_RMD */
+    case 1354: /* MOVSS_RDQ_RMDQ */
+    case 1355: /* MOVSS_RMD_RDQ */
+    case 1356: /* MOVSS_RMDQ_RDQ */
+    case 1489: /* MOVNTSS_RMD_RDQ */
+    case 1911: /* VMOVSS_RDQ_RMD */
+    case 1912: /* VMOVSS_RDQ_VDQ_RMDQ */
+    case 1913: /* VMOVSS_RMD_RDQ */
+    case 1914: /* VMOVSS_RMDQ_VDQ_RDQ */
+        x86emu_exec_vmov_low_4(x);
+        break;
+    case 102: /* VMOVSD_RDQ_MASKQ_RMQ */
+    case 103: /* VMOVSD_RDQ_MASKQ_VDQ_RMDQ */
+    case 104: /* VMOVSD_RMQ_MASKQ_RDQ */
+    case 105: /* VMOVSD_RMDQ_MASKQ_VDQ_RDQ */
+    case 1361: /* MOVSD_RDQ_RMQ */
+    case 1362: /* MOVSD_RDQ_RMDQ */
+    case 1363: /* MOVSD_RMQ_RDQ */
+    case 1364: /* MOVSD_RMDQ_RDQ */
+    case 1490: /* MOVNTSD_RMQ_RDQ */
+    case 1919: /* VMOVSD_RDQ_RMQ */
+    case 1920: /* VMOVSD_RDQ_VDQ_RMDQ */
+    case 1921: /* VMOVSD_RMQ_RDQ */
+    case 1922: /* VMOVSD_RMDQ_VDQ_RDQ */
+        x86emu_exec_vmov_low_8(x);
+        break;
+    case 228: /* VMOVD_RDQ_RMD */
+    case 229: /* VMOVQ_RDQ_RMQ */
+    case 230: /* VMOVD_RDQ_RMD */
+    case 231: /* VMOVD_RMD_RDQ */
+    case 232: /* VMOVQ_RMQ_RDQ */
+    case 233: /* VMOVD_RMD_RDQ */
+    case 234: /* VMOVQ_RDQ_RMQ */
+    case 235: /* VMOVQ_RMQ_RDQ */
+    case 715: /* VMOVW_RDQ_RMW */
+    case 716: /* VMOVW_RDQ_RMD */
+    case 717: /* VMOVW_RMW_RDQ */
+    case 718: /* VMOVW_RMD_RDQ */
+    case 1252: /* MOVD_RQ_RMD */
+    case 1253: /* MOVQ_RQ_RMQ */
+    case 1254: /* MOVD_RMD_RQ */
+    case 1255: /* MOVQ_RMQ_RQ */
+    case 1467: /* MOVD_RDQ_RMD */
+    case 1468: /* MOVQ_RDQ_RMQ */
+    case 1469: /* MOVD_RMD_RDQ */
+    case 1470: /* MOVQ_RMQ_RDQ */
+    case 1471: /* MOVQ_RDQ_RMQ */
+    case 1472: /* MOVQ_RMQ_RDQ */
+    case 2020: /* VMOVD_RDQ_RMD */
+    case 2021: /* VMOVQ_RDQ_RMQ */
+    case 2022: /* VMOVD_RDQ_RMD */
+    case 2023: /* VMOVD_RMD_RDQ */
+    case 2024: /* VMOVQ_RMQ_RDQ */
+    case 2025: /* VMOVD_RMD_RDQ */
+    case 2026: /* VMOVQ_RDQ_RMQ */
+    case 2027: /* VMOVQ_RMQ_RDQ */
+        x86emu_exec_vmov_scalar(x);
+        break;
+    case 58: /* VORPS_RX_MASKQ_VX_RMX */
+    case 184: /* VPORD_RX_MASKQ_VX_RMX */
+    case 1220: /* POR_RQ_RMQ */
+    case 1318: /* ORPS_RDQ_RMDQ */
+    case 1431: /* POR_RDQ_RMDQ */
+    case 1876: /* VORPS_RX_VX_RMX */
+    case 1984: /* VPOR_RX_VX_RMX */
+        x86emu_exec_vor_4(x);
+        break;
+    case 59: /* VORPD_RX_MASKQ_VX_RMX */
+    case 185: /* VPORQ_RX_MASKQ_VX_RMX */
+    case 1319: /* ORPD_RDQ_RMDQ */
+    case 1877: /* VORPD_RX_VX_RMX */
+        x86emu_exec_vor_8(x);
+        break;
+    case 520: /* VPBROADCASTMW2D_RX_RMQ */
+        x86emu_exec_vpbroadcastm_4(x);
+        break;
+    case 519: /* VPBROADCASTMB2Q_RX_RMQ */
+        x86emu_exec_vpbroadcastm_8(x);
+        break;
+    case 662: /* VPCMPB_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmp_1(x);
+        break;
+    case 663: /* VPCMPW_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmp_2(x);
+        break;
+    case 658: /* VPCMPD_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmp_4(x);
+        break;
+    case 659: /* VPCMPQ_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmp_8(x);
+        break;
+    case 660: /* VPCMPUB_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmpu_1(x);
+        break;
+    case 661: /* VPCMPUW_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmpu_2(x);
+        break;
+    case 656: /* VPCMPUD_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmpu_4(x);
+        break;
+    case 657: /* VPCMPUQ_RQ_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpcmpu_8(x);
+        break;
+    case 512: /* VPMOVB2M_RQ_RMX */
+        x86emu_exec_vpmov2m_1(x);
+        break;
+    case 514: /* VPMOVW2M_RQ_RMX */
+        x86emu_exec_vpmov2m_2(x);
+        break;
+    case 516: /* VPMOVD2M_RQ_RMX */
+        x86emu_exec_vpmov2m_4(x);
+        break;
+    case 518: /* VPMOVQ2M_RQ_RMX */
+        x86emu_exec_vpmov2m_8(x);
+        break;
+    case 474: /* VPMOVWB_RMHX_MASKQ_RX */
+        x86emu_exec_vpmov_2_1(x);
+        break;
+    case 475: /* VPMOVDB_RMQX_MASKQ_RX */
+        x86emu_exec_vpmov_4_1(x);
+        break;
+    case 477: /* VPMOVDW_RMHX_MASKQ_RX */
+        x86emu_exec_vpmov_4_2(x);
+        break;
+    case 476: /* VPMOVQB_RMEX_MASKQ_RX */
+        x86emu_exec_vpmov_8_1(x);
+        break;
+    case 478: /* VPMOVQW_RMQX_MASKQ_RX */
+        x86emu_exec_vpmov_8_2(x);
+        break;
+    case 479: /* VPMOVQD_RMHX_MASKQ_RX */
+        x86emu_exec_vpmov_8_4(x);
+        break;
+    case 511: /* VPMOVM2B_RX_RMQ */
+        x86emu_exec_vpmovm2_1(x);
+        break;
+    case 513: /* VPMOVM2W_RX_RMQ */
+        x86emu_exec_vpmovm2_2(x);
+        break;
+    case 515: /* VPMOVM2D_RX_RMQ */
+        x86emu_exec_vpmovm2_4(x);
+        break;
+    case 517: /* VPMOVM2Q_RX_RMQ */
+        x86emu_exec_vpmovm2_8(x);
+        break;
+    case 468: /* VPMOVSWB_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovs_2_1(x);
+        break;
+    case 469: /* VPMOVSDB_RMQX_MASKQ_RX */
+        x86emu_exec_vpmovs_4_1(x);
+        break;
+    case 471: /* VPMOVSDW_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovs_4_2(x);
+        break;
+    case 470: /* VPMOVSQB_RMEX_MASKQ_RX */
+        x86emu_exec_vpmovs_8_1(x);
+        break;
+    case 472: /* VPMOVSQW_RMQX_MASKQ_RX */
+        x86emu_exec_vpmovs_8_2(x);
+        break;
+    case 473: /* VPMOVSQD_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovs_8_4(x);
+        break;
+    case 462: /* VPMOVUSWB_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovus_2_1(x);
+        break;
+    case 463: /* VPMOVUSDB_RMQX_MASKQ_RX */
+        x86emu_exec_vpmovus_4_1(x);
+        break;
+    case 465: /* VPMOVUSDW_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovus_4_2(x);
+        break;
+    case 464: /* VPMOVUSQB_RMEX_MASKQ_RX */
+        x86emu_exec_vpmovus_8_1(x);
+        break;
+    case 466: /* VPMOVUSQW_RMQX_MASKQ_RX */
+        x86emu_exec_vpmovus_8_2(x);
+        break;
+    case 467: /* VPMOVUSQD_RMHX_MASKQ_RX */
+        x86emu_exec_vpmovus_8_4(x);
+        break;
+    case 668: /* VPTERNLOGD_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpternlog_4(x);
+        break;
+    case 669: /* VPTERNLOGQ_RX_MASKQ_VX_RMX_IB */
+        x86emu_exec_vpternlog_8(x);
+        break;
+    case 503: /* VPTESTMB_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestm_1(x);
+        break;
+    case 504: /* VPTESTMW_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestm_2(x);
+        break;
+    case 505: /* VPTESTMD_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestm_4(x);
+        break;
+    case 506: /* VPTESTMQ_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestm_8(x);
+        break;
+    case 507: /* VPTESTNMB_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestnm_1(x);
+        break;
+    case 508: /* VPTESTNMW_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestnm_2(x);
+        break;
+    case 509: /* VPTESTNMD_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestnm_4(x);
+        break;
+    case 510: /* VPTESTNMQ_RQ_MASKQ_VX_RMX */
+        x86emu_exec_vptestnm_8(x);
+        break;
+    case 194: /* VPSUBB_RX_MASKQ_VX_RMX */
+    case 1228: /* PSUBB_RQ_RMQ */
+    case 1439: /* PSUBB_RDQ_RMDQ */
+    case 1992: /* VPSUBB_RX_VX_RMX */
+        x86emu_exec_vsub_1(x);
+        break;
+    case 195: /* VPSUBW_RX_MASKQ_VX_RMX */
+    case 1229: /* PSUBW_RQ_RMQ */
+    case 1440: /* PSUBW_RDQ_RMDQ */
+    case 1993: /* VPSUBW_RX_VX_RMX */
+        x86emu_exec_vsub_2(x);
+        break;
+    case 196: /* VPSUBD_RX_MASKQ_VX_RMX */
+    case 1230: /* PSUBD_RQ_RMQ */
+    case 1441: /* PSUBD_RDQ_RMDQ */
+    case 1994: /* VPSUBD_RX_VX_RMX */
+        x86emu_exec_vsub_4(x);
+        break;
+    case 197: /* VPSUBQ_RX_MASKQ_VX_RMX */
+    case 1231: /* PSUBQ_RQ_RMQ */
+    case 1442: /* PSUBQ_RDQ_RMDQ */
+    case 1995: /* VPSUBQ_RX_VX_RMX */
+        x86emu_exec_vsub_8(x);
+        break;
+    case 181: /* VPSUBSB_RX_MASKQ_VX_RMX */
+    case 1217: /* PSUBSB_RQ_RMQ */
+    case 1428: /* PSUBSB_RDQ_RMDQ */
+    case 1981: /* VPSUBSB_RX_VX_RMX */
+        x86emu_exec_vsubs_1(x);
+        break;
+    case 182: /* VPSUBSW_RX_MASKQ_VX_RMX */
+    case 1218: /* PSUBSW_RQ_RMQ */
+    case 1429: /* PSUBSW_RDQ_RMDQ */
+    case 1982: /* VPSUBSW_RX_VX_RMX */
+        x86emu_exec_vsubs_2(x);
+        break;
+    case 167: /* VPSUBUSB_RX_MASKQ_VX_RMX */
+    case 1205: /* PSUBUSB_RQ_RMQ */
+    case 1416: /* PSUBUSB_RDQ_RMDQ */
+    case 1969: /* VPSUBUSB_RX_VX_RMX */
+        x86emu_exec_vsubus_1(x);
+        break;
+    case 168: /* VPSUBUSW_RX_MASKQ_VX_RMX */
+    case 1206: /* PSUBUSW_RQ_RMQ */
+    case 1417: /* PSUBUSW_RDQ_RMDQ */
+    case 1970: /* VPSUBUSW_RX_VX_RMX */
+        x86emu_exec_vsubus_2(x);
+        break;
+    case 2063: /* VTESTPD_RX_RMX */
+        x86emu_exec_vtestpd(x);
+        break;
+    case 2062: /* VTESTPS_RX_RMX */
+        x86emu_exec_vtestps(x);
+        break;
+    case 60: /* VXORPS_RX_MASKQ_VX_RMX */
+    case 189: /* VPXORD_RX_MASKQ_VX_RMX */
+    case 1224: /* PXOR_RQ_RMQ */
+    case 1320: /* XORPS_RDQ_RMDQ */
+    case 1435: /* PXOR_RDQ_RMDQ */
+    case 1878: /* VXORPS_RX_VX_RMX */
+    case 1988: /* VPXOR_RX_VX_RMX */
+        x86emu_exec_vxor_4(x);
+        break;
+    case 61: /* VXORPD_RX_MASKQ_VX_RMX */
+    case 190: /* VPXORQ_RX_MASKQ_VX_RMX */
+    case 1321: /* XORPD_RDQ_RMDQ */
+    case 1879: /* VXORPD_RX_VX_RMX */
+        x86emu_exec_vxor_8(x);
+        break;
+    case 2039: /* VZEROUPPER */
+    case 2040: /* VZEROALL */
+        x86emu_exec_vzero(x);
         break;
     case 1678: /* INVD */
     case 1679: /* WBINVD */
@@ -977,6 +2569,30 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 853: /* XOR_RMB_IB */
     case 854: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
+        break;
+    case 1722: /* XRSTOR_RM */
+    case 1723: /* XRSTOR64_RM */
+        x86emu_exec_xrstor(x);
+        break;
+    case 1703: /* XRSTORS_RM */
+    case 1704: /* XRSTORS64_RM */
+        x86emu_exec_xrstors(x);
+        break;
+    case 1720: /* XSAVE_RM */
+    case 1721: /* XSAVE64_RM */
+        x86emu_exec_xsave(x);
+        break;
+    case 1705: /* XSAVEC_RM */
+    case 1706: /* XSAVEC64_RM */
+        x86emu_exec_xsavec(x);
+        break;
+    case 1724: /* XSAVEOPT_RM */
+    case 1725: /* XSAVEOPT64_RM */
+        x86emu_exec_xsaveopt(x);
+        break;
+    case 1707: /* XSAVES_RM */
+    case 1708: /* XSAVES64_RM */
+        x86emu_exec_xsaves(x);
         break;
     case 1629: /* XSETBV */
         x86emu_exec_xsetbv(x);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* x87 moves that change no value: between registers, and to and from 80-bit memory (SDM Vol. 2, FLD, FSTP, FXCH). */
+#include "generated/functions.h"
+#include "x87.h"
+
+enum {
+    IE = 1,
+    SF = 0x40,
+    ES_B = 0x8080,
+    C1 = 0x200,
+    IM = 1,
+    EMPTY = 3,
+};
+
+/* The x87 state as the instruction leaves it. */
+struct work {
+    struct x86emu_x87 x87;
+    unsigned top;
+};
+
+static bool begin(struct exec *x, struct work *w)
+{
+    if (x->vcpu->cr0 & (X86EMU_CR0_EM | X86EMU_CR0_TS))
+        x86emu_raise(x, X86EMU_VECTOR_NM);
+    if (x->stopped || !need(x, X86EMU_STATE_X87) || !x86emu_x87_no_pending(x))
+        return false;
+    w->x87 = x->vcpu->x87;
+    w->top = w->x87.status >> 11 & 7;
+    w->x87.status &= (uint16_t)~C1;
+    w->x87.ip = x->vcpu->rip;
+    return true;
+}
+
+static bool is_empty(const struct work *w, unsigned n)
+{
+    return (w->x87.tag >> 2 * ((w->top + n) & 7) & 3) == EMPTY;
+}
+
+static void set_tag(struct work *w, unsigned n, unsigned tag)
+{
+    unsigned shift = 2 * ((w->top + n) & 7);
+
+    w->x87.tag = (uint16_t)((w->x87.tag & ~(3u << shift)) | tag << shift);
+}
+
+static void set(struct work *w, unsigned n, uint64_t mantissa, uint16_t exponent)
+{
+    unsigned number = (w->top + n) & 7;
+
+    w->x87.st[number].mantissa = mantissa;
+    w->x87.st[number].exponent = exponent;
+    set_tag(w, n, 0);
+}
+
+/* The default answer to an invalid operation (SDM Vol. 1, 4.8.3.7). */
+static void set_indefinite(struct work *w, unsigned n)
+{
+    set(w, n, UINT64_C(0xc000000000000000), 0xffff);
+}
+
+/* A stack fault: overflow sets C1. True: masked, the instruction goes on with the indefinite value. */
+static bool stack_fault(struct work *w, bool overflow)
+{
+    w->x87.status |= IE | SF | (overflow ? C1 : 0);
+    if (w->x87.control & IM)
+        return true;
+    w->x87.status |= ES_B;
+    return false;
+}
+
+static void move_top(struct work *w, int change)
+{
+    w->top = (w->top + (unsigned)change) & 7;
+    w->x87.status = (uint16_t)((w->x87.status & ~(7u << 11)) | w->top << 11);
+}
+
+/* Stages everything: it is within the fields' bound register by register. */
+static void end(struct exec *x, const struct work *w)
+{
+    const struct x86emu_x87 *old = &x->vcpu->x87;
+
+    for (unsigned i = 0; i < 8; i++)
+        x86emu_stage(x, X86EMU_STATE_X87, &old->st[i], &w->x87.st[i], 10);
+    x86emu_stage(x, X86EMU_STATE_X87, &old->status, &w->x87.status, sizeof(old->status));
+    x86emu_stage(x, X86EMU_STATE_X87, &old->tag, &w->x87.tag, sizeof(old->tag));
+    stage_register(x, X86EMU_STATE_X87, &old->ip, w->x87.ip);
+    stage_register(x, X86EMU_STATE_X87, &old->dp, w->x87.dp);
+}
+
+static unsigned number_of(struct exec *x, unsigned n)
+{
+    return operand(x, n)->reg.number & 7u;
+}
+
+/* --- registers ---------------------------------------------------------------------------------------------------- */
+
+static void push(struct work *w, uint64_t mantissa, uint16_t exponent, bool from_empty)
+{
+    bool overflow = !is_empty(w, 7);
+
+    if ((overflow || from_empty) && !stack_fault(w, overflow))
+        return;
+    move_top(w, -1);
+    if (overflow || from_empty)
+        set_indefinite(w, 0);
+    else
+        set(w, 0, mantissa, exponent);
+}
+
+void x86emu_exec_fld_register(struct exec *x)
+{
+    unsigned from;
+    struct work w;
+
+    if (!begin(x, &w))
+        return;
+    from = (w.top + number_of(x, 0)) & 7;
+    push(&w, w.x87.st[from].mantissa, w.x87.st[from].exponent, is_empty(&w, number_of(x, 0)));
+    end(x, &w);
+}
+
+static void store_register(struct exec *x, bool pop)
+{
+    unsigned to;
+    struct work w;
+
+    if (!begin(x, &w))
+        return;
+    to = number_of(x, 0);
+    if (!is_empty(&w, 0)) {
+        set(&w, to, w.x87.st[w.top].mantissa, w.x87.st[w.top].exponent);
+    } else if (stack_fault(&w, false)) {
+        set_indefinite(&w, to);
+    } else {
+        end(x, &w);
+        return;
+    }
+    if (pop) {
+        set_tag(&w, 0, EMPTY);
+        move_top(&w, 1);
+    }
+    end(x, &w);
+}
+
+void x86emu_exec_fst_register(struct exec *x)
+{
+    store_register(x, false);
+}
+
+void x86emu_exec_fstp_register(struct exec *x)
+{
+    store_register(x, true);
+}
+
+void x86emu_exec_fxch(struct exec *x)
+{
+    struct work w, old;
+    unsigned n, a, b;
+
+    if (!begin(x, &w))
+        return;
+    n = number_of(x, 0);
+    if ((is_empty(&w, 0) || is_empty(&w, n)) && !stack_fault(&w, false)) {
+        end(x, &w);
+        return;
+    }
+    if (is_empty(&w, 0))
+        set_indefinite(&w, 0);
+    if (is_empty(&w, n))
+        set_indefinite(&w, n);
+    old = w;
+    a = w.top;
+    b = (w.top + n) & 7;
+    set(&w, 0, old.x87.st[b].mantissa, old.x87.st[b].exponent);
+    set(&w, n, old.x87.st[a].mantissa, old.x87.st[a].exponent);
+    end(x, &w);
+}
+
+/* --- 80-bit memory ------------------------------------------------------------------------------------------------ */
+
+static uint64_t data_pointer(struct exec *x, struct logical a)
+{
+    return x->mode == X86EMU_MODE_64 ? a.offset + x86emu_segment_base(x, a.segment) : a.offset;
+}
+
+void x86emu_exec_fld_80(struct exec *x)
+{
+    struct logical a;
+    struct work w;
+    uint8_t bytes[10];
+
+    if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, 10, USE_PLAIN, bytes))
+        return;
+    w.x87.dp = data_pointer(x, a);
+    push(&w, load_le(bytes, 8), (uint16_t)load_le(bytes + 8, 2), false);
+    end(x, &w);
+}
+
+void x86emu_exec_fstp_80(struct exec *x)
+{
+    struct logical a;
+    struct work w;
+    uint8_t bytes[10];
+
+    if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a))
+        return;
+    w.x87.dp = data_pointer(x, a);
+    if (is_empty(&w, 0)) {
+        if (!stack_fault(&w, false)) {
+            end(x, &w);
+            return;
+        }
+        set_indefinite(&w, 0);
+    }
+    store_le(bytes, w.x87.st[w.top].mantissa, 8);
+    store_le(bytes + 8, w.x87.st[w.top].exponent, 2);
+    x86emu_memory_write(x, a, 10, bytes);
+    set_tag(&w, 0, EMPTY);
+    move_top(&w, 1);
+    end(x, &w);
+}
