@@ -12,11 +12,21 @@ static unsigned power_of_two_at_most(unsigned value)
     return 1u << (31 - (unsigned)__builtin_clz(value));
 }
 
-/* SDM Vol. 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3. A far pointer is aligned as its offset. */
+/*
+ * SDM Vol. 3, 6.15, interrupt 17: CR0.AM, EFLAGS.AC and CPL 3. An 80-bit number is aligned as its significand; what is
+ * larger is not checked.
+ */
 static bool misaligned(const struct exec *x, uint64_t la, unsigned size)
 {
-    return x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC &&
+    return size <= 10 && x->cpl == 3 && x->vcpu->cr0 & X86EMU_CR0_AM && x->vcpu->rflags & X86EMU_RFLAGS_AC &&
            (la & (power_of_two_at_most(size) - 1)) != 0;
+}
+
+bool x86emu_alignment_checked(struct exec *x, struct logical address, unsigned alignment)
+{
+    if (misaligned(x, address.offset + x86emu_segment_base(x, address.segment), least(alignment, 8)))
+        x86emu_raise_code(x, X86EMU_VECTOR_AC, 0);
+    return !x->stopped;
 }
 
 /* The exit has said where the one memory operand is. */

@@ -148,10 +148,15 @@ void x86emu_effect_place(struct x86emu_effect *effect, const struct span *span)
 
 bool x86emu_memory_write(struct exec *x, struct logical address, unsigned size, const void *data)
 {
+    return x86emu_memory_store(x, address, size, USE_PLAIN, data);
+}
+
+bool x86emu_memory_store(struct exec *x, struct logical address, unsigned size, unsigned use, const void *data)
+{
     struct x86emu_effect *effect;
     struct span span;
 
-    if (!x86emu_locate(x, address, size, X86EMU_ACCESS_WRITE, USE_PLAIN, &span))
+    if (!x86emu_locate(x, address, size, X86EMU_ACCESS_WRITE, use, &span))
         return false;
     effect = x86emu_effect_add(x, X86EMU_REQUEST_WRITE, size, 1, data);
     if (effect == NULL)

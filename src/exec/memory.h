@@ -83,10 +83,15 @@ bool x86emu_locate(struct exec *x, struct logical address, unsigned size, unsign
 /* What one access of at most size bytes at gpa meets. TARGET_NONE: stopped. */
 struct target x86emu_target(struct exec *x, uint64_t gpa, unsigned size, unsigned access);
 
+/* #AC for an access that alignment checking refuses; False: stopped. */
+bool x86emu_alignment_checked(struct exec *x, struct logical address, unsigned alignment);
+
 /* Reads up to 64 bytes: memory.c. False: stopped. */
 bool x86emu_memory_read(struct exec *x, struct logical address, unsigned size, unsigned use, void *data);
 /* Stages a write of up to 64 bytes. False: stopped. */
 bool x86emu_memory_write(struct exec *x, struct logical address, unsigned size, const void *data);
+/* The same with USE_UNALIGNED where #AC is not for this access. */
+bool x86emu_memory_store(struct exec *x, struct logical address, unsigned size, unsigned use, const void *data);
 /* Stages the second half of a read-modify-write whose first half was x->rmw_read. False: stopped. */
 bool x86emu_memory_modify(struct exec *x, struct logical address, unsigned size, const void *data);
 

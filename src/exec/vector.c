@@ -88,10 +88,26 @@ static unsigned next_run(uint64_t mask, unsigned from, unsigned *length)
     return first;
 }
 
-static struct logical at_byte(const struct exec *x, struct logical a, unsigned bytes)
+/* The parts of an operand follow each other beyond the address size's end: the segment has been checked for all. */
+static struct logical at_byte(struct logical a, unsigned bytes)
 {
-    a.offset = (a.offset + bytes) & size_mask(x->insn->address_size);
+    a.offset += bytes;
     return a;
+}
+
+/* The segment is checked for all active elements before any page is. */
+static bool segment_allows(struct exec *x, struct logical a, unsigned count, unsigned element, unsigned access,
+                           uint64_t mask)
+{
+    unsigned length;
+    uint64_t la;
+
+    for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
+        i = next_run(mask, i, &length);
+        if (!x86emu_linear(x, at_byte(a, i * element), length * element, access, &la))
+            return false;
+    }
+    return true;
 }
 
 bool x86emu_masked_read(struct exec *x, struct logical a, unsigned count, unsigned element, uint64_t mask, vec *v)
@@ -99,9 +115,11 @@ bool x86emu_masked_read(struct exec *x, struct logical a, unsigned count, unsign
     unsigned length;
 
     *v = (vec){.u64 = {0}};
+    if (!segment_allows(x, a, count, element, X86EMU_ACCESS_READ, mask))
+        return false;
     for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
         i = next_run(mask, i, &length);
-        if (!x86emu_memory_read(x, at_byte(x, a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
+        if (!x86emu_memory_read(x, at_byte(a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
             return false;
     }
     return true;
@@ -112,9 +130,11 @@ bool x86emu_masked_write(struct exec *x, struct logical a, unsigned count, unsig
 {
     unsigned length;
 
+    if (!segment_allows(x, a, count, element, X86EMU_ACCESS_WRITE, mask))
+        return false;
     for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
         i = next_run(mask, i, &length);
-        if (!x86emu_memory_write(x, at_byte(x, a, i * element), length * element, v->u8 + i * element))
+        if (!x86emu_memory_store(x, at_byte(a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
             return false;
     }
     return true;
@@ -124,7 +144,7 @@ bool x86emu_masked_write(struct exec *x, struct logical a, unsigned count, unsig
 
 bool x86emu_is_register(struct exec *x, unsigned n)
 {
-    return operand(x, n)->kind == X86EMU_OPERAND_REG;
+    return operand(x, counted(x, n))->kind == X86EMU_OPERAND_REG;
 }
 
 static void load_register(const struct exec *x, struct x86emu_reg reg, vec *v)
@@ -139,10 +159,13 @@ static void load_register(const struct exec *x, struct x86emu_reg reg, vec *v)
 }
 
 /* #GP(0) unless the operand lies as it must. */
-static bool lies_well(struct exec *x, struct logical a, unsigned size, enum vector_alignment alignment)
+static bool lies_well(struct exec *x, struct logical a, unsigned size, unsigned element,
+                      enum vector_alignment alignment)
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY;
 
+    if (element != 0 && size > element && x86emu_vector_mask(x, size / element) == 0) /* nothing is accessed */
+        return true;
     if (alignment == ANYHOW || (alignment == BY_ENCODING && (!legacy || size < 16)))
         return true;
     if (((a.offset + x86emu_segment_base(x, a.segment)) & (size - 1)) != 0)
@@ -158,7 +181,7 @@ static void broadcast(vec *v, unsigned element, unsigned count)
 
 bool x86emu_vector_load(struct exec *x, unsigned n, unsigned element, enum vector_alignment alignment, vec *v)
 {
-    const struct x86emu_operand *op = operand(x, n);
+    const struct x86emu_operand *op = operand(x, counted(x, n));
     struct logical a;
     unsigned count;
     uint64_t mask;
@@ -167,20 +190,24 @@ bool x86emu_vector_load(struct exec *x, unsigned n, unsigned element, enum vecto
         load_register(x, op->reg, v);
         return true;
     }
-    if (!x86emu_operand_address(x, n, &a) || !lies_well(x, a, op->size, alignment))
+    if (!x86emu_operand_address(x, counted(x, n), &a) || !lies_well(x, a, op->size, element, alignment))
         return false;
     *v = (vec){.u64 = {0}};
     if (op->broadcast != 0) {
-        if (x86emu_vector_mask(x, op->broadcast) != 0 && !x86emu_memory_read(x, a, op->size, USE_UNALIGNED, v))
+        bool wanted = element == 0 || x86emu_vector_mask(x, op->broadcast) != 0;
+
+        if (wanted && !x86emu_memory_read(x, a, op->size, USE_PLAIN, v))
             return false;
         broadcast(v, op->size, op->broadcast);
         return true;
     }
-    count = element != 0 && op->size > element ? op->size / element : 1;
+    if (element == 0)
+        return x86emu_memory_read(x, a, op->size, USE_PLAIN, v);
+    count = op->size > element ? op->size / element : 1;
     mask = x86emu_vector_mask(x, count);
-    if (count > 1)
+    if (count > 1 && mask != (count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1))
         return x86emu_masked_read(x, a, count, element, mask, v);
-    return mask == 0 || x86emu_memory_read(x, a, op->size, op->size < 16 ? USE_PLAIN : USE_UNALIGNED, v);
+    return mask == 0 || x86emu_memory_read(x, a, op->size, USE_PLAIN, v);
 }
 
 void x86emu_vector_stage(struct exec *x, unsigned number, const vec *v)
@@ -253,7 +280,7 @@ void x86emu_vector_store(struct exec *x, unsigned n, const vec *v, unsigned size
         store_register(x, op->reg, v, size, element);
         return;
     }
-    if (!x86emu_operand_address(x, n, &a) || !lies_well(x, a, size, alignment))
+    if (!x86emu_operand_address(x, n, &a) || !lies_well(x, a, size, element, alignment))
         return;
     count = size / element;
     if (x->insn->encoding == X86EMU_ENCODING_EVEX && x->insn->evex & 7)
@@ -271,7 +298,8 @@ static void finish(struct exec *x, struct vector_op *op)
     x86emu_vector_store(x, 0, &op->r, op->size, op->element, BY_ENCODING);
 }
 
-void x86emu_vector_binary(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+/* How much of a memory source is read: active elements, or all of it. */
+static void binary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY;
     struct vector_op op = {.x = x, .element = element, .imm = vector_imm(x)};
@@ -280,21 +308,41 @@ void x86emu_vector_binary(struct exec *x, unsigned element, void (*f)(struct vec
         return;
     op.size = x86emu_vector_size(x);
     if (!x86emu_vector_load(x, legacy ? 0 : 1, element, ANYHOW, &op.a) ||
-        !x86emu_vector_load(x, legacy ? 1 : 2, element, BY_ENCODING, &op.b))
+        !x86emu_vector_load(x, legacy ? 1 : 2, whole ? 0 : element, BY_ENCODING, &op.b))
         return;
     f(&op);
     finish(x, &op);
 }
 
-void x86emu_vector_unary(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+static void unary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
 {
     struct vector_op op = {.x = x, .element = element, .imm = vector_imm(x)};
 
     if (!x86emu_vector_usable(x))
         return;
     op.size = x86emu_vector_size(x);
-    if (!x86emu_vector_load(x, 1, element, BY_ENCODING, &op.b))
+    if (!x86emu_vector_load(x, 1, whole ? 0 : element, BY_ENCODING, &op.b))
         return;
     f(&op);
     finish(x, &op);
+}
+
+void x86emu_vector_binary(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+{
+    binary(x, element, false, f);
+}
+
+void x86emu_vector_unary(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+{
+    unary(x, element, false, f);
+}
+
+void x86emu_vector_binary_whole(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+{
+    binary(x, element, true, f);
+}
+
+void x86emu_vector_unary_whole(struct exec *x, unsigned element, void (*f)(struct vector_op *op))
+{
+    unary(x, element, true, f);
 }

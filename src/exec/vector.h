@@ -67,8 +67,24 @@ bool x86emu_masked_write(struct exec *x, struct logical a, unsigned count, unsig
 void x86emu_vector_binary(struct exec *x, unsigned element, void (*f)(struct vector_op *op));
 /* dest = f(b), one source. */
 void x86emu_vector_unary(struct exec *x, unsigned element, void (*f)(struct vector_op *op));
+/* The same where an element of the result may come from any of the source: memory is read whole, whatever the mask. */
+void x86emu_vector_binary_whole(struct exec *x, unsigned element, void (*f)(struct vector_op *op));
+void x86emu_vector_unary_whole(struct exec *x, unsigned element, void (*f)(struct vector_op *op));
 /* The count of a shift, read whole whatever the mask. False: stopped. */
 bool x86emu_shift_count(struct exec *x, unsigned n, vec *count);
+/*
+ * The number of the row's operand n when the EVEX mask, which stands second, is not counted.
+ */
+static inline unsigned counted(struct exec *x, unsigned n)
+{
+    const struct x86emu_operand *second;
+
+    if (n == 0 || x->insn->encoding != X86EMU_ENCODING_EVEX)
+        return n;
+    second = operand(x, 1);
+    return second->kind == X86EMU_OPERAND_REG && second->reg.reg_class == X86EMU_REG_MASK ? n + 1 : n;
+}
+
 /* The immediate of the instruction. */
 static inline unsigned vector_imm(const struct exec *x)
 {

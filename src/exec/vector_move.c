@@ -4,6 +4,16 @@
 #include "generated/functions.h"
 #include "vector.h"
 
+/* Whether all of a memory operand can be written, whatever its mask. False: stopped. */
+static bool writable(struct exec *x, unsigned n, unsigned size)
+{
+    struct logical a;
+    struct span span;
+
+    return x86emu_operand_address(x, n, &a) &&
+           x86emu_locate(x, a, size, X86EMU_ACCESS_WRITE, size > 8 ? USE_UNALIGNED : USE_PLAIN, &span);
+}
+
 /* --- whole vectors ------------------------------------------------------------------------------------------------ */
 
 static void move(struct exec *x, unsigned element, enum vector_alignment alignment)
@@ -47,13 +57,13 @@ void x86emu_exec_vmov_scalar(struct exec *x)
     if (!x86emu_vector_usable(x))
         return;
     to_general = operand(x, 0)->reg.reg_class <= X86EMU_REG_GPR64 && x86emu_is_register(x, 0);
-    from_general = operand(x, 1)->reg.reg_class <= X86EMU_REG_GPR64 && x86emu_is_register(x, 1);
+    from_general = operand(x, counted(x, 1))->reg.reg_class <= X86EMU_REG_GPR64 && x86emu_is_register(x, 1);
     if (from_general)
-        v.u64[0] = read_operand(x, 1);
+        v.u64[0] = read_operand(x, counted(x, 1));
     else if (!x86emu_vector_load(x, 1, 0, ANYHOW, &v))
         return;
-    size = x86emu_is_register(x, 0) && !to_general ? operand_size(x, 1) : operand_size(x, 0);
-    size = least(size, operand_size(x, 1));
+    size = x86emu_is_register(x, 0) && !to_general ? operand_size(x, counted(x, 1)) : operand_size(x, 0);
+    size = least(size, operand_size(x, counted(x, 1)));
     v = (vec){.u64 = {size >= 8 ? v.u64[0] : v.u64[0] & size_mask(size)}};
     if (mmx)
         x86emu_mmx_touched(x);
@@ -63,6 +73,27 @@ void x86emu_exec_vmov_scalar(struct exec *x)
         x86emu_vector_store(x, 0, &v, mmx ? 8 : 16, 8, ANYHOW);
     else
         x86emu_vector_store(x, 0, &v, size, size, ANYHOW);
+}
+
+/* VMOVW: two bytes, whatever the operand's register. */
+void x86emu_exec_vmovw(struct exec *x)
+{
+    bool to_general, from_general;
+    vec v = {.u64 = {0}};
+
+    if (!x86emu_vector_usable(x))
+        return;
+    to_general = operand(x, 0)->reg.reg_class <= X86EMU_REG_GPR64 && x86emu_is_register(x, 0);
+    from_general = operand(x, 1)->reg.reg_class <= X86EMU_REG_GPR64 && x86emu_is_register(x, 1);
+    if (from_general)
+        v.u64[0] = read_operand(x, 1);
+    else if (!x86emu_vector_load(x, 1, 0, ANYHOW, &v))
+        return;
+    v = (vec){.u64 = {v.u64[0] & 0xffff}};
+    if (to_general)
+        write_operand(x, 0, v.u64[0]);
+    else
+        x86emu_vector_store(x, 0, &v, x86emu_is_register(x, 0) ? 16 : 2, 2, ANYHOW);
 }
 
 /* MOVSS, MOVSD, VMOVSH: between registers the other elements are those of the first source. */
@@ -162,24 +193,24 @@ static void shdup(struct vector_op *op)
 
 void x86emu_exec_movsldup(struct exec *x)
 {
-    x86emu_vector_unary(x, 4, sldup);
+    x86emu_vector_unary_whole(x, 4, sldup);
 }
 
 void x86emu_exec_movshdup(struct exec *x)
 {
-    x86emu_vector_unary(x, 4, shdup);
+    x86emu_vector_unary_whole(x, 4, shdup);
 }
 
 /* The 128-bit form reads 8 bytes alone, and may read them anywhere. */
 void x86emu_exec_movddup(struct exec *x)
 {
-    x86emu_vector_unary(x, 8, sldup);
+    x86emu_vector_unary_whole(x, 8, sldup);
 }
 
 /* The source's first part, count bytes, over the whole vector. */
 static void spread(struct vector_op *op)
 {
-    unsigned part = operand_size(op->x, 1);
+    unsigned part = operand_size(op->x, counted(op->x, 1));
 
     if (x86emu_is_register(op->x, 1))
         part = op->imm;
@@ -187,24 +218,37 @@ static void spread(struct vector_op *op)
         op->r.u8[i] = op->b.u8[i % part];
 }
 
+/* Reads the elements of the part that at least one active element of the result comes from. */
+static bool read_part(struct exec *x, struct logical a, unsigned part, unsigned element, struct vector_op *op)
+{
+    uint64_t mask = x86emu_vector_mask(x, op->size / element), wanted = 0;
+    unsigned count = part / element;
+
+    for (unsigned i = 0; i < op->size / element; i++)
+        wanted |= (mask >> i & 1) << i % count;
+    if (wanted == (UINT64_C(1) << count) - 1)
+        return x86emu_memory_read(x, a, part, USE_PLAIN, &op->b);
+    return x86emu_masked_read(x, a, count, element, wanted, &op->b);
+}
+
 /* VBROADCAST, VPBROADCAST: part: bytes that are repeated; element: by which masks count. */
 static void broadcast(struct exec *x, unsigned part, unsigned element)
 {
     struct vector_op op = {.x = x, .element = element, .imm = part};
-    bool general = x86emu_is_register(x, 1) && operand(x, 1)->reg.reg_class <= X86EMU_REG_GPR64;
+    bool general = x86emu_is_register(x, 1) && operand(x, counted(x, 1))->reg.reg_class <= X86EMU_REG_GPR64;
 
     if (!x86emu_vector_usable(x))
         return;
     op.size = x86emu_vector_size(x);
     if (general)
-        op.b.u64[0] = read_operand(x, 1);
+        op.b.u64[0] = read_operand(x, counted(x, 1));
     else if (x86emu_is_register(x, 1)) {
         if (!x86emu_vector_load(x, 1, 0, ANYHOW, &op.b))
             return;
-    } else if (x86emu_vector_mask(x, op.size / element) != 0) {
+    } else {
         struct logical a;
 
-        if (!x86emu_operand_address(x, 1, &a) || !x86emu_memory_read(x, a, part, USE_UNALIGNED, &op.b))
+        if (!x86emu_operand_address(x, counted(x, 1), &a) || !read_part(x, a, part, element, &op))
             return;
     }
     spread(&op);
@@ -254,7 +298,7 @@ static void insert(struct exec *x, unsigned element)
 
     if (!x86emu_vector_usable(x) || !x86emu_vector_load(x, legacy ? 0 : 1, 0, ANYHOW, &v))
         return;
-    value = read_operand(x, source);
+    value = read_operand(x, counted(x, source));
     set_element(&v, vector_imm(x) % (size / element), element, value);
     if (mmx)
         x86emu_mmx_touched(x);
@@ -306,6 +350,8 @@ static void extract_part(struct exec *x, unsigned part, unsigned element)
         return;
     at = vector_imm(x) % (size / part) * part;
     copy_bytes(r.u8, v.u8 + at, part);
+    if (!x86emu_is_register(x, 0) && !writable(x, 0, part))
+        return;
     x86emu_vector_store(x, 0, &r, part, element, ANYHOW);
 }
 
@@ -322,7 +368,7 @@ static void insert_part(struct exec *x, unsigned part, unsigned element)
     } else {
         struct logical a;
 
-        if (!x86emu_operand_address(x, 2, &a) || !x86emu_memory_read(x, a, part, USE_UNALIGNED, &v))
+        if (!x86emu_operand_address(x, counted(x, 2), &a) || !x86emu_memory_read(x, a, part, USE_PLAIN, &v))
             return;
     }
     at = vector_imm(x) % (size / part) * part;
@@ -438,7 +484,7 @@ static void vmaskmov(struct exec *x, unsigned element)
     struct logical a;
     vec mask, v;
 
-    if (!x86emu_vector_usable(x) || !x86emu_operand_address(x, load ? 2 : 0, &a))
+    if (!x86emu_vector_usable(x) || !x86emu_operand_address(x, counted(x, load ? 2 : 0), &a))
         return;
     x86emu_vector_load(x, 1, 0, ANYHOW, &mask);
     if (load) {

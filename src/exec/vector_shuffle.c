@@ -9,16 +9,23 @@ static unsigned lane_of(const struct vector_op *op)
     return op->size == 8 ? 8 : 16;
 }
 
-#define BINARY(name, element, f)             \
+#define BINARY(name, element, f)                   \
+    void x86emu_exec_##name(struct exec *x)        \
+    {                                              \
+        x86emu_vector_binary_whole(x, element, f); \
+    }
+
+#define UNARY(name, element, f)                   \
+    void x86emu_exec_##name(struct exec *x)       \
+    {                                             \
+        x86emu_vector_unary_whole(x, element, f); \
+    }
+
+/* Element by element. */
+#define EACH(name, element, f)               \
     void x86emu_exec_##name(struct exec *x)  \
     {                                        \
         x86emu_vector_binary(x, element, f); \
-    }
-
-#define UNARY(name, element, f)             \
-    void x86emu_exec_##name(struct exec *x) \
-    {                                       \
-        x86emu_vector_unary(x, element, f); \
     }
 
 /* --- PSHUF, SHUF, VPERMIL by immediate ---------------------------------------------------------------------------- */
@@ -244,7 +251,7 @@ BINARY(packuswb, 1, op_packuswb)
 
 static void pack_words(struct exec *x, void (*f)(struct vector_op *op))
 {
-    x86emu_vector_binary(x, 2, f);
+    x86emu_vector_binary_whole(x, 2, f);
 }
 
 void x86emu_exec_packssdw(struct exec *x)
@@ -369,12 +376,12 @@ static void extend(struct exec *x, unsigned from, unsigned to, bool sign)
         struct logical a;
         uint64_t mask = x86emu_vector_mask(x, count);
 
-        if (!x86emu_operand_address(x, 1, &a))
+        if (!x86emu_operand_address(x, counted(x, 1), &a))
             return;
         if (x->insn->encoding == X86EMU_ENCODING_EVEX && x->insn->evex & 7) {
             if (!x86emu_masked_read(x, a, count, from, mask, &op.b))
                 return;
-        } else if (!x86emu_memory_read(x, a, count * from, USE_UNALIGNED, &op.b)) {
+        } else if (!x86emu_memory_read(x, a, count * from, USE_PLAIN, &op.b)) {
             return;
         }
     }
@@ -487,7 +494,7 @@ static void shift_all(struct exec *x, unsigned element, enum shift how)
 
     if (!x86emu_vector_usable(x))
         return;
-    by_immediate = operand(x, source + 1)->kind == X86EMU_OPERAND_IMM;
+    by_immediate = operand(x, counted(x, source + 1))->kind == X86EMU_OPERAND_IMM;
     size = x86emu_vector_size(x);
     if (!x86emu_vector_load(x, source, by_immediate ? element : 0, ANYHOW, &v))
         return;
@@ -504,19 +511,19 @@ static void shift_all(struct exec *x, unsigned element, enum shift how)
 /* The count's operand is read whole, whatever the mask. */
 bool x86emu_shift_count(struct exec *x, unsigned n, vec *count)
 {
-    const struct x86emu_operand *op = operand(x, n);
+    const struct x86emu_operand *op = operand(x, counted(x, n));
     struct logical a;
 
     if (op->kind == X86EMU_OPERAND_REG)
         return x86emu_vector_load(x, n, 0, ANYHOW, count);
-    if (!x86emu_operand_address(x, n, &a))
+    if (!x86emu_operand_address(x, counted(x, n), &a))
         return false;
     if (x->insn->encoding == X86EMU_ENCODING_LEGACY && op->size == 16 &&
         ((a.offset + x86emu_segment_base(x, a.segment)) & 15) != 0) {
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
         return false;
     }
-    return x86emu_memory_read(x, a, op->size, USE_UNALIGNED, count);
+    return x86emu_memory_read(x, a, op->size, USE_PLAIN, count);
 }
 
 static void op_shift_each(struct vector_op *op, enum shift how)
@@ -557,9 +564,9 @@ static void op_arithmetic(struct vector_op *op)
         shift_all(x, element, ARITHMETIC);          \
     }                                               \
                                                     \
-    BINARY(psllv_##element, element, op_left)       \
-    BINARY(psrlv_##element, element, op_right)      \
-    BINARY(psrav_##element, element, op_arithmetic)
+    EACH(psllv_##element, element, op_left)       \
+    EACH(psrlv_##element, element, op_right)      \
+    EACH(psrav_##element, element, op_arithmetic)
 
 SHIFT(2)
 SHIFT(4)

@@ -52,7 +52,7 @@ static void expand(struct exec *x, unsigned element)
     } else if (mask != 0) {
         unsigned active = (unsigned)__builtin_popcountll(mask);
 
-        if (!x86emu_operand_address(x, 1, &a) || !x86emu_memory_read(x, a, active * element, USE_UNALIGNED, &v))
+        if (!x86emu_operand_address(x, counted(x, 1), &a) || !x86emu_memory_read(x, a, active * element, USE_UNALIGNED, &v))
             return;
     }
     for (unsigned i = 0; i < count; i++)
@@ -89,7 +89,7 @@ struct sparse {
 /* Where element i is. */
 static struct logical element_address(struct exec *x, const struct sparse *s, unsigned i)
 {
-    const struct x86emu_operand *op = operand(x, s->n);
+    const struct x86emu_operand *op = operand(x, counted(x, s->n));
     const vec *indices = &x->vcpu->zmm[op->mem.index.number & 31];
     uint64_t index = sign_extend(element_of(indices, i, s->index), s->index), base = 0;
 
@@ -114,7 +114,7 @@ static struct sparse shape(struct exec *x, unsigned n, unsigned element, unsigne
 static void gather_vex(struct exec *x, unsigned element, unsigned index)
 {
     struct sparse s = shape(x, 1, element, index);
-    unsigned d = operand(x, 0)->reg.number, m = operand(x, 2)->reg.number, i = 0, size = s.count * element;
+    unsigned d = operand(x, 0)->reg.number, m = operand(x, counted(x, 2))->reg.number, i = 0, size = s.count * element;
     vec r, mask;
 
     if (!x86emu_vector_usable(x))

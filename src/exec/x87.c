@@ -119,13 +119,10 @@ void x86emu_exec_emms(struct exec *x)
 {
     if (x->vcpu->cr0 & X86EMU_CR0_EM)
         x86emu_raise(x, X86EMU_VECTOR_UD);
-    else if (usable(x, true))
+    else if (usable(x, true)) {
         stage_16(x, &x->vcpu->x87.tag, 0xffff);
-}
-
-void x86emu_exec_fnop(struct exec *x)
-{
-    usable(x, true);
+        stage_status(x, x->vcpu->x87.status & ~0x3800u);
+    }
 }
 
 /* --- the register stack ------------------------------------------------------------------------------------------- */
@@ -134,6 +131,12 @@ void x86emu_exec_fnop(struct exec *x)
 static void stage_pointers(struct exec *x)
 {
     stage_register(x, X86EMU_STATE_X87, &x->vcpu->x87.ip, x->vcpu->rip);
+}
+
+void x86emu_exec_fnop(struct exec *x)
+{
+    if (usable(x, true))
+        stage_pointers(x);
 }
 
 static unsigned physical(const struct exec *x, unsigned n)
@@ -178,12 +181,14 @@ void x86emu_exec_fdecstp(struct exec *x)
 
 static void free_register(struct exec *x, bool pop)
 {
+    unsigned tag;
+
     if (!usable(x, true))
         return;
     stage_pointers(x);
-    stage_16(x, &x->vcpu->x87.tag, with_tag(x->vcpu->x87.tag, physical(x, operand(x, 0)->reg.number & 7u), EMPTY));
-    if (pop)
-        stage_top(x, x->vcpu->x87.status, 1);
+    tag = with_tag(x->vcpu->x87.tag, physical(x, operand(x, 0)->reg.number & 7u), EMPTY);
+    stage_16(x, &x->vcpu->x87.tag, pop ? with_tag(tag, physical(x, 0), EMPTY) : tag);
+    stage_top(x, x->vcpu->x87.status & ~(unsigned)STATUS_C1, pop ? 1 : 0);
 }
 
 void x86emu_exec_ffree(struct exec *x)
@@ -287,13 +292,22 @@ static void stage_environment(struct exec *x, const struct environment *e)
     stage_16(x, &x87->opcode, e->size == 28 ? (unsigned)(get(e, 4) >> 16) & 0x7ff : 0);
 }
 
+/* The operand's address, once its segment and alignment are found good for all of size bytes. */
+static bool area(struct exec *x, const struct environment *e, unsigned size, unsigned access, struct logical *a)
+{
+    uint64_t la;
+
+    return x86emu_operand_address(x, 0, a) && x86emu_linear(x, *a, size, access, &la) &&
+           x86emu_alignment_checked(x, *a, e->size / 7);
+}
+
 /* FNSTENV masks all exceptions afterwards. */
 void x86emu_exec_fnstenv(struct exec *x)
 {
     struct environment e = {.size = environment_size(x)};
     struct logical a;
 
-    if (!usable(x, false) || !x86emu_operand_address(x, 0, &a))
+    if (!usable(x, false) || !area(x, &e, e.size, X86EMU_ACCESS_WRITE, &a))
         return;
     make_environment(x, &e);
     x86emu_memory_write(x, a, e.size, e.bytes);
@@ -306,7 +320,7 @@ void x86emu_exec_fldenv(struct exec *x)
     struct environment e = {.size = environment_size(x)};
     struct logical a;
 
-    if (!usable(x, true) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes))
+    if (!usable(x, true) || !area(x, &e, e.size, X86EMU_ACCESS_READ, &a) || !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes))
         return;
     stage_environment(x, &e);
 }
@@ -324,7 +338,7 @@ void x86emu_exec_fnsave(struct exec *x)
     struct logical a;
     uint8_t bytes[80];
 
-    if (!usable(x, false) || !x86emu_operand_address(x, 0, &a))
+    if (!usable(x, false) || !area(x, &e, e.size + 80, X86EMU_ACCESS_WRITE, &a))
         return;
     make_environment(x, &e);
     for (unsigned i = 0; i < 8; i++) {
@@ -344,7 +358,7 @@ void x86emu_exec_frstor(struct exec *x)
     uint8_t bytes[80];
     unsigned top;
 
-    if (!usable(x, true) || !x86emu_operand_address(x, 0, &a) ||
+    if (!usable(x, true) || !area(x, &e, e.size + 80, X86EMU_ACCESS_READ, &a) ||
         !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes) ||
         !x86emu_memory_read(x, beyond(x, a, e.size), 40, USE_PLAIN, bytes) ||
         !x86emu_memory_read(x, beyond(x, a, e.size + 40), 40, USE_PLAIN, bytes + 40))

@@ -98,7 +98,7 @@ static void push(struct work *w, uint64_t mantissa, uint16_t exponent, bool from
 {
     bool overflow = !is_empty(w, 7);
 
-    if ((overflow || from_empty) && !stack_fault(w, overflow))
+    if ((overflow || from_empty) && !stack_fault(w, !from_empty))
         return;
     move_top(w, -1);
     if (overflow || from_empty)
@@ -152,6 +152,22 @@ void x86emu_exec_fstp_register(struct exec *x)
     store_register(x, true);
 }
 
+/* D9 /3: pops without looking whether there is anything. */
+void x86emu_exec_fstpnce(struct exec *x)
+{
+    struct work w;
+    unsigned to;
+
+    if (!begin(x, &w))
+        return;
+    to = number_of(x, 0);
+    if (!is_empty(&w, 0))
+        set(&w, to, w.x87.st[w.top].mantissa, w.x87.st[w.top].exponent);
+    set_tag(&w, 0, EMPTY);
+    move_top(&w, 1);
+    end(x, &w);
+}
+
 void x86emu_exec_fxch(struct exec *x)
 {
     struct work w, old;
@@ -178,10 +194,7 @@ void x86emu_exec_fxch(struct exec *x)
 
 /* --- 80-bit memory ------------------------------------------------------------------------------------------------ */
 
-static uint64_t data_pointer(struct exec *x, struct logical a)
-{
-    return x->mode == X86EMU_MODE_64 ? a.offset + x86emu_segment_base(x, a.segment) : a.offset;
-}
+/* The data pointer stays: recent processors set it for unmasked exceptions alone (CPUID.7.0:EBX[6]). */
 
 void x86emu_exec_fld_80(struct exec *x)
 {
@@ -191,7 +204,6 @@ void x86emu_exec_fld_80(struct exec *x)
 
     if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, 10, USE_PLAIN, bytes))
         return;
-    w.x87.dp = data_pointer(x, a);
     push(&w, load_le(bytes, 8), (uint16_t)load_le(bytes + 8, 2), false);
     end(x, &w);
 }
@@ -204,16 +216,16 @@ void x86emu_exec_fstp_80(struct exec *x)
 
     if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a))
         return;
-    w.x87.dp = data_pointer(x, a);
+    store_le(bytes, w.x87.st[w.top].mantissa, 8);
+    store_le(bytes + 8, w.x87.st[w.top].exponent, 2);
     if (is_empty(&w, 0)) {
         if (!stack_fault(&w, false)) {
             end(x, &w);
             return;
         }
-        set_indefinite(&w, 0);
+        store_le(bytes, UINT64_C(0xc000000000000000), 8);
+        store_le(bytes + 8, 0xffff, 2);
     }
-    store_le(bytes, w.x87.st[w.top].mantissa, 8);
-    store_le(bytes + 8, w.x87.st[w.top].exponent, 2);
     x86emu_memory_write(x, a, 10, bytes);
     set_tag(&w, 0, EMPTY);
     move_top(&w, 1);

@@ -118,11 +118,15 @@ static unsigned xmm_count(const struct exec *x)
 
 /* --- FXSAVE, FXRSTOR ---------------------------------------------------------------------------------------------- */
 
-static bool area_address(struct exec *x, unsigned alignment, struct logical *a)
+/* The area's address, once segment and alignment are found good. */
+static bool area_address(struct exec *x, unsigned size, unsigned alignment, unsigned access, struct logical *a)
 {
-    if (!x86emu_operand_address(x, 0, a))
+    uint64_t la;
+
+    if (!x86emu_operand_address(x, 0, a) || !x86emu_linear(x, *a, size, access, &la))
         return false;
-    if (((a->offset + x86emu_segment_base(x, a->segment)) & (alignment - 1)) != 0)
+    if (((a->offset + x86emu_segment_base(x, a->segment)) & (alignment - 1)) != 0 &&
+        x86emu_alignment_checked(x, *a, 4))
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
     return !x->stopped;
 }
@@ -161,7 +165,7 @@ void x86emu_exec_fxsave(struct exec *x)
     uint8_t area[LEGACY_SIZE] = {0};
     struct logical a;
 
-    if (!fx_usable(x) || !area_address(x, 16, &a))
+    if (!fx_usable(x) || !area_address(x, 512, 16, X86EMU_ACCESS_WRITE, &a))
         return;
     make_x87(x, area);
     store_le(area + AT_MXCSR, x->vcpu->mxcsr, 4);
@@ -201,7 +205,7 @@ void x86emu_exec_fxrstor(struct exec *x)
     uint8_t area[LEGACY_SIZE];
     struct logical a;
 
-    if (!fx_usable(x) || !area_address(x, 16, &a))
+    if (!fx_usable(x) || !area_address(x, 512, 16, X86EMU_ACCESS_READ, &a))
         return;
     x->log_all = true;
     if (!read_area(x, a, 0, area, LEGACY_SIZE))
@@ -294,27 +298,20 @@ static void take_component(struct exec *x, unsigned c, const uint8_t *from)
 /* Components that are not as after INIT. */
 static uint64_t in_use(const struct exec *x)
 {
-    static const struct x86emu_x87 initial = {.control = 0x37f, .tag = 0xffff};
-    const struct x86emu_x87 *x87 = &x->vcpu->x87;
-    uint8_t bytes[1024];
-    uint64_t used = 0;
-    bool xmm = false;
+    const struct x86emu_vcpu *vcpu = x->vcpu;
+    const struct x86emu_x87 *x87 = &vcpu->x87;
+    bool initial = x87->control == 0x37f && x87->status == 0 && x87->tag == 0xffff && x87->ip == 0 && x87->dp == 0 &&
+                   x87->opcode == 0 && all_zero((const uint8_t *)x87->st, sizeof(x87->st));
+    uint64_t used = initial ? 0 : 1 << X87;
 
-    if (x87->control != initial.control || x87->status != 0 || x87->tag != initial.tag || x87->ip != 0 ||
-        x87->dp != 0 || x87->opcode != 0 || !all_zero((const uint8_t *)x87->st, sizeof(x87->st)))
-        used |= 1 << X87;
-    for (unsigned i = 0; i < xmm_count(x); i++)
-        xmm |= !all_zero(x->vcpu->zmm[i].u8, 16);
-    if (xmm)
-        used |= 1 << SSE;
-    for (unsigned c = AVX; c < COMPONENTS; c++) {
-        if (components[c].size == 0)
-            continue;
-        make_component(x, c, bytes);
-        if (!all_zero(bytes, components[c].size))
-            used |= UINT64_C(1) << c;
+    for (unsigned i = 0; i < 16; i++) {
+        used |= all_zero(vcpu->zmm[i].u8, 16) ? 0 : 1 << SSE;
+        used |= all_zero(vcpu->zmm[i].u8 + 16, 16) ? 0 : 1 << AVX;
+        used |= all_zero(vcpu->zmm[i].u8 + 32, 32) ? 0 : 1 << ZMM_HIGH;
+        used |= all_zero(vcpu->zmm[16 + i].u8, 64) || x->mode != X86EMU_MODE_64 ? 0 : 1 << ZMM_16;
     }
-    return used;
+    used |= all_zero((const uint8_t *)vcpu->k, sizeof(vcpu->k)) ? 0 : 1 << OPMASK;
+    return used | (vcpu->pkru == 0 ? 0 : 1 << KEYS);
 }
 
 /* Where component c is in an area of this format. */
@@ -334,10 +331,10 @@ static unsigned place_of(unsigned c, uint64_t format)
 static void save(struct exec *x, bool optimised, bool compacted)
 {
     uint8_t area[AT_XMM + 256] = {0}, bytes[1024];
-    uint64_t wanted, used, written, format, header = 0;
+    uint64_t wanted, used, written, format, header;
     struct logical a;
 
-    if (!xsave_usable(x) || !area_address(x, 64, &a))
+    if (!xsave_usable(x) || !area_address(x, AT_EXTENDED, 64, X86EMU_ACCESS_WRITE, &a))
         return;
     wanted = requested(x);
     if (wanted & ~SUPPORTED) {
@@ -377,11 +374,12 @@ static void save(struct exec *x, bool optimised, bool compacted)
         write_area(x, a, AT_HEADER, both, 16);
         return;
     }
-    if (read_area(x, a, AT_HEADER, bytes, 8))
-        header = load_le64(bytes);
-    header = (header & ~wanted) | (wanted & used);
+    a.offset = (a.offset + AT_HEADER) & size_mask(x->insn->address_size);
+    if (!x86emu_memory_read(x, a, 8, USE_RMW | USE_UNALIGNED, bytes))
+        return;
+    header = (load_le64(bytes) & ~wanted) | (wanted & used);
     store_le64(bytes, header);
-    write_area(x, a, AT_HEADER, bytes, 8);
+    x86emu_memory_modify(x, a, 8, bytes);
 }
 
 void x86emu_exec_xsave(struct exec *x)
@@ -476,7 +474,7 @@ static void restore(struct exec *x, bool supervisor)
     struct logical a;
     struct restore r;
 
-    if (!xsave_usable(x) || !area_address(x, 64, &a))
+    if (!xsave_usable(x) || !area_address(x, AT_EXTENDED, 64, X86EMU_ACCESS_READ, &a))
         return;
     x->log_all = true;
     if (!read_area(x, a, AT_HEADER, header, HEADER_SIZE))
@@ -527,10 +525,9 @@ void x86emu_exec_movdir64b(struct exec *x)
 
     if (x->stopped || !x86emu_operand_address(x, 1, &from))
         return;
-    if ((to.offset + x86emu_segment_base(x, segment)) & 63) {
-        x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
+    if (!x86emu_memory_read(x, from, 64, USE_PLAIN, bytes))
         return;
-    }
-    if (x86emu_memory_read(x, from, 64, USE_UNALIGNED, bytes))
-        x86emu_memory_write(x, to, 64, bytes);
+    if ((to.offset + x86emu_segment_base(x, segment)) & 63)
+        x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
+    x86emu_memory_write(x, to, 64, bytes);
 }

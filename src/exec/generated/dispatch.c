@@ -450,11 +450,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2551: /* FSTP_RMT */
         x86emu_exec_fstp_80(x);
         break;
-    case 2500: /* FSTPNCE_STT */
     case 2562: /* FSTP_STT */
     case 2575: /* FSTP_STT */
     case 2576: /* FSTP_STT */
         x86emu_exec_fstp_register(x);
+        break;
+    case 2500: /* FSTPNCE_STT */
+        x86emu_exec_fstpnce(x);
         break;
     case 1179: /* FWAIT */
         x86emu_exec_fwait(x);
@@ -2272,10 +2274,6 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 233: /* VMOVD_RMD_RDQ */
     case 234: /* VMOVQ_RDQ_RMQ */
     case 235: /* VMOVQ_RMQ_RDQ */
-    case 715: /* VMOVW_RDQ_RMW */
-    case 716: /* VMOVW_RDQ_RMD */
-    case 717: /* VMOVW_RMW_RDQ */
-    case 718: /* VMOVW_RMD_RDQ */
     case 1252: /* MOVD_RQ_RMD */
     case 1253: /* MOVQ_RQ_RMQ */
     case 1254: /* MOVD_RMD_RQ */
@@ -2295,6 +2293,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2026: /* VMOVQ_RDQ_RMQ */
     case 2027: /* VMOVQ_RMQ_RDQ */
         x86emu_exec_vmov_scalar(x);
+        break;
+    case 715: /* VMOVW_RDQ_RMW */
+    case 716: /* VMOVW_RDQ_RMD */
+    case 717: /* VMOVW_RMW_RDQ */
+    case 718: /* VMOVW_RMD_RDQ */
+        x86emu_exec_vmovw(x);
         break;
     case 58: /* VORPS_RX_MASKQ_VX_RMX */
     case 184: /* VPORD_RX_MASKQ_VX_RMX */

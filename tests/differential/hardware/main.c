@@ -91,9 +91,9 @@ static void minimise(struct situation *s, bool invalid)
         struct situation trial = *s;
 
         if (i < 32)
-            memset(&trial.vectors.zmm[i], 0, sizeof(trial.vectors.zmm[i]));
+            memset(&trial.vectors.zmm[i], 1, sizeof(trial.vectors.zmm[i]));
         else
-            trial.vectors.k[i - 32] = 0;
+            trial.vectors.k[i - 32] = 1;
         if (still_differs(&trial, invalid))
             *s = trial;
     }
