@@ -88,10 +88,12 @@ static unsigned next_run(uint64_t mask, unsigned from, unsigned *length)
     return first;
 }
 
-/* The parts of an operand follow each other beyond the address size's end: the segment has been checked for all. */
-static struct logical at_byte(struct logical a, unsigned bytes)
+/* The parts of an operand follow each other beyond the address size's end, but for 4 GiB outside 64-bit mode. */
+static struct logical at_byte(const struct exec *x, struct logical a, unsigned bytes)
 {
     a.offset += bytes;
+    if (x->mode != X86EMU_MODE_64)
+        a.offset &= 0xffffffff;
     return a;
 }
 
@@ -104,7 +106,7 @@ static bool segment_allows(struct exec *x, struct logical a, unsigned count, uns
 
     for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
         i = next_run(mask, i, &length);
-        if (!x86emu_linear(x, at_byte(a, i * element), length * element, access, &la))
+        if (!x86emu_linear(x, at_byte(x, a, i * element), length * element, access, &la))
             return false;
     }
     return true;
@@ -119,7 +121,7 @@ bool x86emu_masked_read(struct exec *x, struct logical a, unsigned count, unsign
         return false;
     for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
         i = next_run(mask, i, &length);
-        if (!x86emu_memory_read(x, at_byte(a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
+        if (!x86emu_memory_read(x, at_byte(x, a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
             return false;
     }
     return true;
@@ -134,7 +136,7 @@ bool x86emu_masked_write(struct exec *x, struct logical a, unsigned count, unsig
         return false;
     for (unsigned i = 0; i < count && mask >> i != 0; i += length) {
         i = next_run(mask, i, &length);
-        if (!x86emu_memory_store(x, at_byte(a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
+        if (!x86emu_memory_store(x, at_byte(x, a, i * element), length * element, USE_UNALIGNED, v->u8 + i * element))
             return false;
     }
     return true;

@@ -564,8 +564,8 @@ static void op_arithmetic(struct vector_op *op)
         shift_all(x, element, ARITHMETIC);          \
     }                                               \
                                                     \
-    EACH(psllv_##element, element, op_left)       \
-    EACH(psrlv_##element, element, op_right)      \
+    EACH(psllv_##element, element, op_left)         \
+    EACH(psrlv_##element, element, op_right)        \
     EACH(psrav_##element, element, op_arithmetic)
 
 SHIFT(2)

@@ -52,7 +52,8 @@ static void expand(struct exec *x, unsigned element)
     } else if (mask != 0) {
         unsigned active = (unsigned)__builtin_popcountll(mask);
 
-        if (!x86emu_operand_address(x, counted(x, 1), &a) || !x86emu_memory_read(x, a, active * element, USE_UNALIGNED, &v))
+        if (!x86emu_operand_address(x, counted(x, 1), &a) ||
+            !x86emu_memory_read(x, a, active * element, USE_UNALIGNED, &v))
             return;
     }
     for (unsigned i = 0; i < count; i++)

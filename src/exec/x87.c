@@ -320,7 +320,8 @@ void x86emu_exec_fldenv(struct exec *x)
     struct environment e = {.size = environment_size(x)};
     struct logical a;
 
-    if (!usable(x, true) || !area(x, &e, e.size, X86EMU_ACCESS_READ, &a) || !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes))
+    if (!usable(x, true) || !area(x, &e, e.size, X86EMU_ACCESS_READ, &a) ||
+        !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes))
         return;
     stage_environment(x, &e);
 }

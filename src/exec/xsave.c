@@ -10,6 +10,7 @@ enum {
     AT_XMM = 160,
     AT_MXCSR = 24,
     LEGACY_SIZE = 416, /* what FXSAVE writes; the last 96 bytes are software's */
+    FX_SIZE = 512,
     AT_HEADER = 512,
     HEADER_SIZE = 64,
     AT_EXTENDED = 576,
@@ -88,6 +89,12 @@ static void make_x87(const struct exec *x, uint8_t *area)
     }
 }
 
+/* The pointers have as many bits as linear addresses, on processors with five-level paging 57. */
+static uint64_t cut_pointer(uint64_t pointer)
+{
+    return pointer & (~UINT64_C(0) >> 7);
+}
+
 static void take_x87(struct exec *x, const uint8_t *area)
 {
     struct x86emu_x87 *x87 = &x->vcpu->x87;
@@ -97,8 +104,8 @@ static void take_x87(struct exec *x, const uint8_t *area)
     x87->status = (uint16_t)(status & ~x87->control & 0x3f ? status | 0x8080 : status & ~0x80u);
     x87->tag = full(area[4]);
     x87->opcode = (uint16_t)load_le(area + 6, 2) & 0x7ff;
-    x87->ip = load_le(area + 8, wide(x) ? 8 : 4);
-    x87->dp = load_le(area + 16, wide(x) ? 8 : 4);
+    x87->ip = cut_pointer(load_le(area + 8, wide(x) ? 8 : 4));
+    x87->dp = cut_pointer(load_le(area + 16, wide(x) ? 8 : 4));
     x87->cs = x87->ds = 0;
     for (unsigned i = 0; i < 8; i++) {
         x87->st[(top + i) & 7].mantissa = load_le(area + AT_ST + 16 * i, 8);
@@ -125,8 +132,7 @@ static bool area_address(struct exec *x, unsigned size, unsigned alignment, unsi
 
     if (!x86emu_operand_address(x, 0, a) || !x86emu_linear(x, *a, size, access, &la))
         return false;
-    if (((a->offset + x86emu_segment_base(x, a->segment)) & (alignment - 1)) != 0 &&
-        x86emu_alignment_checked(x, *a, 4))
+    if (((a->offset + x86emu_segment_base(x, a->segment)) & (alignment - 1)) != 0 && x86emu_alignment_checked(x, *a, 4))
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
     return !x->stopped;
 }
@@ -160,6 +166,17 @@ static bool fx_usable(struct exec *x)
     return !x->stopped && need(x, X86EMU_STATE_X87 | X86EMU_STATE_VECTOR);
 }
 
+/* Bytes that are not written must be writable all the same. */
+static void probe(struct exec *x, struct logical a, unsigned at, unsigned size)
+{
+    const struct logical first = {a.segment, (a.offset + at) & size_mask(x->insn->address_size)};
+    const struct logical last = {a.segment, (a.offset + at + size - 1) & size_mask(x->insn->address_size)};
+    struct span span;
+
+    if (x86emu_locate(x, first, 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span))
+        x86emu_locate(x, last, 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span);
+}
+
 void x86emu_exec_fxsave(struct exec *x)
 {
     uint8_t area[LEGACY_SIZE] = {0};
@@ -173,6 +190,7 @@ void x86emu_exec_fxsave(struct exec *x)
     for (unsigned i = 0; i < xmm_count(x); i++)
         copy_bytes(area + AT_XMM + 16 * i, x->vcpu->zmm[i].u8, 16);
     write_area(x, a, 0, area, AT_XMM + 16 * xmm_count(x));
+    probe(x, a, 0, FX_SIZE);
 }
 
 /* What was read is in the log, from the first entry of this run on, in pieces of CHUNK. */
@@ -202,13 +220,13 @@ static void finish_fxrstor(struct exec *x)
 
 void x86emu_exec_fxrstor(struct exec *x)
 {
-    uint8_t area[LEGACY_SIZE];
+    uint8_t area[FX_SIZE];
     struct logical a;
 
     if (!fx_usable(x) || !area_address(x, 512, 16, X86EMU_ACCESS_READ, &a))
         return;
     x->log_all = true;
-    if (!read_area(x, a, 0, area, LEGACY_SIZE))
+    if (!read_area(x, a, 0, area, FX_SIZE))
         return;
     if (load_le(area + AT_MXCSR, 4) & ~UINT64_C(0xffff))
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
@@ -360,8 +378,12 @@ static void save(struct exec *x, bool optimised, bool compacted)
     if (written & 1 << SSE)
         write_area(x, a, AT_XMM, area + AT_XMM, 16 * xmm_count(x));
     for (unsigned c = AVX; c < COMPONENTS; c++) {
-        if (!(written >> c & 1) || (c == ZMM_16 && x->mode != X86EMU_MODE_64))
+        if (!(written >> c & 1))
             continue;
+        if (c == ZMM_16 && x->mode != X86EMU_MODE_64) {
+            probe(x, a, place_of(c, format), components[c].size);
+            continue;
+        }
         make_component(x, c, bytes);
         write_area(x, a, place_of(c, format), bytes,
                    c == AVX || c == ZMM_HIGH ? components[c].size / 16 * xmm_count(x) : components[c].size);

@@ -496,7 +496,8 @@ bool cases_make(unsigned n, struct situation *s)
     if (one_in(2) && (s->insn.prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE)) != 0)
         s->registers.gpr[X86EMU_RCX] = below(64);
     s->registers.rflags = random_flags();
-    if (s->insn.encoding == X86EMU_ENCODING_EVEX && (s->insn.evex & 7) != 0) /* no two models check masked accesses alike */
+    if (s->insn.encoding == X86EMU_ENCODING_EVEX &&
+        (s->insn.evex & 7) != 0) /* no two models check masked accesses alike */
         s->registers.rflags &= ~(uint64_t)X86EMU_RFLAGS_AC;
     s->registers.rip = place_code(s) - (uint32_t)segment_of(s->selector[X86EMU_CS]).base;
     for (unsigned i = 0; x86emu_insn_operand(&s->insn, i, &operand); i++)

@@ -36,16 +36,17 @@ static void compare_number(struct difference *d, const char *name, unsigned n, u
  * instruction is restarted either way, and does the same again.
  */
 static bool has_large_area(const struct situation *s);
+static bool may_fault_masked(const struct situation *s);
 
 static bool has_partial_stores(const struct situation *s, const struct result *native)
 {
     unsigned mnemonic = x86emu_form_mnemonic(s->insn.form);
 
-    if (native->ending == ENDED_EXCEPTION && has_large_area(s))
+    if (native->ending == ENDED_EXCEPTION && (has_large_area(s) || may_fault_masked(s)))
         return true;
-    return native->ending == ENDED_EXCEPTION && (mnemonic == X86EMU_MN_ENTER || mnemonic == X86EMU_MN_PUSHA ||
-                                                 mnemonic == X86EMU_MN_PUSHAD || mnemonic == X86EMU_MN_CALL ||
-                                                 mnemonic == X86EMU_MN_FSTP);
+    return native->ending == ENDED_EXCEPTION &&
+           (mnemonic == X86EMU_MN_ENTER || mnemonic == X86EMU_MN_PUSHA || mnemonic == X86EMU_MN_PUSHAD ||
+            mnemonic == X86EMU_MN_CALL || mnemonic == X86EMU_MN_FSTP);
 }
 
 static bool has_partial_loads(const struct situation *s, const struct result *native)
@@ -193,8 +194,8 @@ static bool has_large_area(const struct situation *s)
 /* Both end with one of the faults of its address or contents. */
 static bool same_area_fault(const struct result *model, const struct result *native)
 {
-    const unsigned faults = 1u << X86EMU_VECTOR_PF | 1u << X86EMU_VECTOR_GP | 1u << X86EMU_VECTOR_SS |
-                            1u << X86EMU_VECTOR_AC;
+    const unsigned faults =
+        1u << X86EMU_VECTOR_PF | 1u << X86EMU_VECTOR_GP | 1u << X86EMU_VECTOR_SS | 1u << X86EMU_VECTOR_AC;
 
     return model->ending == ENDED_EXCEPTION && native->ending == ENDED_EXCEPTION &&
            (faults >> model->exception.vector & 1) != 0 && (faults >> native->exception.vector & 1) != 0;
@@ -207,8 +208,8 @@ static bool same_ending(const struct situation *s, const struct result *model, c
 
     if (has_large_area(s) && same_area_fault(model, native))
         return true;
-    if (may_fault_masked(s) && native->ending == ENDED_EXCEPTION &&
-        native->exception.vector != X86EMU_VECTOR_UD && model->exception.vector != X86EMU_VECTOR_UD)
+    if (may_fault_masked(s) && native->ending == ENDED_EXCEPTION && native->exception.vector != X86EMU_VECTOR_UD &&
+        model->exception.vector != X86EMU_VECTOR_UD)
         return true;
     if (model->ending != native->ending)
         return false;
