@@ -16,13 +16,11 @@ struct interpreter {
     struct x86emu_vcpu *vcpu;
     struct x86emu emu;
     struct x86emu_cache cache;
-    uint64_t time; /* ns */
-    bool halted;
 };
 
 static uint64_t virtual_now(const struct machine *machine)
 {
-    return ((const struct interpreter *)machine->opaque)->time;
+    return machine->virtual_time;
 }
 
 static double real_seconds(void)
@@ -31,69 +29,6 @@ static double real_seconds(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* --- requests ----------------------------------------------------------------------------------------------------- */
-
-static void answer_ports(struct interpreter *i, struct x86emu_request *r)
-{
-    for (unsigned n = 0; n < r->count; n++) {
-        uint32_t value = 0;
-
-        if (r->kind == X86EMU_REQUEST_PORT_IN) {
-            value = machine_port_in(i->machine, r->port, r->size);
-            memcpy(r->data.bytes + (size_t)n * r->size, &value, r->size);
-        } else {
-            memcpy(&value, r->data.bytes + (size_t)n * r->size, r->size);
-            machine_port_out(i->machine, r->port, r->size, value);
-        }
-    }
-}
-
-static void refuse(struct x86emu_request *r)
-{
-    r->answer = X86EMU_ANSWER_FAULT;
-    r->fault = (struct x86emu_exception){.vector = X86EMU_VECTOR_GP, .has_error_code = true};
-}
-
-static void answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *r)
-{
-    struct interpreter *i = opaque;
-    uint32_t cpuid[4];
-
-    (void)vcpu;
-    r->answer = X86EMU_ANSWER_OK;
-    switch (r->kind) {
-    case X86EMU_REQUEST_PORT_IN:
-    case X86EMU_REQUEST_PORT_OUT:
-        answer_ports(i, r);
-        break;
-    case X86EMU_REQUEST_HALT:
-        i->halted = true;
-        break;
-    case X86EMU_REQUEST_CPUID:
-        cpuid_answer(r->index, r->subindex, cpuid);
-        memcpy(r->data.bytes, cpuid, sizeof(cpuid));
-        break;
-    case X86EMU_REQUEST_MSR_READ:
-        if (!msr_read(i->machine, r->index, &r->data.value))
-            refuse(r);
-        break;
-    case X86EMU_REQUEST_MSR_WRITE:
-        if (!msr_write(i->machine, r->index, r->data.value))
-            refuse(r);
-        break;
-    case X86EMU_REQUEST_TIME:
-        memset(r->data.bytes, 0, 12);
-        r->data.value = i->time;
-        break;
-    case X86EMU_REQUEST_RANDOM:
-        memset(r->data.bytes, 0, 9);
-        break;
-    default: /* nothing else is offered to the guest: no memory there */
-        r->answer = X86EMU_ANSWER_NONE;
-        break;
-    }
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -145,7 +80,7 @@ static void take_exception(struct interpreter *i)
 
 static void take_interrupt(struct interpreter *i)
 {
-    i->halted = false;
+    i->machine->halted = false;
     i->machine->statistics.interrupts++;
     deliver(
         i, (struct x86emu_event){.kind = X86EMU_EVENT_INTERRUPT, .vector = (uint8_t)pic_acknowledge(&i->machine->pic)});
@@ -153,7 +88,7 @@ static void take_interrupt(struct interpreter *i)
 
 static void run_timers(struct interpreter *i)
 {
-    pit_run(i->machine);
+    machine_run_devices(i->machine);
     if (pic_pending(&i->machine->pic) && interruptible(i->vcpu))
         take_interrupt(i);
 }
@@ -173,10 +108,10 @@ static void explain(struct interpreter *i, enum x86emu_status status)
 
 static void run_slice(struct interpreter *i)
 {
-    for (unsigned n = 0; n < SLICE && !i->halted && i->machine->end == MACHINE_RUNS; n++) {
+    for (unsigned n = 0; n < SLICE && !i->machine->halted && i->machine->end == MACHINE_RUNS; n++) {
         enum x86emu_status status = x86emu_step(&i->emu, i->vcpu);
 
-        i->time++;
+        i->machine->virtual_time++;
         i->machine->statistics.instructions++;
         if (status == X86EMU_RETIRED)
             continue;
@@ -197,29 +132,28 @@ static void sleep_until_timer(struct interpreter *i)
         fail(i, "halted for ever");
         return;
     }
-    if (next > i->time)
-        i->time = next;
+    if (next > i->machine->virtual_time)
+        i->machine->virtual_time = next;
 }
 
 bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline)
 {
     struct interpreter *i = calloc(1, sizeof(*i));
-    struct x86emu_config config = {.map = &machine->map, .opaque = i};
+    struct x86emu_config config = {.map = &machine->map, .opaque = machine};
     double end = real_seconds() + deadline;
 
     if (i == NULL)
         return false;
     i->machine = machine;
     i->vcpu = vcpu;
-    machine->opaque = i;
     machine->now = virtual_now;
     config.cache = &i->cache;
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
-        config.callbacks[kind] = answer;
+        config.callbacks[kind] = machine_answer;
     x86emu_init(&i->emu, &config);
     for (unsigned slices = 0; machine->end == MACHINE_RUNS; slices++) {
         run_slice(i);
-        if (i->halted && !pic_pending(&machine->pic))
+        if (i->machine->halted && !pic_pending(&machine->pic))
             sleep_until_timer(i);
         run_timers(i);
         if (slices % 1024 == 0 && real_seconds() > end)

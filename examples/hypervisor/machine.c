@@ -61,6 +61,13 @@ void machine_free(struct machine *machine)
     munmap(machine->ram, machine->ram_size);
 }
 
+void machine_run_devices(struct machine *machine)
+{
+    pit_run(machine);
+    if (machine->typed != NULL && *machine->typed != 0 && serial_wants_input(machine))
+        serial_input(machine, (uint8_t)*machine->typed++);
+}
+
 /* --- ports -------------------------------------------------------------------------------------------------------- */
 
 enum {

@@ -72,6 +72,8 @@ uint8_t serial_read(struct machine *machine, unsigned reg);
 void serial_write(struct machine *machine, unsigned reg, uint8_t value);
 /* False: no room. */
 bool serial_input(struct machine *machine, uint8_t byte);
+/* The guest listens, and has taken what it was given. */
+bool serial_wants_input(const struct machine *machine);
 
 /* --- MC146818: rtc.c ---------------------------------------------------------------------------------------------- */
 
@@ -118,14 +120,19 @@ struct machine {
     struct rtc rtc;
     struct pci pci;
     enum machine_end end;
+    bool halted; /* until an interrupt */
     struct statistics statistics;
     uint64_t (*now)(const struct machine *machine);
     void (*output)(struct machine *machine, uint8_t byte); /* of the serial line */
-    void *opaque;                                          /* of the two */
+    const char *typed;                                     /* at the console, as soon as the guest listens */
+    uint64_t virtual_time;                                 /* ns, where instructions make time pass */
 };
 
 bool machine_start(struct machine *machine, uint64_t ram_size);
 void machine_free(struct machine *machine);
+
+/* Timers that are due and input that is wanted. */
+void machine_run_devices(struct machine *machine);
 
 /* Port accesses of 1, 2 or 4 bytes; what is nowhere reads as ones. */
 uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size);
@@ -151,10 +158,15 @@ void cpuid_answer(uint32_t leaf, uint32_t subleaf, uint32_t answer[4]);
 bool msr_read(struct machine *machine, uint32_t index, uint64_t *value);
 bool msr_write(struct machine *machine, uint32_t index, uint64_t value);
 
+/* Answers the library's requests, opaque being the machine: requests.c. */
+x86emu_callback machine_answer;
+
 /* --- back ends ---------------------------------------------------------------------------------------------------- */
 
 /* Run until machine->end is set or deadline (seconds of real time) has passed. False: a report was printed. */
 bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
+
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
 
 /* Prints registers and the bytes at RIP. */
 void report_vcpu(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count);

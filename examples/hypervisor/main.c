@@ -11,19 +11,21 @@
 static const char help[] =
     "usage: x86emu-hypervisor --kernel FILE [--initrd FILE] [--append TEXT] [--memory MIB] [--seconds N] [--input "
     "TEXT]\n\n"
-    "Boots a 64-bit Linux kernel on the interpreter, its console on standard output.\n\n"
+    "Boots a 64-bit Linux kernel, its console on standard output.\n\n"
     "  --kernel FILE   bzImage or vmlinux\n"
     "  --initrd FILE   initial RAM file system\n"
     "  --append TEXT   more words for the kernel's command line\n"
     "  --memory MIB    of the guest (default: 256)\n"
     "  --seconds N     give up after so long (default: 600)\n"
     "  --input TEXT    typed at the console, from the beginning\n"
+    "  --cpu=WHICH     interpreter (the default), or kvm\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
 static struct options {
     const char *kernel, *initrd, *append, *input;
     unsigned long memory, seconds;
+    bool kvm;
 } options = {.append = "", .memory = 256, .seconds = 600};
 
 static void print_byte(struct machine *machine, uint8_t byte)
@@ -48,9 +50,9 @@ static unsigned long number(const char *text)
 
 static void parse(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"kernel", 1, NULL, 'k'},  {"initrd", 1, NULL, 'i'}, {"append", 1, NULL, 'a'}, {"memory", 1, NULL, 'm'},
-        {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},  {"help", 0, NULL, 'h'},   {0}};
+    static const struct option known[] = {{"kernel", 1, NULL, 'k'}, {"initrd", 1, NULL, 'i'},  {"append", 1, NULL, 'a'},
+                                          {"memory", 1, NULL, 'm'}, {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},
+                                          {"help", 0, NULL, 'h'},   {"cpu", 1, NULL, 'c'},     {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -73,6 +75,12 @@ static void parse(int argc, char **argv)
         case 't':
             options.input = optarg;
             break;
+        case 'c':
+            options.kvm = strcmp(optarg, "kvm") == 0;
+            if (options.kvm || strcmp(optarg, "interpreter") == 0)
+                break;
+            fprintf(stderr, "x86emu-hypervisor: no such processor: %s\n", optarg);
+            exit(2);
         case 'h':
             fputs(help, stdout);
             exit(0);
@@ -124,10 +132,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "x86emu-hypervisor: %s: %s\n", options.kernel, boot_explain(status));
         return 1;
     }
-    for (const char *c = options.input; c != NULL && *c != 0; c++)
-        serial_input(&machine, (uint8_t)*c);
+    machine.typed = options.input;
     start = seconds_now();
-    interpreter_run(&machine, &vcpu, (double)options.seconds);
+    if (options.kvm)
+        kvm_run_machine(&machine, &vcpu, (double)options.seconds);
+    else
+        interpreter_run(&machine, &vcpu, (double)options.seconds);
     print_statistics(&machine.statistics, seconds_now() - start);
     machine_free(&machine);
     return machine.end == MACHINE_POWERED_OFF || machine.end == MACHINE_RESET ? 0 : 1;

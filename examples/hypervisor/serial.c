@@ -151,6 +151,11 @@ void serial_write(struct machine *machine, unsigned reg, uint8_t value)
     update_line(machine);
 }
 
+bool serial_wants_input(const struct machine *machine)
+{
+    return machine->serial.enable & ENABLE_RECEIVE && !has_input(&machine->serial);
+}
+
 bool serial_input(struct machine *machine, uint8_t byte)
 {
     struct serial *serial = &machine->serial;
