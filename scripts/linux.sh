@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # lib.sh sets build
 # A Debian kernel and a busybox file system for the hypervisor, in the build folder alone; and the run that checks them.
 packages_linux=(lz4 cpio xz-utils)
 

@@ -284,6 +284,12 @@ struct x86emu {
         struct x86emu_read reads[X86EMU_MAX_READS];
         uint8_t read_bytes[X86EMU_MAX_BYTES];
 
+        /* Vector registers that the run under way has staged: a gather's destination and mask. */
+        struct x86emu_staged_vector {
+            uint8_t number;
+            union x86emu_vector_register value;
+        } vectors[2];
+
         /* What is to be done: built anew by every run. effects_done and bytes_done count what has happened. */
         uint8_t effect_count, effects_done;
         uint16_t bytes_done;

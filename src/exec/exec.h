@@ -15,8 +15,7 @@
  * Reads of registers see the state before the instruction; writes are staged. So a semantic function never sees its
  * own writes, and its order of writes doesn't matter but where two go to parts of one register.
  */
-#define MOST_VECTORS 2 /* a gather's destination and mask */
-#define MOST_FIELDS 24 /* a task switch stages all segment registers, LDTR, TR and four control registers */
+#define MOST_FIELDS 16 /* FRSTOR stages eight registers and five others; a task switch ten */
 
 struct exec {
     struct x86emu *emu;
@@ -61,11 +60,7 @@ struct exec {
         uint8_t size;
         uint8_t bytes[sizeof(struct x86emu_segment)];
     } fields[MOST_FIELDS];
-    uint8_t vector_count;
-    struct staged_vector {
-        uint8_t number;
-        union x86emu_vector_register value;
-    } vectors[MOST_VECTORS];
+    uint8_t vector_count;           /* of transaction.vectors */
     bool log_all;                   /* finish() looks at what was read: reads of RAM belong in the log too */
     void (*finish)(struct exec *x); /* commits what is too large to be staged; NULL: nothing */
     struct x86emu_operand expanded[X86EMU_CACHE_OPERANDS];

@@ -87,7 +87,7 @@ void x86emu_commit(struct exec *x)
     for (unsigned i = 0; i < x->field_count; i++)
         copy_bytes((uint8_t *)vcpu + x->fields[i].offset, x->fields[i].bytes, x->fields[i].size);
     for (unsigned i = 0; i < x->vector_count; i++)
-        vcpu->zmm[x->vectors[i].number] = x->vectors[i].value;
+        vcpu->zmm[x->emu->transaction.vectors[i].number] = x->emu->transaction.vectors[i].value;
     if (x->finish != NULL)
         x->finish(x);
     outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;

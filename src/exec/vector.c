@@ -214,12 +214,15 @@ bool x86emu_vector_load(struct exec *x, unsigned n, unsigned element, enum vecto
 
 void x86emu_vector_stage(struct exec *x, unsigned number, const vec *v)
 {
-    if (x->vector_count == MOST_VECTORS) {
+    struct x86emu_staged_vector *staged = &x->emu->transaction.vectors[x->vector_count];
+
+    if (x->stopped || x->vector_count == 2) {
         x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
         return;
     }
-    x->vectors[x->vector_count].number = (uint8_t)(number & 31);
-    x->vectors[x->vector_count++].value = *v;
+    staged->number = (uint8_t)(number & 31);
+    staged->value = *v;
+    x->vector_count++;
     x->staged |= X86EMU_STATE_VECTOR;
 }
 

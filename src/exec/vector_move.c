@@ -455,7 +455,7 @@ static uint64_t signs(const vec *v, unsigned count, unsigned element)
     uint64_t mask = 0;
 
     for (unsigned i = 0; i < count; i++)
-        mask |= (uint64_t)(v->u8[(i + 1) * element - 1] >> 7) << i;
+        mask |= (uint64_t)(v->u8[((i + 1) * element - 1) & 63] >> 7) << i;
     return mask;
 }
 

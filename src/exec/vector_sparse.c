@@ -50,8 +50,10 @@ static void expand(struct exec *x, unsigned element)
         if (!x86emu_vector_load(x, 1, 0, ANYHOW, &v))
             return;
     } else if (mask != 0) {
-        unsigned active = (unsigned)__builtin_popcountll(mask);
+        unsigned active = 0;
 
+        for (uint64_t left = mask; left != 0; left &= left - 1)
+            active++;
         if (!x86emu_operand_address(x, counted(x, 1), &a) ||
             !x86emu_memory_read(x, a, active * element, USE_UNALIGNED, &v))
             return;

@@ -254,57 +254,86 @@ static bool all_zero(const uint8_t *bytes, unsigned size)
     return any == 0;
 }
 
-/* Bytes of a component as they are in memory. */
-static void make_component(const struct exec *x, unsigned c, uint8_t *to)
+/* Where byte number at of a component is in the vCPU, and how many bytes from there on are together. */
+static uint8_t *component_bytes(struct x86emu_vcpu *vcpu, unsigned c, unsigned at, unsigned *together)
 {
-    const struct x86emu_vcpu *vcpu = x->vcpu;
-
-    clear_bytes(to, components[c].size);
     switch (c) {
     case AVX:
-        for (unsigned i = 0; i < xmm_count(x); i++)
-            copy_bytes(to + 16 * i, vcpu->zmm[i].u8 + 16, 16);
-        break;
+        *together = 16 - at % 16;
+        return vcpu->zmm[at / 16].u8 + 16 + at % 16;
     case OPMASK:
-        copy_bytes(to, vcpu->k, 64);
-        break;
+        *together = 64 - at;
+        return (uint8_t *)vcpu->k + at;
     case ZMM_HIGH:
-        for (unsigned i = 0; i < xmm_count(x); i++)
-            copy_bytes(to + 32 * i, vcpu->zmm[i].u8 + 32, 32);
-        break;
+        *together = 32 - at % 32;
+        return vcpu->zmm[at / 32].u8 + 32 + at % 32;
     case ZMM_16:
-        copy_bytes(to, vcpu->zmm[16].u8, 1024);
-        break;
+        *together = 64 - at % 64;
+        return vcpu->zmm[16 + at / 64].u8 + at % 64;
     default:
-        store_le(to, vcpu->pkru, 4);
-        break;
+        *together = at < 4 ? 4 - at : 0;
+        return (uint8_t *)&vcpu->pkru + at;
     }
 }
 
-static void take_component(struct exec *x, unsigned c, const uint8_t *from)
+/* Copies one piece of a component to or, if from is given, from the vCPU. */
+static void move_piece(struct x86emu_vcpu *vcpu, unsigned c, unsigned at, unsigned size, uint8_t *to,
+                       const uint8_t *from)
 {
-    struct x86emu_vcpu *vcpu = x->vcpu;
+    unsigned together;
 
-    switch (c) {
-    case AVX:
-        for (unsigned i = 0; i < xmm_count(x); i++)
-            copy_bytes(vcpu->zmm[i].u8 + 16, from + 16 * i, 16);
-        break;
-    case OPMASK:
-        copy_bytes(vcpu->k, from, 64);
-        break;
-    case ZMM_HIGH:
-        for (unsigned i = 0; i < xmm_count(x); i++)
-            copy_bytes(vcpu->zmm[i].u8 + 32, from + 32 * i, 32);
-        break;
-    case ZMM_16:
-        if (x->mode == X86EMU_MODE_64)
-            copy_bytes(vcpu->zmm[16].u8, from, 1024);
-        break;
-    default:
-        vcpu->pkru = (uint32_t)load_le(from, 4);
-        break;
+    for (unsigned done = 0; done < size; done += together) {
+        uint8_t *bytes = component_bytes(vcpu, c, at + done, &together);
+
+        if (together == 0)
+            return;
+        together = least(together, size - done);
+        if (from != NULL)
+            copy_bytes(bytes, from + done, together);
+        else
+            copy_bytes(to + done, bytes, together);
     }
+}
+
+/* Outside 64-bit mode there are eight registers: how much of a component is moved. */
+static unsigned moved_size(const struct exec *x, unsigned c)
+{
+    if (x->mode == X86EMU_MODE_64)
+        return components[c].size;
+    return c == AVX || c == ZMM_HIGH ? components[c].size / 2u : c == ZMM_16 ? 0 : components[c].size;
+}
+
+static void write_component(struct exec *x, struct logical a, unsigned at, unsigned c)
+{
+    unsigned size = moved_size(x, c);
+    uint8_t bytes[CHUNK];
+
+    for (unsigned done = 0; done < size; done += CHUNK) {
+        clear_bytes(bytes, CHUNK);
+        move_piece(x->vcpu, c, done, least(CHUNK, size - done), bytes, NULL);
+        write_area(x, a, at + done, bytes, least(CHUNK, size - done));
+    }
+}
+
+/* Reads a component into the log, whole. */
+static bool log_component(struct exec *x, struct logical a, unsigned at, unsigned c)
+{
+    uint8_t bytes[CHUNK];
+
+    for (unsigned done = 0; done < components[c].size; done += CHUNK)
+        if (!read_area(x, a, at + done, bytes, least(CHUNK, components[c].size - done)))
+            return false;
+    return true;
+}
+
+/* Takes it from the log, from piece on; or makes it initial. */
+static void take_component(struct exec *x, unsigned c, bool present, unsigned piece)
+{
+    static const uint8_t zero[CHUNK];
+    unsigned size = moved_size(x, c);
+
+    for (unsigned done = 0; done < size; done += CHUNK)
+        move_piece(x->vcpu, c, done, least(CHUNK, size - done), NULL, present ? logged(x, piece + done / CHUNK) : zero);
 }
 
 /* Components that are not as after INIT. */
@@ -342,7 +371,7 @@ static unsigned place_of(unsigned c, uint64_t format)
 /* The components to be written, under what is in use for the optimised and compacted forms. */
 static void save(struct exec *x, bool optimised, bool compacted)
 {
-    uint8_t area[AT_XMM + 256] = {0}, bytes[1024];
+    uint8_t area[AT_XMM + 256] = {0}, bytes[8];
     uint64_t wanted, used, written, format, header;
     struct logical a;
 
@@ -378,9 +407,7 @@ static void save(struct exec *x, bool optimised, bool compacted)
             probe(x, a, place_of(c, format), components[c].size);
             continue;
         }
-        make_component(x, c, bytes);
-        write_area(x, a, place_of(c, format), bytes,
-                   c == AVX || c == ZMM_HIGH ? components[c].size / 16 * xmm_count(x) : components[c].size);
+        write_component(x, a, place_of(c, format), c);
     }
     if (compacted) {
         uint8_t both[16];
@@ -452,7 +479,7 @@ static void finish_xrstor(struct exec *x)
 {
     const struct restore r = read_restore(x, logged(x, 0));
     uint64_t load = r.wanted & r.present;
-    uint8_t bytes[1024];
+    uint8_t bytes[LEGACY_SIZE];
     unsigned piece = 1 + LEGACY_SIZE / CHUNK + 1;
 
     copy_logged(x, 1, bytes, LEGACY_SIZE);
@@ -475,18 +502,15 @@ static void finish_xrstor(struct exec *x)
     for (unsigned c = AVX; c < COMPONENTS; c++) {
         if (components[c].size == 0 || !(r.wanted >> c & 1))
             continue;
-        clear_bytes(bytes, components[c].size);
-        if (load >> c & 1) {
-            copy_logged(x, piece, bytes, components[c].size);
+        take_component(x, c, load >> c & 1, piece);
+        if (load >> c & 1)
             piece += (components[c].size + CHUNK - 1u) / CHUNK;
-        }
-        take_component(x, c, bytes);
     }
 }
 
 static void restore(struct exec *x, bool supervisor)
 {
-    uint8_t header[HEADER_SIZE], bytes[1024];
+    uint8_t header[HEADER_SIZE], bytes[LEGACY_SIZE];
     struct logical a;
     struct restore r;
 
@@ -511,7 +535,7 @@ static void restore(struct exec *x, bool supervisor)
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
     for (unsigned c = AVX; c < COMPONENTS; c++)
         if (components[c].size != 0 && r.wanted & r.present & UINT64_C(1) << c &&
-            !read_area(x, a, place_of(c, r.format), bytes, components[c].size))
+            !log_component(x, a, place_of(c, r.format), c))
             return;
     x->staged |= X86EMU_STATE_X87 | X86EMU_STATE_VECTOR | X86EMU_STATE_OPMASK | X86EMU_STATE_KEYS;
     x->finish = finish_xrstor;
