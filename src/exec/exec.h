@@ -16,6 +16,8 @@
  * own writes, and its order of writes doesn't matter but where two go to parts of one register.
  */
 #define MOST_VECTORS 2 /* a gather's destination and mask */
+/* A staged segment register: padding at its end would carry bytes of the host's stack. */
+#define SEGMENT_BYTES (offsetof(struct x86emu_segment, attributes) + sizeof(uint32_t))
 #define MOST_FIELDS 24 /* a task switch stages all segment registers, LDTR, TR and four control registers */
 
 struct exec {
@@ -40,9 +42,12 @@ struct exec {
     uint32_t staged;     /* enum x86emu_state, besides GPR and RIP */
     uint64_t rip;
     uint64_t rflags;
-    uint64_t rflags_mask; /* flags of rflags that are staged although the row doesn't name them */
-    uint32_t shadow;      /* enum x86emu_interruptibility that begins with this instruction */
-    uint32_t unblocked;   /* enum x86emu_interruptibility that ends with it */
+    uint64_t rflags_mask;              /* flags of rflags that are staged although the row doesn't name them */
+    uint32_t shadow;                   /* enum x86emu_interruptibility that begins with this instruction */
+    uint32_t unblocked;                /* enum x86emu_interruptibility that ends with it */
+    uint32_t dr6;                      /* debug traps that this instruction has earned: bits of DR6 */
+    bool no_step;                      /* no single-step trap follows this instruction */
+    const struct x86emu_segment *ldtr; /* the LDT that selectors mean: a task switch looks into the new task's */
     uint64_t gpr[16];
     uint8_t field_count; /* of fields: see x86emu_stage() */
 

@@ -90,7 +90,10 @@ void x86emu_commit(struct exec *x)
         vcpu->zmm[x->vectors[i].number] = x->vectors[i].value;
     if (x->finish != NULL)
         x->finish(x);
-    outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;
+    if (vcpu->rflags & X86EMU_RFLAGS_TF && !x->no_step && !(x->shadow & X86EMU_BLOCKED_BY_MOV_SS))
+        x->dr6 |= X86EMU_DR6_BS;
+    outcome->dr6 = x->dr6;
+    outcome->trap = x->dr6 != 0;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x);
     vcpu->rip = x->rip;
