@@ -18,7 +18,8 @@
 #define MOST_VECTORS 2 /* a gather's destination and mask */
 /* A staged segment register: padding at its end would carry bytes of the host's stack. */
 #define SEGMENT_BYTES (offsetof(struct x86emu_segment, attributes) + sizeof(uint32_t))
-#define MOST_FIELDS 24 /* a task switch stages all segment registers, LDTR, TR and four control registers */
+#define MOST_FIELDS 18 /* a task switch: eight segment registers, CR0, CR2, CR3, four PDPTEs, DR6, DR7 */
+#define MOST_FIELD_BYTES (8 * SEGMENT_BYTES + 10 * 8)
 
 struct exec {
     struct x86emu *emu;
@@ -64,8 +65,10 @@ struct exec {
     struct staged_field {
         uint16_t offset; /* in struct x86emu_vcpu */
         uint8_t size;
-        uint8_t bytes[sizeof(struct x86emu_segment)];
+        uint8_t at; /* in field_bytes */
     } fields[MOST_FIELDS];
+    uint8_t field_bytes[MOST_FIELD_BYTES];
+    uint8_t field_bytes_used;
     uint8_t vector_count;
     struct staged_vector {
         uint8_t number;

@@ -219,7 +219,8 @@ static void enter_debug_handler(struct exec *x, uint64_t dr6)
     if (!need(x, X86EMU_STATE_DEBUG))
         return;
     stage_register(x, X86EMU_STATE_DEBUG, &dr[6], dr[6] | dr6);
-    stage_register(x, X86EMU_STATE_DEBUG, &dr[7], dr[7] & ~X86EMU_DR7_GD);
+    if (dr[7] & X86EMU_DR7_GD)
+        stage_register(x, X86EMU_STATE_DEBUG, &dr[7], dr[7] & ~X86EMU_DR7_GD);
 }
 
 void x86emu_interrupt(struct exec *x, const struct x86emu_event *event, uint64_t return_rip)

@@ -207,7 +207,7 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->read_cursor = x->hint_access = x->expanded_count = 0;
     x->gpr_staged = x->staged = x->shadow = x->unblocked = 0;
     x->rflags_mask = 0;
-    x->field_count = x->vector_count = 0;
+    x->field_count = x->field_bytes_used = x->vector_count = 0;
     x->log_all = false;
     x->finish = NULL;
     x->system = false;

@@ -64,7 +64,11 @@ Test(system, mov_to_cr0)
 {
     const struct test_case cases[] = {
         {.name = "long mode begins", CODE(0x0f, 0x22, 0xc0), .setup = before_long_mode, .check = check_long_mode},
-        {.name = "without PAE", CODE(0x0f, 0x22, 0xc0), .setup = long_mode_without_pae, .status = 2, .check = expect_gp0},
+        {.name = "without PAE",
+         CODE(0x0f, 0x22, 0xc0),
+         .setup = long_mode_without_pae,
+         .status = 2,
+         .check = expect_gp0},
         {.name = "PG without PE",
          CODE(0x0f, 0x22, 0xc0),
          .setup = paging_without_protection,
@@ -458,7 +462,12 @@ Test(system, F23_port_permission_bitmap)
 {
     const struct test_case cases[] = {
         {.name = "in al, dx", .user = true, CODE(0xec), .setup = port_71_allowed, .check = check_port},
-        {.name = "in ax, dx", .user = true, CODE(0x66, 0xed), .setup = port_71_allowed, .status = 2, .check = expect_gp0},
+        {.name = "in ax, dx",
+         .user = true,
+         CODE(0x66, 0xed),
+         .setup = port_71_allowed,
+         .status = 2,
+         .check = expect_gp0},
         {.name = "beyond", .user = true, CODE(0xec), .setup = port_beyond_the_bitmap, .status = 2, .check = expect_gp0},
     };
 
@@ -474,9 +483,9 @@ static void pop_everything(struct world *world)
 static void check_popf_user(const struct world *world, const struct x86emu *emu)
 {
     (void)emu;
-    cr_assert_eq(world->vcpu.rflags, 0x3f7fd7 & ~(X86EMU_RFLAGS_TF | X86EMU_RFLAGS_IF | X86EMU_RFLAGS_IOPL |
-                                                  X86EMU_RFLAGS_RF | X86EMU_RFLAGS_VM | X86EMU_RFLAGS_VIF |
-                                                  X86EMU_RFLAGS_VIP));
+    cr_assert_eq(world->vcpu.rflags,
+                 0x3f7fd7 & ~(X86EMU_RFLAGS_TF | X86EMU_RFLAGS_IF | X86EMU_RFLAGS_IOPL | X86EMU_RFLAGS_RF |
+                              X86EMU_RFLAGS_VM | X86EMU_RFLAGS_VIF | X86EMU_RFLAGS_VIP));
 }
 
 Test(system, popf_leaves_what_privilege_protects)
