@@ -233,6 +233,7 @@ void x86emu_exec_ret_far(struct exec *x)
         return_outer(x, &stack, &target, freed);
         return;
     }
+    stack.is_64 |= is_protected(x) && x86emu_target_is_64(x, &target.cs); /* processors free as the target counts */
     stack.pointer += freed;
     x86emu_far_stack_stage(x, &stack);
     x86emu_far_go(x, &target, 0);

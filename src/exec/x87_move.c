@@ -196,13 +196,21 @@ void x86emu_exec_fxch(struct exec *x)
 
 /* The data pointer stays: recent processors set it for unmasked exceptions alone (CPUID.7.0:EBX[6]). */
 
+/* Significand and exponent are two accesses, as on processors. */
+static struct logical exponent_address(const struct exec *x, struct logical a)
+{
+    a.offset = (a.offset + 8) & size_mask(x->insn->address_size);
+    return a;
+}
+
 void x86emu_exec_fld_80(struct exec *x)
 {
     struct logical a;
     struct work w;
     uint8_t bytes[10];
 
-    if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, 10, USE_PLAIN, bytes))
+    if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, 8, USE_PLAIN, bytes) ||
+        !x86emu_memory_read(x, exponent_address(x, a), 2, USE_UNALIGNED, bytes + 8))
         return;
     push(&w, load_le(bytes, 8), (uint16_t)load_le(bytes + 8, 2), false);
     end(x, &w);
@@ -226,7 +234,8 @@ void x86emu_exec_fstp_80(struct exec *x)
         store_le(bytes, UINT64_C(0xc000000000000000), 8);
         store_le(bytes + 8, 0xffff, 2);
     }
-    x86emu_memory_write(x, a, 10, bytes);
+    x86emu_memory_write(x, a, 8, bytes);
+    x86emu_memory_store(x, exponent_address(x, a), 2, USE_UNALIGNED, bytes + 8);
     set_tag(&w, 0, EMPTY);
     move_top(&w, 1);
     end(x, &w);

@@ -89,12 +89,6 @@ static void make_x87(const struct exec *x, uint8_t *area)
     }
 }
 
-/* The pointers have as many bits as linear addresses, on processors with five-level paging 57. */
-static uint64_t cut_pointer(uint64_t pointer)
-{
-    return pointer & (~UINT64_C(0) >> 7);
-}
-
 static void take_x87(struct exec *x, const uint8_t *area)
 {
     struct x86emu_x87 *x87 = &x->vcpu->x87;
@@ -104,8 +98,8 @@ static void take_x87(struct exec *x, const uint8_t *area)
     x87->status = (uint16_t)(status & ~x87->control & 0x3f ? status | 0x8080 : status & ~0x80u);
     x87->tag = full(area[4]);
     x87->opcode = (uint16_t)load_le(area + 6, 2) & 0x7ff;
-    x87->ip = cut_pointer(load_le(area + 8, wide(x) ? 8 : 4));
-    x87->dp = cut_pointer(load_le(area + 16, wide(x) ? 8 : 4));
+    x87->ip = load_le(area + 8, wide(x) ? 8 : 4);
+    x87->dp = load_le(area + 16, wide(x) ? 8 : 4);
     x87->cs = x87->ds = 0;
     for (unsigned i = 0; i < 8; i++) {
         x87->st[(top + i) & 7].mantissa = load_le(area + AT_ST + 16 * i, 8);

@@ -34,7 +34,7 @@ static struct options {
     unsigned long long count;
     const char *only, *coverage;
     bool vectors;
-} options = {.seed = 1, .count = 20000000};
+} options = {.seed = 1, .count = 100000000};
 
 static unsigned long long executions;
 static uint8_t before[WRITABLE_SIZE];
@@ -311,8 +311,8 @@ static const char help[] =
     "random\n"
     "registers, flags and memory, and compares what they leave behind. Rows that user mode can't foretell are left "
     "out.\n\n"
-    "  --quick          two million executions\n"
-    "  --count N        so many executions (default: twenty million)\n"
+    "  --quick          twenty million executions\n"
+    "  --count N        so many executions (default: a hundred million)\n"
     "  --seed N         other random numbers (default: 1)\n"
     "  --only MNEMONIC  rows of this name\n"
     "  --coverage FILE  how often each row ran, as CSV\n"
@@ -343,7 +343,7 @@ static void parse(int argc, char **argv)
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         switch (c) {
         case 'q':
-            options.count = 2000000;
+            options.count = 20000000;
             break;
         case 'c':
             options.count = number(optarg);

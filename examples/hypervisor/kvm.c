@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest on /dev/kvm: devices and interrupt controllers are ours, and what KVM can't finish the library does. */
+#define _GNU_SOURCE
+#include "kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include <x86emu/format.h>
+
+enum {
+    TICK_US = 2000, /* between two looks at the timers */
+    IDENTITY_MAP = 0xfeffc000u,
+};
+
+bool kvm_failed(const char *what)
+{
+    printf("KVM: %s: %s\n", what, strerror(errno));
+    return false;
+}
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t power_on;
+
+static uint64_t real_now(const struct machine *machine)
+{
+    (void)machine;
+    return clock_ns() - power_on;
+}
+
+/* --- setting up --------------------------------------------------------------------------------------------------- */
+
+static bool set_cpuid(struct kvm *kvm)
+{
+    static const uint32_t leaves[] = {0, 1, 7, 0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000007, 0x80000008};
+    struct {
+        struct kvm_cpuid2 head;
+        struct kvm_cpuid_entry2 entries[sizeof(leaves) / sizeof(leaves[0])];
+    } cpuid = {.head = {.nent = sizeof(leaves) / sizeof(leaves[0])}};
+
+    for (unsigned i = 0; i < cpuid.head.nent; i++) {
+        struct kvm_cpuid_entry2 *e = &cpuid.entries[i];
+        uint32_t answer[4];
+
+        cpuid_answer(leaves[i], 0, answer);
+        *e = (struct kvm_cpuid_entry2){
+            .function = leaves[i], .eax = answer[0], .ebx = answer[1], .ecx = answer[2], .edx = answer[3]};
+        if (leaves[i] == 7)
+            e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+    }
+    return ioctl(kvm->cpu, KVM_SET_CPUID2, &cpuid) == 0 || kvm_failed("CPUID");
+}
+
+static bool set_memory(struct kvm *kvm)
+{
+    struct kvm_userspace_memory_region region = {.memory_size = kvm->machine->ram_size,
+                                                 .userspace_addr = (uint64_t)(uintptr_t)kvm->machine->ram};
+
+    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || kvm_failed("memory");
+}
+
+static bool open_kvm(struct kvm *kvm)
+{
+    int size;
+
+    kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (kvm->system < 0)
+        return kvm_failed("/dev/kvm");
+    kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
+    if (kvm->vm < 0)
+        return kvm_failed("creating a virtual machine");
+    ioctl(kvm->vm, KVM_SET_TSS_ADDR, IDENTITY_MAP + 0x1000);
+    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
+    size = ioctl(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (kvm->cpu < 0 || size <= 0)
+        return kvm_failed("creating a vCPU");
+    kvm->run_size = (size_t)size;
+    kvm->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->cpu, 0);
+    if (kvm->run == MAP_FAILED) {
+        kvm->run = NULL;
+        return kvm_failed("mapping the vCPU");
+    }
+    return set_memory(kvm) && set_cpuid(kvm);
+}
+
+static void close_kvm(struct kvm *kvm)
+{
+    if (kvm->run != NULL)
+        munmap(kvm->run, kvm->run_size);
+    if (kvm->cpu >= 0)
+        close(kvm->cpu);
+    if (kvm->vm >= 0)
+        close(kvm->vm);
+    if (kvm->system >= 0)
+        close(kvm->system);
+}
+
+/* --- the clock that kicks the vCPU ---------------------------------------------------------------------------------- */
+
+static struct kvm_run *kicked;
+
+/* Also when the signal comes just before KVM_RUN: that then returns at once. */
+static void kick(int number)
+{
+    (void)number;
+    if (kicked != NULL)
+        kicked->immediate_exit = 1;
+}
+
+static void start_clock(struct kvm *kvm)
+{
+    const struct itimerval tick = {.it_interval = {.tv_usec = TICK_US}, .it_value = {.tv_usec = TICK_US}};
+    struct sigaction action = {.sa_handler = kick};
+
+    kicked = kvm->run;
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &tick, NULL);
+}
+
+static void stop_clock(void)
+{
+    const struct itimerval never = {.it_value = {.tv_usec = 0}};
+
+    setitimer(ITIMER_REAL, &never, NULL);
+    kicked = NULL;
+}
+
+/* --- exits -------------------------------------------------------------------------------------------------------- */
+
+static void ports(struct kvm *kvm)
+{
+    const struct kvm_run *run = kvm->run;
+    uint8_t *data = (uint8_t *)kvm->run + run->io.data_offset;
+
+    for (unsigned n = 0; n < run->io.count; n++, data += run->io.size) {
+        uint32_t value = 0;
+
+        if (run->io.direction == KVM_EXIT_IO_OUT) {
+            memcpy(&value, data, run->io.size);
+            machine_port_out(kvm->machine, run->io.port, run->io.size, value);
+        } else {
+            value = machine_port_in(kvm->machine, run->io.port, run->io.size);
+            memcpy(data, &value, run->io.size);
+        }
+    }
+}
+
+/* Nothing is beyond RAM. */
+static void mmio(struct kvm *kvm)
+{
+    if (!kvm->run->mmio.is_write)
+        memset(kvm->run->mmio.data, 0xff, sizeof(kvm->run->mmio.data));
+}
+
+static bool report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why, unsigned detail)
+{
+    printf("\nKVM: %s (%u)\n", why, detail);
+    report_vcpu(vcpu, kvm->emu.bytes, kvm->emu.byte_count);
+    return false;
+}
+
+/* An exception that the library's instruction raised goes back to KVM for injection. */
+static bool inject(struct kvm *kvm)
+{
+    const struct x86emu_exception *e = &kvm->emu.outcome.exception;
+    struct kvm_vcpu_events events;
+    struct kvm_sregs sregs;
+
+    if (e->vector == X86EMU_VECTOR_PF) {
+        if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
+            return kvm_failed("CR2");
+        sregs.cr2 = e->cr2;
+        if (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) != 0)
+            return kvm_failed("CR2");
+    }
+    if (ioctl(kvm->cpu, KVM_GET_VCPU_EVENTS, &events) != 0)
+        return kvm_failed("reading events");
+    events.exception.injected = 1;
+    events.exception.nr = e->vector;
+    events.exception.has_error_code = e->has_error_code;
+    events.exception.error_code = e->error_code;
+    return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("injecting an exception");
+}
+
+/* KVM doesn't know the instruction at RIP: the library does it. */
+static bool finish(struct kvm *kvm)
+{
+    enum x86emu_status status;
+    struct x86emu_vcpu vcpu;
+
+    if (!kvm_load(kvm, &vcpu))
+        return false;
+    do
+        status = x86emu_step(&kvm->emu, &vcpu);
+    while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
+    if (status == X86EMU_EXCEPTION)
+        return inject(kvm);
+    if (status != X86EMU_RETIRED)
+        return report(kvm, &vcpu, "the library can't finish the instruction either, status", status);
+    kvm->finished[x86emu_form_mnemonic(kvm->emu.insn.form) % 2048]++;
+    return kvm_store(kvm, &vcpu, vcpu.changed);
+}
+
+static bool shutdown(struct kvm *kvm)
+{
+    struct x86emu_vcpu vcpu;
+
+    return kvm_load(kvm, &vcpu) && report(kvm, &vcpu, "the guest has shut itself down, exit", kvm->run->exit_reason);
+}
+
+static bool handle_exit(struct kvm *kvm)
+{
+    kvm->exits[kvm->run->exit_reason % 64]++;
+    switch (kvm->run->exit_reason) {
+    case KVM_EXIT_IO:
+        ports(kvm);
+        return true;
+    case KVM_EXIT_MMIO:
+        mmio(kvm);
+        return true;
+    case KVM_EXIT_HLT:
+        kvm->machine->halted = true;
+        return true;
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+    case KVM_EXIT_INTR:
+        return true;
+    case KVM_EXIT_INTERNAL_ERROR:
+        return finish(kvm);
+    default:
+        return shutdown(kvm);
+    }
+}
+
+/* --- running ------------------------------------------------------------------------------------------------------ */
+
+static bool interrupt(struct kvm *kvm)
+{
+    struct kvm_interrupt vector;
+
+    kvm->run->request_interrupt_window = 0;
+    if (!pic_pending(&kvm->machine->pic))
+        return true;
+    kvm->machine->halted = false;
+    if (!kvm->run->ready_for_interrupt_injection || !kvm->run->if_flag) {
+        kvm->run->request_interrupt_window = 1;
+        return true;
+    }
+    vector.irq = pic_acknowledge(&kvm->machine->pic);
+    kvm->machine->statistics.interrupts++;
+    return ioctl(kvm->cpu, KVM_INTERRUPT, &vector) == 0 || kvm_failed("interrupting");
+}
+
+static bool run_once(struct kvm *kvm)
+{
+    if (kvm->machine->halted) {
+        usleep(TICK_US / 4);
+        kvm->machine->statistics.halts++;
+        return true;
+    }
+    if (ioctl(kvm->cpu, KVM_RUN, 0) == 0)
+        return handle_exit(kvm);
+    kvm->run->immediate_exit = 0;
+    kvm->kicks++;
+    return errno == EINTR || errno == EAGAIN || kvm_failed("running");
+}
+
+static void print_exits(const struct kvm *kvm)
+{
+    static const char *const names[64] = {[KVM_EXIT_IO] = "port",
+                                          [KVM_EXIT_MMIO] = "memory",
+                                          [KVM_EXIT_HLT] = "halt",
+                                          [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window",
+                                          [KVM_EXIT_INTERNAL_ERROR] = "emulation failure"};
+
+    printf("\nexits: %llu kicks", (unsigned long long)kvm->kicks);
+    for (unsigned i = 0; i < 64; i++)
+        if (kvm->exits[i] != 0)
+            printf(", %llu %s", (unsigned long long)kvm->exits[i], names[i] != NULL ? names[i] : "other");
+    printf("\nfinished by the library:");
+    for (unsigned i = 0; i < 2048; i++)
+        if (kvm->finished[i] != 0)
+            printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
+    printf("\n");
+}
+
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline)
+{
+    struct kvm *kvm = calloc(1, sizeof(*kvm));
+    struct x86emu_config config = {.map = &machine->map, .opaque = machine};
+    uint64_t end;
+    bool ok;
+
+    if (kvm == NULL)
+        return false;
+    *kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = machine};
+    for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
+        config.callbacks[kind] = machine_answer;
+    x86emu_init(&kvm->emu, &config);
+    power_on = clock_ns();
+    end = power_on + (uint64_t)(deadline * 1e9);
+    machine->now = real_now;
+    ok = open_kvm(kvm) && kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
+    if (ok)
+        start_clock(kvm);
+    while (ok && machine->end == MACHINE_RUNS) {
+        ok = run_once(kvm);
+        machine_run_devices(machine);
+        ok = ok && interrupt(kvm);
+        if (clock_ns() > end) {
+            printf("\nKVM: out of time\n");
+            ok = false;
+        }
+    }
+    stop_clock();
+    print_exits(kvm);
+    close_kvm(kvm);
+    free(kvm);
+    return ok;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The vCPU's state between KVM and the library. */
+#include "kvm.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+
+static struct x86emu_segment from_kvm(const struct kvm_segment *s)
+{
+    uint32_t attributes = s->type | (uint32_t)s->s << 4 | (uint32_t)s->dpl << 5 | (uint32_t)s->present << 7 |
+                          (uint32_t)s->avl << 12 | (uint32_t)s->l << 13 | (uint32_t)s->db << 14 | (uint32_t)s->g << 15;
+
+    return (struct x86emu_segment){.base = s->base,
+                                   .limit = s->limit,
+                                   .selector = s->selector,
+                                   .attributes = attributes | (s->unusable ? X86EMU_SEGMENT_UNUSABLE : 0)};
+}
+
+static struct kvm_segment to_kvm(const struct x86emu_segment *s)
+{
+    uint32_t a = s->attributes;
+
+    return (struct kvm_segment){.base = s->base,
+                                .limit = s->limit,
+                                .selector = s->selector,
+                                .type = a & 0xf,
+                                .s = a >> 4 & 1,
+                                .dpl = a >> 5 & 3,
+                                .present = a >> 7 & 1,
+                                .avl = a >> 12 & 1,
+                                .l = a >> 13 & 1,
+                                .db = a >> 14 & 1,
+                                .g = a >> 15 & 1,
+                                .unusable = (a & X86EMU_SEGMENT_UNUSABLE) != 0};
+}
+
+static struct kvm_segment *segment_in(struct kvm_sregs *sregs, unsigned name)
+{
+    struct kvm_segment *const segments[6] = {&sregs->es, &sregs->cs, &sregs->ss, &sregs->ds, &sregs->fs, &sregs->gs};
+
+    return segments[name];
+}
+
+/* --- general and special registers -------------------------------------------------------------------------------- */
+
+static bool move_general(struct kvm *kvm, struct x86emu_vcpu *vcpu, bool load)
+{
+    struct kvm_regs r;
+    __u64 *const gprs[16] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
+                             &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
+
+    if (load && ioctl(kvm->cpu, KVM_GET_REGS, &r) != 0)
+        return kvm_failed("reading registers");
+    for (unsigned n = 0; n < 16; n++) {
+        if (load)
+            vcpu->gpr[n] = *gprs[n];
+        else
+            *gprs[n] = vcpu->gpr[n];
+    }
+    if (load) {
+        vcpu->rip = r.rip;
+        vcpu->rflags = r.rflags;
+        return true;
+    }
+    r.rip = vcpu->rip;
+    r.rflags = vcpu->rflags;
+    return ioctl(kvm->cpu, KVM_SET_REGS, &r) == 0 || kvm_failed("writing registers");
+}
+
+static bool load_special(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    struct kvm_sregs s;
+
+    if (ioctl(kvm->cpu, KVM_GET_SREGS, &s) != 0)
+        return kvm_failed("reading system registers");
+    for (unsigned n = 0; n < 6; n++)
+        vcpu->segment[n] = from_kvm(segment_in(&s, n));
+    vcpu->ldtr = from_kvm(&s.ldt);
+    vcpu->tr = from_kvm(&s.tr);
+    vcpu->gdtr = (struct x86emu_table_register){.base = s.gdt.base, .limit = s.gdt.limit};
+    vcpu->idtr = (struct x86emu_table_register){.base = s.idt.base, .limit = s.idt.limit};
+    vcpu->cr0 = s.cr0;
+    vcpu->cr2 = s.cr2;
+    vcpu->cr3 = s.cr3;
+    vcpu->cr4 = s.cr4;
+    vcpu->cr8 = s.cr8;
+    vcpu->efer = s.efer;
+    return true;
+}
+
+static bool store_special(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
+{
+    struct kvm_sregs s;
+
+    if (ioctl(kvm->cpu, KVM_GET_SREGS, &s) != 0)
+        return kvm_failed("reading system registers");
+    for (unsigned n = 0; n < 6; n++)
+        *segment_in(&s, n) = to_kvm(&vcpu->segment[n]);
+    s.ldt = to_kvm(&vcpu->ldtr);
+    s.tr = to_kvm(&vcpu->tr);
+    s.gdt.base = vcpu->gdtr.base;
+    s.gdt.limit = vcpu->gdtr.limit;
+    s.idt.base = vcpu->idtr.base;
+    s.idt.limit = vcpu->idtr.limit;
+    s.cr0 = vcpu->cr0;
+    s.cr2 = vcpu->cr2;
+    s.cr3 = vcpu->cr3;
+    s.cr4 = vcpu->cr4;
+    s.cr8 = vcpu->cr8;
+    s.efer = vcpu->efer;
+    return ioctl(kvm->cpu, KVM_SET_SREGS, &s) == 0 || kvm_failed("writing system registers");
+}
+
+/* --- x87 and SSE: all that this guest is offered ------------------------------------------------------------------ */
+
+static bool load_fpu(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    struct kvm_fpu f;
+    unsigned top;
+
+    if (ioctl(kvm->cpu, KVM_GET_FPU, &f) != 0)
+        return kvm_failed("reading the FPU");
+    vcpu->x87.control = f.fcw;
+    vcpu->x87.status = f.fsw;
+    vcpu->x87.opcode = f.last_opcode;
+    vcpu->x87.ip = f.last_ip;
+    vcpu->x87.dp = f.last_dp;
+    vcpu->x87.tag = 0;
+    top = f.fsw >> 11 & 7;
+    for (unsigned n = 0; n < 8; n++) {
+        vcpu->x87.tag |= (uint16_t)((f.ftwx >> n & 1 ? 0u : 3u) << 2 * n);
+        memcpy(&vcpu->x87.st[(top + n) & 7].mantissa, f.fpr[n], 8);
+        memcpy(&vcpu->x87.st[(top + n) & 7].exponent, f.fpr[n] + 8, 2);
+    }
+    for (unsigned n = 0; n < 16; n++)
+        memcpy(vcpu->zmm[n].u8, f.xmm[n], 16);
+    vcpu->mxcsr = f.mxcsr;
+    return true;
+}
+
+static bool store_fpu(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
+{
+    unsigned top = vcpu->x87.status >> 11 & 7;
+    struct kvm_fpu f = {.fcw = vcpu->x87.control,
+                        .fsw = vcpu->x87.status,
+                        .last_opcode = vcpu->x87.opcode,
+                        .last_ip = vcpu->x87.ip,
+                        .last_dp = vcpu->x87.dp,
+                        .mxcsr = vcpu->mxcsr};
+
+    for (unsigned n = 0; n < 8; n++) {
+        f.ftwx |= (__u8)(((vcpu->x87.tag >> 2 * n & 3) != 3) << n);
+        memcpy(f.fpr[n], &vcpu->x87.st[(top + n) & 7].mantissa, 8);
+        memcpy(f.fpr[n] + 8, &vcpu->x87.st[(top + n) & 7].exponent, 2);
+    }
+    for (unsigned n = 0; n < 16; n++)
+        memcpy(f.xmm[n], vcpu->zmm[n].u8, 16);
+    return ioctl(kvm->cpu, KVM_SET_FPU, &f) == 0 || kvm_failed("writing the FPU");
+}
+
+/* --- model-specific registers that are state ---------------------------------------------------------------------- */
+
+enum {
+    MSRS = 8
+};
+
+static bool move_msrs(struct kvm *kvm, struct x86emu_vcpu *vcpu, bool load)
+{
+    static const uint32_t numbers[MSRS] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+                                           0xc0000102, 0x174,      0x175,      0x176};
+    uint64_t *const fields[MSRS] = {&vcpu->star,         &vcpu->lstar,          &vcpu->cstar,
+                                    &vcpu->fmask,        &vcpu->kernel_gs_base, &vcpu->sysenter_cs,
+                                    &vcpu->sysenter_esp, &vcpu->sysenter_eip};
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entries[MSRS];
+    } msrs = {.head = {.nmsrs = MSRS}};
+
+    for (unsigned n = 0; n < MSRS; n++) {
+        msrs.entries[n].index = numbers[n];
+        msrs.entries[n].data = load ? 0 : *fields[n];
+    }
+    if (ioctl(kvm->cpu, load ? KVM_GET_MSRS : KVM_SET_MSRS, &msrs) != MSRS)
+        return kvm_failed("model-specific registers");
+    for (unsigned n = 0; load && n < MSRS; n++)
+        *fields[n] = msrs.entries[n].data;
+    return true;
+}
+
+/* --- all of it ---------------------------------------------------------------------------------------------------- */
+
+static bool move_interruptibility(struct kvm *kvm, struct x86emu_vcpu *vcpu, bool load)
+{
+    struct kvm_vcpu_events events;
+
+    if (ioctl(kvm->cpu, KVM_GET_VCPU_EVENTS, &events) != 0)
+        return kvm_failed("reading events");
+    if (load) {
+        vcpu->interruptibility = (events.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? X86EMU_BLOCKED_BY_STI : 0u) |
+                                 (events.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? X86EMU_BLOCKED_BY_MOV_SS : 0u);
+        return true;
+    }
+    events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    events.interrupt.shadow =
+        (__u8)((vcpu->interruptibility & X86EMU_BLOCKED_BY_STI ? KVM_X86_SHADOW_INT_STI : 0) |
+               (vcpu->interruptibility & X86EMU_BLOCKED_BY_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0));
+    return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("writing events");
+}
+
+bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    memset(vcpu, 0, sizeof(*vcpu));
+    vcpu->loaded = X86EMU_STATE_ALL;
+    vcpu->dr[6] = 0xffff0ff0;
+    vcpu->dr[7] = 0x400;
+    vcpu->xcr0 = 1;
+    return move_general(kvm, vcpu, true) && load_special(kvm, vcpu) && load_fpu(kvm, vcpu) &&
+           move_msrs(kvm, vcpu, true) && move_interruptibility(kvm, vcpu, true);
+}
+
+bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed)
+{
+    const uint32_t system = X86EMU_STATE_CS | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS |
+                            X86EMU_STATE_TABLES | X86EMU_STATE_CONTROL | X86EMU_STATE_CR2 | X86EMU_STATE_CR8;
+
+    return (!(changed & system) || store_special(kvm, vcpu)) && move_general(kvm, vcpu, false) &&
+           (!(changed & (X86EMU_STATE_X87 | X86EMU_STATE_VECTOR)) || store_fpu(kvm, vcpu)) &&
+           (!(changed & X86EMU_STATE_SYSCALL) || move_msrs(kvm, vcpu, false)) &&
+           move_interruptibility(kvm, vcpu, false);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine that the guest sees: memory, devices, interrupts, time. */
+#ifndef HYPERVISOR_MACHINE_H
+#define HYPERVISOR_MACHINE_H
+
+#include <x86emu/x86emu.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct machine;
+
+/* --- time: nanoseconds since power-on, as the back end counts them ------------------------------------------------- */
+
+uint64_t machine_now(const struct machine *machine);
+
+/* --- 8259: pic.c -------------------------------------------------------------------------------------------------- */
+
+struct pic_chip {
+    uint8_t request, service, mask, vector, init_step, lines;
+    bool auto_end, reads_service, needs_fourth;
+};
+
+struct pic {
+    struct pic_chip chip[2];
+    uint8_t edge[2]; /* ELCR: stored, not used */
+};
+
+void pic_reset(struct pic *pic);
+void pic_set_line(struct pic *pic, unsigned irq, bool high);
+bool pic_pending(const struct pic *pic);
+unsigned pic_acknowledge(struct pic *pic);
+uint8_t pic_read(struct pic *pic, uint16_t port);
+void pic_write(struct pic *pic, uint16_t port, uint8_t value);
+
+/* --- 8254: pit.c -------------------------------------------------------------------------------------------------- */
+
+#define PIT_HZ 1193182u
+
+struct pit_channel {
+    uint32_t reload;
+    uint64_t start; /* ns when counting began */
+    uint16_t latch;
+    uint8_t mode, access, latched, toggle_read, toggle_write, low;
+    bool running, fired; /* fired: one-shot modes have given their interrupt */
+};
+
+struct pit {
+    struct pit_channel channel[3];
+    uint8_t speaker; /* port 61H */
+    uint64_t ticks;  /* periods of channel 0 that have been signalled */
+};
+
+void pit_reset(struct pit *pit);
+uint8_t pit_read(struct machine *machine, uint16_t port);
+void pit_write(struct machine *machine, uint16_t port, uint8_t value);
+/* When channel 0 interrupts next; UINT64_MAX: never. */
+uint64_t pit_next(const struct machine *machine);
+void pit_run(struct machine *machine);
+
+/* --- 16550: serial.c ---------------------------------------------------------------------------------------------- */
+
+struct serial {
+    uint8_t enable, line_control, modem_control, scratch, divisor[2], fifo_control;
+    uint8_t input[256];
+    uint8_t head, tail;
+    bool transmitter_empty_pending;
+};
+
+void serial_reset(struct serial *serial);
+uint8_t serial_read(struct machine *machine, unsigned reg);
+void serial_write(struct machine *machine, unsigned reg, uint8_t value);
+/* False: no room. */
+bool serial_input(struct machine *machine, uint8_t byte);
+/* The guest listens, and has taken what it was given. */
+bool serial_wants_input(const struct machine *machine);
+
+/* --- MC146818: rtc.c ---------------------------------------------------------------------------------------------- */
+
+struct rtc {
+    uint8_t index;
+    uint8_t memory[128];
+};
+
+void rtc_reset(struct rtc *rtc, uint64_t memory_bytes);
+uint8_t rtc_read(struct machine *machine, uint16_t port);
+void rtc_write(struct machine *machine, uint16_t port, uint8_t value);
+
+/* --- PCI configuration mechanism 1: pci.c ------------------------------------------------------------------------- */
+
+struct pci {
+    uint32_t address;
+};
+
+uint32_t pci_read(const struct pci *pci, unsigned offset, unsigned size);
+
+/* --- the machine: machine.c --------------------------------------------------------------------------------------- */
+
+/* Counts of what happened, by name, for the report. */
+struct statistics {
+    uint64_t instructions, interrupts, exceptions, port_accesses, unknown_ports, halts;
+};
+
+enum machine_end {
+    MACHINE_RUNS = 0,
+    MACHINE_POWERED_OFF,
+    MACHINE_RESET,
+    MACHINE_FAILED,
+};
+
+struct machine {
+    uint8_t *ram;
+    uint64_t ram_size;
+    struct x86emu_region_map map;
+    struct x86emu_host_range ram_range;
+    struct x86emu_region ram_region, nothing; /* nothing: every address beyond RAM */
+    struct pic pic;
+    struct pit pit;
+    struct serial serial;
+    struct rtc rtc;
+    struct pci pci;
+    enum machine_end end;
+    bool halted; /* until an interrupt */
+    struct statistics statistics;
+    uint64_t (*now)(const struct machine *machine);
+    void (*output)(struct machine *machine, uint8_t byte); /* of the serial line */
+    const char *typed;                                     /* at the console, as soon as the guest listens */
+    uint64_t virtual_time;                                 /* ns, where instructions make time pass */
+};
+
+bool machine_start(struct machine *machine, uint64_t ram_size);
+void machine_free(struct machine *machine);
+
+/* Timers that are due and input that is wanted. */
+void machine_run_devices(struct machine *machine);
+
+/* Port accesses of 1, 2 or 4 bytes; what is nowhere reads as ones. */
+uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size);
+void machine_port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value);
+
+/* The processor's state at the kernel's 64-bit entry point is boot.c's. */
+enum boot_status {
+    BOOT_OK = 0,
+    BOOT_CANNOT_READ,
+    BOOT_NOT_A_KERNEL,
+    BOOT_TRUNCATED,
+    BOOT_TOO_LARGE,
+};
+
+enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, const char *kernel, const char *initrd,
+                           const char *command_line);
+const char *boot_explain(enum boot_status status);
+
+/* CPUID as the guest sees it: cpuid.c. */
+void cpuid_answer(uint32_t leaf, uint32_t subleaf, uint32_t answer[4]);
+
+/* Model-specific registers: msr.c. False: #GP. */
+bool msr_read(struct machine *machine, uint32_t index, uint64_t *value);
+bool msr_write(struct machine *machine, uint32_t index, uint64_t value);
+
+/* Answers the library's requests, opaque being the machine: requests.c. */
+x86emu_callback machine_answer;
+
+/* --- back ends ---------------------------------------------------------------------------------------------------- */
+
+/* Run until machine->end is set or deadline (seconds of real time) has passed. False: a report was printed. */
+bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
+
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
+
+/* Prints registers and the bytes at RIP. */
+void report_vcpu(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count);
+
+#endif

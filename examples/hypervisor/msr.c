@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Model-specific registers that are not part of the vCPU's state: the few that a kernel insists on. */
+#include "machine.h"
+
+enum {
+    MSR_TSC = 0x10,
+    MSR_APIC_BASE = 0x1b,
+    MSR_BIOS_SIGN = 0x8b,
+    MSR_MTRRCAP = 0xfe,
+    MSR_MISC_ENABLE = 0x1a0,
+    MSR_PAT = 0x277,
+    MSR_MTRR_DEFAULT = 0x2ff,
+    MSR_PLATFORM_ID = 0x17,
+};
+
+bool msr_read(struct machine *machine, uint32_t index, uint64_t *value)
+{
+    *value = 0;
+    switch (index) {
+    case MSR_TSC:
+        *value = machine_now(machine);
+        return true;
+    case MSR_PAT:
+        *value = UINT64_C(0x0007040600070406);
+        return true;
+    case MSR_MISC_ENABLE:
+        *value = 1; /* fast strings */
+        return true;
+    case MSR_APIC_BASE:
+    case MSR_BIOS_SIGN:
+    case MSR_MTRRCAP:
+    case MSR_MTRR_DEFAULT:
+    case MSR_PLATFORM_ID:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What may be read may be written, and forgotten. */
+bool msr_write(struct machine *machine, uint32_t index, uint64_t value)
+{
+    uint64_t ignored;
+
+    (void)value;
+    return index == 0xc0000103 || index == 0x79 || msr_read(machine, index, &ignored);
+}

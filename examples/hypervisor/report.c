@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is printed when a guest can't go on. */
+#include "machine.h"
+
+#include <stdio.h>
+#include <x86emu/format.h>
+
+static void print_instruction(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count)
+{
+    char text[X86EMU_FORMAT_ROOM] = "";
+    struct x86emu_insn insn;
+    uint32_t attributes = vcpu->segment[X86EMU_CS].attributes;
+    unsigned mode = attributes & X86EMU_SEGMENT_L    ? X86EMU_MODE_64
+                    : attributes & X86EMU_SEGMENT_DB ? X86EMU_MODE_32
+                                                     : X86EMU_MODE_16;
+
+    printf("  bytes at RIP:");
+    for (unsigned i = 0; i < count; i++)
+        printf(" %02x", bytes[i]);
+    if (x86emu_decode(&insn, bytes, count, mode) == X86EMU_DECODE_OK)
+        x86emu_format(&insn, vcpu->rip, text, sizeof(text));
+    printf("  %s\n", text);
+}
+
+void report_vcpu(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count)
+{
+    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+    for (unsigned i = 0; i < 16; i++)
+        printf("%s%-3s %016llx%s", i % 4 == 0 ? "  " : "  ", names[i], (unsigned long long)vcpu->gpr[i],
+               i % 4 == 3 ? "\n" : "");
+    printf("  rip %016llx  rflags %08llx  cs %04x  ss %04x\n", (unsigned long long)vcpu->rip,
+           (unsigned long long)vcpu->rflags, vcpu->segment[X86EMU_CS].selector, vcpu->segment[X86EMU_SS].selector);
+    printf("  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx  efer %04llx\n", (unsigned long long)vcpu->cr0,
+           (unsigned long long)vcpu->cr2, (unsigned long long)vcpu->cr3, (unsigned long long)vcpu->cr4,
+           (unsigned long long)vcpu->efer);
+    print_instruction(vcpu, bytes, count);
+}

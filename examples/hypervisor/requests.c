@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the library asks while it works on an instruction, answered by the machine. */
+#include "machine.h"
+
+#include <string.h>
+
+static void answer_ports(struct machine *machine, struct x86emu_request *r)
+{
+    for (unsigned n = 0; n < r->count; n++) {
+        uint8_t *element = r->data.bytes + (size_t)n * r->size;
+        uint32_t value = 0;
+
+        if (r->kind == X86EMU_REQUEST_PORT_IN) {
+            value = machine_port_in(machine, r->port, r->size);
+            memcpy(element, &value, r->size);
+        } else {
+            memcpy(&value, element, r->size);
+            machine_port_out(machine, r->port, r->size, value);
+        }
+    }
+}
+
+static void answer_msr(struct machine *machine, struct x86emu_request *r)
+{
+    bool known = r->kind == X86EMU_REQUEST_MSR_READ ? msr_read(machine, r->index, &r->data.value)
+                                                    : msr_write(machine, r->index, r->data.value);
+
+    if (known)
+        return;
+    r->answer = X86EMU_ANSWER_FAULT;
+    r->fault = (struct x86emu_exception){.vector = X86EMU_VECTOR_GP, .has_error_code = true};
+}
+
+void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *r)
+{
+    struct machine *machine = opaque;
+    uint32_t cpuid[4];
+
+    (void)vcpu;
+    r->answer = X86EMU_ANSWER_OK;
+    switch (r->kind) {
+    case X86EMU_REQUEST_PORT_IN:
+    case X86EMU_REQUEST_PORT_OUT:
+        answer_ports(machine, r);
+        break;
+    case X86EMU_REQUEST_MSR_READ:
+    case X86EMU_REQUEST_MSR_WRITE:
+        answer_msr(machine, r);
+        break;
+    case X86EMU_REQUEST_HALT:
+        machine->halted = true;
+        break;
+    case X86EMU_REQUEST_CPUID:
+        cpuid_answer(r->index, r->subindex, cpuid);
+        memcpy(r->data.bytes, cpuid, sizeof(cpuid));
+        break;
+    case X86EMU_REQUEST_TIME:
+        memset(r->data.bytes, 0, 12);
+        r->data.value = machine_now(machine);
+        break;
+    case X86EMU_REQUEST_RANDOM:
+        memset(r->data.bytes, 0, 9);
+        break;
+    default: /* the regions answer the rest */
+        r->answer = X86EMU_ANSWER_NONE;
+        break;
+    }
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# A Debian kernel and a busybox file system for the hypervisor, in the build folder alone; and the run that checks them.
+packages_linux=(lz4 cpio xz-utils)
+
+# fetch_package NAME FOLDER: unpacks the Debian package into the folder, once.
+fetch_package() {
+    local name=$1 folder=$2 work
+    [[ -d $folder ]] && return
+    work=$(mktemp -d "$build/fetch.XXXXXX")
+    (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$name" >/dev/null) || die "can't download $name"
+    dpkg -x "$work"/*.deb "$work/files"
+    mv "$work/files" "$folder"
+    rm -r "$work"
+}
+
+# extract_vmlinux BZIMAGE FILE: the kernel without its decompressor, which would be interpreted too.
+extract_vmlinux() {
+    python3 - "$1" "$2.lz4" <<'PYTHON' && lz4 -qdc "$2.lz4" >"$2" 2>/dev/null
+import struct
+import sys
+
+image = open(sys.argv[1], "rb").read()
+offset, length = struct.unpack_from("<II", image, 0x248)
+start = (image[0x1f1] + 1) * 512 + offset
+payload = image[start:start + length]
+if payload[:4] != b"\x02\x21\x4c\x18":
+    sys.exit("the kernel is not compressed with LZ4")
+open(sys.argv[2], "wb").write(payload[:-4])
+PYTHON
+    rm -f "$2.lz4"
+}
+
+# The guest's first program: a shell that reads from the console and echoes what it runs.
+write_init() {
+    cat <<'INIT'
+#!/bin/sh
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+echo "guest: $(uname -sm) is up"
+while read -r line; do
+    echo "console: $line"
+    [ "$line" = quit ] && break
+    sh -c "$line"
+done
+echo "guest: done"
+busybox reboot -f
+INIT
+}
+
+build_initrd() {
+    local root=$1/root command
+    mkdir -p "$root"/{bin,dev,proc,sys}
+    cp "$1/busybox/bin/busybox" "$root/bin/"
+    for command in sh mount cat echo uname ls md5sum; do
+        ln -sf busybox "$root/bin/$command"
+    done
+    write_init >"$root/init"
+    chmod +x "$root/init"
+    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible) >"$1/initrd"
+}
+
+# prepare_linux FOLDER: FOLDER/vmlinux and FOLDER/initrd.
+prepare_linux() {
+    local folder=$1 kernel
+    mkdir -p "$folder"
+    need_packages "${packages_linux[@]}"
+    fetch_package busybox-static "$folder/busybox"
+    if [[ ! -s $folder/vmlinux ]]; then
+        kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
+        [[ -n $kernel ]] || die "there is no package linux-image-cloud-amd64"
+        fetch_package "$kernel" "$folder/kernel"
+        extract_vmlinux "$(ls "$folder"/kernel/boot/vmlinuz-*)" "$folder/vmlinux" || die "can't extract the kernel"
+        rm -r "$folder/kernel"
+    fi
+    build_initrd "$folder"
+}
+
+# expect FILE TEXT: the guest's console has printed the line.
+expect() {
+    tr -d '\r' <"$1" | grep -qxF -- "$2" || {
+        printf 'missing on the console: %s\n' "$2"
+        return 1
+    }
+}
+
+# run_linux FOLDER ARGUMENTS...: boots, types commands, checks what they print.
+run_linux() {
+    local folder=$1 result=0 sum
+    shift
+    sum=$(md5sum <"$folder/busybox/bin/busybox")
+    # The first key is lost: the driver empties its buffer once more after it has begun to listen.
+    # shellcheck disable=SC2016 # for the guest's shell to expand
+    "$build/release/examples/x86emu-hypervisor" --kernel "$folder/vmlinux" --initrd "$folder/initrd" \
+        --append 'rdinit=/init quiet' --input $'\necho $((6 * 7))\ncat /bin/busybox | md5sum\nls /proc/self/exe\nquit\n' \
+        "$@" | tee "$folder/console" || result=1
+    expect "$folder/console" 42 || result=1
+    expect "$folder/console" "$sum" || result=1
+    expect "$folder/console" /proc/self/exe || result=1
+    expect "$folder/console" 'guest: done' || result=1
+    return $result
+}
