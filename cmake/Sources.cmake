@@ -15,6 +15,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/bit.c
     src/exec/bounds.c
     src/exec/branch.c
+    src/exec/breakpoint.c
     src/exec/cache.c
     src/exec/control.c
     src/exec/decimal.c

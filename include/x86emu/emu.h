@@ -175,7 +175,7 @@ struct x86emu_outcome {
     struct x86emu_exception exception; /* X86EMU_EXCEPTION */
     uint64_t gpa;                      /* X86EMU_UNMAPPED: where */
     uint64_t la;                       /* X86EMU_INVALIDATE_PAGE: the linear address */
-    uint64_t dr6;                      /* X86EMU_EXCEPTION with #DB: bits to set in DR6 */
+    uint64_t dr6;                      /* #DB raised, or due as a trap: bits to set in DR6 */
     uint32_t changed;                  /* X86EMU_RETIRED: enum x86emu_state written by this instruction */
     uint16_t pcid;
     uint8_t invalidation; /* X86EMU_RETIRED: enum x86emu_invalidation */
@@ -183,14 +183,14 @@ struct x86emu_outcome {
     uint8_t reason;       /* X86EMU_NOT_EMULATED: enum x86emu_reason */
     bool repeats;         /* X86EMU_RETIRED: RIP still points to the instruction: iterations of REP are left, or an
                           exchange was lost too often and nothing has happened */
-    bool trap;            /* X86EMU_RETIRED: a single-step trap (#DB, DR6.BS) is due */
+    bool trap;            /* X86EMU_RETIRED: a debug trap (#DB) is due: single step, data breakpoint, task switch */
 };
 
 /* Bounds of one transaction, in entries and bytes; src/exec/bounds.h proves that the worst row fits. */
 #define X86EMU_MAX_READS 64
 #define X86EMU_MAX_EFFECTS 64
 #define X86EMU_MAX_BYTES 3072 /* of each */
-#define X86EMU_MAX_PAGES 12
+#define X86EMU_MAX_PAGES 40
 
 /* What x86emu_deliver() delivers. */
 enum x86emu_event_kind {
@@ -203,6 +203,7 @@ enum x86emu_event_kind {
 
 struct x86emu_event {
     uint64_t cr2; /* exception #PF: the linear address */
+    uint64_t dr6; /* exception #DB: bits to set in DR6 */
     uint32_t error_code;
     uint8_t kind; /* enum x86emu_event_kind */
     uint8_t vector;

@@ -89,7 +89,7 @@ enum x86emu_rflags {
     X86EMU_RFLAGS_ID = 1 << 21,
 };
 
-/* CR0, CR4 and EFER bits (SDM Vol. 3, 2.5 and 2.2.1). */
+/* CR0, CR4, DR6, DR7 and EFER bits (SDM Vol. 3, 2.5, 17.2 and 2.2.1). */
 #define X86EMU_CR0_PE (UINT64_C(1) << 0)
 #define X86EMU_CR0_MP (UINT64_C(1) << 1)
 #define X86EMU_CR0_EM (UINT64_C(1) << 2)
@@ -124,6 +124,10 @@ enum x86emu_rflags {
 #define X86EMU_CR4_PKS (UINT64_C(1) << 24)
 #define X86EMU_CR4_LASS (UINT64_C(1) << 27)
 #define X86EMU_CR4_LAM_SUP (UINT64_C(1) << 28)
+#define X86EMU_DR6_BD (UINT64_C(1) << 13)
+#define X86EMU_DR6_BS (UINT64_C(1) << 14)
+#define X86EMU_DR6_BT (UINT64_C(1) << 15)
+#define X86EMU_DR7_GD (UINT64_C(1) << 13)
 #define X86EMU_EFER_SCE (UINT64_C(1) << 0)
 #define X86EMU_EFER_LME (UINT64_C(1) << 8)
 #define X86EMU_EFER_LMA (UINT64_C(1) << 10)

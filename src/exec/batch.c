@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Batches: how many elements of a string can be accessed at once, and their access as one. */
+#include "breakpoint.h"
 #include "memory.h"
 #include "ram.h"
 
@@ -32,6 +33,8 @@ unsigned x86emu_batch_limit(struct exec *x, const struct batch *batch, unsigned 
     place->target = x86emu_target(x, span.gpa, batch->size, access);
     if (span.first_size < batch->size || place->target.size < batch->size)
         return 1;
+    if (x->vcpu->rflags & X86EMU_RFLAGS_TF || breakpoints_enabled(x))
+        return 1; /* a trap follows each element */
     count = elements_in(batch, span.gpa % X86EMU_PAGE_SIZE, X86EMU_PAGE_SIZE);
     if (place->target.region != NULL)
         count = least(count, elements_in(batch, span.gpa - place->target.region->gpa, place->target.region->size));

@@ -14,6 +14,17 @@ _Static_assert(33 <= X86EMU_MAX_EFFECTS && 31 <= X86EMU_MAX_READS, "levels of EN
 _Static_assert(2 + 2 + 1 + 2 <= X86EMU_MAX_PAGES, "pages of ENTER: pushed, read, the end, the instruction");
 
 /*
+ * A far call through a gate: instruction, pointer, gate, code and stack descriptors, TSS, both stacks, each in two pages
+ * and some of them read and written. A task switch: instruction, pointer, task gate, both TSSs, descriptors of task, LDT
+ * and six segments, the new stack. 31 parameters are copied; a task switch saves registers and six selectors, links, and
+ * marks two TSSs and six segments.
+ */
+_Static_assert(2 * (1 + 2 + 2 + 2 + 2 + 1 + 1 + 1) <= X86EMU_MAX_PAGES, "pages of a call gate");
+_Static_assert(2 * (1 + 2 + 1 + 1 + 1 + 2 + 1 + 6 + 1) + 8 <= X86EMU_MAX_PAGES, "pages of a task switch");
+_Static_assert(4 + 31 + 4 <= X86EMU_MAX_READS && 31 + 4 + 2 <= X86EMU_MAX_EFFECTS, "parameters of a call gate");
+_Static_assert(1 + 6 + 1 + 2 + 6 + 1 <= X86EMU_MAX_EFFECTS, "writes of a task switch");
+
+/*
  * XSAVE writes and XRSTOR reads all components in pieces of 64 bytes: header, legacy region, AVX, opmasks, ZMM_Hi256,
  * Hi16_ZMM, PKRU. A gather or scatter does one element at a time, a masked move at most 32 runs of bytes.
  */

@@ -82,6 +82,21 @@ static void write_cr0(struct exec *x, uint64_t value)
         x86emu_invalidate(x, X86EMU_INVALIDATE_ALL, 0, 0);
 }
 
+static void stage_cr3(struct exec *x, uint64_t value)
+{
+    const struct x86emu_vcpu *vcpu = x->vcpu;
+
+    if (uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer))
+        load_pdptes(x, value);
+    stage_register(x, X86EMU_STATE_CONTROL, &vcpu->cr3, value);
+}
+
+void x86emu_load_cr3(struct exec *x, uint64_t value)
+{
+    stage_cr3(x, value);
+    x86emu_invalidate(x, X86EMU_INVALIDATE_PCID, 0, 0);
+}
+
 static void write_cr3(struct exec *x, uint64_t value)
 {
     const struct x86emu_vcpu *vcpu = x->vcpu;
@@ -94,9 +109,7 @@ static void write_cr3(struct exec *x, uint64_t value)
         raise_gp(x);
         return;
     }
-    if (uses_pdptes(vcpu->cr0, vcpu->cr4, vcpu->efer))
-        load_pdptes(x, value);
-    stage_register(x, X86EMU_STATE_CONTROL, &vcpu->cr3, value);
+    stage_cr3(x, value);
     if (!keep)
         x86emu_invalidate(x, X86EMU_INVALIDATE_PCID, 0, vcpu->cr4 & X86EMU_CR4_PCIDE ? value & 0xfff : 0);
 }
@@ -214,9 +227,7 @@ void x86emu_exec_smsw(struct exec *x)
 /* --- debug registers ---------------------------------------------------------------------------------------------- */
 
 #define DR6_FIXED UINT64_C(0xffff0ff0)
-#define DR6_BD (UINT64_C(1) << 13)
 #define DR7_FIXED UINT64_C(0x400)
-#define DR7_GD (UINT64_C(1) << 13)
 #define CR4_DE X86EMU_CR4_DE
 
 /* DR4 and DR5 are other names of DR6 and DR7, or #UD with CR4.DE. General detect comes before the access. */
@@ -231,8 +242,8 @@ static bool debug_register(struct exec *x, unsigned *number)
         }
         *number += 2;
     }
-    if (x->vcpu->dr[7] & DR7_GD) {
-        x->emu->outcome.dr6 = DR6_BD;
+    if (x->vcpu->dr[7] & X86EMU_DR7_GD) {
+        x->emu->outcome.dr6 = X86EMU_DR6_BD;
         x86emu_raise(x, X86EMU_VECTOR_DB);
     }
     return !x->stopped;
@@ -297,6 +308,21 @@ void x86emu_exec_invpcid(struct exec *x)
         raise_gp(x);
     else
         x86emu_invalidate(x, (enum x86emu_invalidation)kinds[type], la, (unsigned)pcid);
+}
+
+/* INVLPGB, TLBSYNC (APM Vol. 3): other processors too. Everything is invalidated, which the architecture allows. */
+void x86emu_exec_invlpgb(struct exec *x)
+{
+    if (x->cpl != 0)
+        raise_gp(x);
+    else
+        x86emu_invalidate(x, X86EMU_INVALIDATE_ALL, 0, 0);
+}
+
+void x86emu_exec_tlbsync(struct exec *x)
+{
+    if (x->cpl != 0)
+        raise_gp(x);
 }
 
 void x86emu_exec_wbinvd(struct exec *x)

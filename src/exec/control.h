@@ -8,6 +8,9 @@
 /* Tells the caller what the guest has invalidated. */
 void x86emu_invalidate(struct exec *x, enum x86emu_invalidation kind, uint64_t la, unsigned pcid);
 
+/* CR3 as a task switch loads it: with the PDPTE registers where they are used. */
+void x86emu_load_cr3(struct exec *x, uint64_t value);
+
 /* #GP(0) when user-mode instruction prevention forbids SGDT, SIDT, SLDT, SMSW, STR. False: stopped. */
 bool x86emu_umip_allows(struct exec *x);
 

@@ -55,9 +55,9 @@ bool x86emu_descriptor_find(struct exec *x, unsigned selector, unsigned size, ui
     if (!(selector & 4)) {
         base = vcpu->gdtr.base;
         limit = vcpu->gdtr.limit;
-    } else if (!(vcpu->ldtr.attributes & X86EMU_SEGMENT_UNUSABLE) && !is_null(vcpu->ldtr.selector)) {
-        base = vcpu->ldtr.base;
-        limit = vcpu->ldtr.limit;
+    } else if (!(x->ldtr->attributes & X86EMU_SEGMENT_UNUSABLE) && !is_null(x->ldtr->selector)) {
+        base = x->ldtr->base;
+        limit = x->ldtr->limit;
     }
     *la = base + (selector & 0xfff8u);
     return last <= limit;
@@ -122,7 +122,7 @@ void x86emu_segment_stage(struct exec *x, unsigned name, const struct x86emu_seg
         [X86EMU_DS] = X86EMU_STATE_DATA, [X86EMU_FS] = X86EMU_STATE_FSGS, [X86EMU_GS] = X86EMU_STATE_FSGS,
     };
 
-    x86emu_stage(x, group[name], &x->vcpu->segment[name], segment, sizeof(*segment));
+    x86emu_stage(x, group[name], &x->vcpu->segment[name], segment, SEGMENT_BYTES);
 }
 
 /* In real mode limit and the other attributes stay ("unreal" mode); in virtual-8086 mode they are fixed. */

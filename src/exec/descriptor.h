@@ -102,7 +102,7 @@ struct x86emu_segment x86emu_segment_of(const struct descriptor *d);
 void x86emu_raise_selector(struct exec *x, enum x86emu_vector vector, unsigned selector, unsigned ext);
 
 /* The pointer in memory that operand n names: two accesses, offset and selector. False: stopped. */
-bool x86emu_far_pointer_load(struct exec *x, unsigned n, unsigned *selector, uint64_t *offset);
+bool x86emu_far_pointer(struct exec *x, unsigned n, unsigned *selector, uint64_t *offset);
 
 /* Stages a segment register. */
 void x86emu_segment_stage(struct exec *x, unsigned name, const struct x86emu_segment *segment);

@@ -15,7 +15,10 @@
  * Reads of registers see the state before the instruction; writes are staged. So a semantic function never sees its
  * own writes, and its order of writes doesn't matter but where two go to parts of one register.
  */
-#define MOST_FIELDS 16 /* FRSTOR stages eight registers and five others; a task switch ten */
+/* A staged segment register: padding at its end would carry bytes of the host's stack. */
+#define SEGMENT_BYTES (offsetof(struct x86emu_segment, attributes) + sizeof(uint32_t))
+#define MOST_FIELDS 18 /* a task switch: eight segment registers, CR0, CR2, CR3, four PDPTEs, DR6, DR7 */
+#define MOST_FIELD_BYTES (8 * SEGMENT_BYTES + 10 * 8)
 
 struct exec {
     struct x86emu *emu;
@@ -39,9 +42,12 @@ struct exec {
     uint32_t staged;     /* enum x86emu_state, besides GPR and RIP */
     uint64_t rip;
     uint64_t rflags;
-    uint64_t rflags_mask; /* flags of rflags that are staged although the row doesn't name them */
-    uint32_t shadow;      /* enum x86emu_interruptibility that begins with this instruction */
-    uint32_t unblocked;   /* enum x86emu_interruptibility that ends with it */
+    uint64_t rflags_mask;              /* flags of rflags that are staged although the row doesn't name them */
+    uint32_t shadow;                   /* enum x86emu_interruptibility that begins with this instruction */
+    uint32_t unblocked;                /* enum x86emu_interruptibility that ends with it */
+    uint32_t dr6;                      /* debug traps that this instruction has earned: bits of DR6 */
+    bool no_step;                      /* no single-step trap follows this instruction */
+    const struct x86emu_segment *ldtr; /* the LDT that selectors mean: a task switch looks into the new task's */
     uint64_t gpr[16];
     uint8_t field_count; /* of fields: see x86emu_stage() */
 
@@ -58,8 +64,10 @@ struct exec {
     struct staged_field {
         uint16_t offset; /* in struct x86emu_vcpu */
         uint8_t size;
-        uint8_t bytes[sizeof(struct x86emu_segment)];
+        uint8_t at; /* in field_bytes */
     } fields[MOST_FIELDS];
+    uint8_t field_bytes[MOST_FIELD_BYTES];
+    uint8_t field_bytes_used;
     uint8_t vector_count;           /* of transaction.vectors */
     bool log_all;                   /* finish() looks at what was read: reads of RAM belong in the log too */
     void (*finish)(struct exec *x); /* commits what is too large to be staged; NULL: nothing */

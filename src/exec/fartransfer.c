@@ -7,7 +7,7 @@
 static bool far_pointer(struct exec *x, unsigned *selector, uint64_t *offset)
 {
     if (operand(x, 0)->kind != X86EMU_OPERAND_FAR)
-        return x86emu_far_pointer_load(x, 0, selector, offset);
+        return x86emu_far_pointer(x, 0, selector, offset);
     *selector = operand(x, 0)->selector;
     *offset = operand(x, 0)->imm & size_mask(x->insn->operand_size);
     return true;

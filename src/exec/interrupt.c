@@ -211,6 +211,18 @@ static void deliver_protected(struct exec *x, const struct x86emu_event *event, 
     x86emu_far_go(x, &target, ext);
 }
 
+/* #DB sets its reasons in DR6 and clears DR7.GD, so that the handler can use the registers (SDM Vol. 3, 17.2.4). */
+static void enter_debug_handler(struct exec *x, uint64_t dr6)
+{
+    const uint64_t *dr = x->vcpu->dr;
+
+    if (!need(x, X86EMU_STATE_DEBUG))
+        return;
+    stage_register(x, X86EMU_STATE_DEBUG, &dr[6], dr[6] | dr6);
+    if (dr[7] & X86EMU_DR7_GD)
+        stage_register(x, X86EMU_STATE_DEBUG, &dr[7], dr[7] & ~X86EMU_DR7_GD);
+}
+
 void x86emu_interrupt(struct exec *x, const struct x86emu_event *event, uint64_t return_rip)
 {
     if (x->vcpu->cr0 & X86EMU_CR0_PE)
@@ -219,6 +231,9 @@ void x86emu_interrupt(struct exec *x, const struct x86emu_event *event, uint64_t
         deliver_real(x, event, return_rip);
     if (event->kind == X86EMU_EVENT_EXCEPTION && event->vector == X86EMU_VECTOR_PF)
         stage_register(x, X86EMU_STATE_CR2, &x->vcpu->cr2, event->cr2);
+    if (event->kind == X86EMU_EVENT_EXCEPTION && event->vector == X86EMU_VECTOR_DB)
+        enter_debug_handler(x, event->dr6);
+    x->no_step = true; /* TF is clear before a trap could be taken */
     if (event->kind == X86EMU_EVENT_NMI)
         x->shadow = X86EMU_BLOCKED_BY_NMI;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Where an access goes: alignment, the one or two pages it lies in, and what is at a guest-physical address. */
+#include "breakpoint.h"
 #include "cache.h"
 
 static uint16_t bytes_to_page_end(uint64_t address)
@@ -105,6 +106,8 @@ static bool locate_by_address(struct exec *x, struct logical address, unsigned s
     if (!x86emu_linear(x, address, size, access, &la))
         return false;
     x->system = address.segment == LINEAR;
+    if (!x->system && breakpoints_enabled(x))
+        x86emu_breakpoint_data(x, la, size, access);
     if (address.segment == LINEAR)
         return locate_pages(x, la, size, access, span);
     if (!(use & USE_UNALIGNED) && misaligned(x, la, size)) {

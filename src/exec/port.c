@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Port input and output, and HLT: what leaves the processor without being memory. */
+#include "breakpoint.h"
 #include "descriptor.h"
 #include "generated/functions.h"
 
@@ -29,9 +30,11 @@ bool x86emu_port_allowed(struct exec *x, uint16_t port, unsigned size)
     unsigned iopl = (unsigned)(x->vcpu->rflags >> 12 & 3);
 
     if (!(x->vcpu->cr0 & X86EMU_CR0_PE) || (is_protected(x) && x->cpl <= iopl))
-        return true;
-    if (!bitmap_allows(x, port, size))
+        x86emu_breakpoint_port(x, port, size);
+    else if (!bitmap_allows(x, port, size))
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
+    else
+        x86emu_breakpoint_port(x, port, size);
     return !x->stopped;
 }
 

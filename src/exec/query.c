@@ -217,6 +217,20 @@ void x86emu_exec_rdmsr(struct exec *x)
         stage_edx_eax(x, value);
 }
 
+/* RDPRU (APM Vol. 3): MPERF and APERF without privilege, unless CR4.TSD; other numbers give 0. */
+void x86emu_exec_rdpru(struct exec *x)
+{
+    uint8_t answer[8] = {0};
+
+    if (x->cpl != 0 && x->vcpu->cr4 & X86EMU_CR4_TSD) {
+        x86emu_raise(x, X86EMU_VECTOR_UD);
+        return;
+    }
+    if (ecx(x) > 1 || x86emu_query(x, X86EMU_REQUEST_MSR_READ, 0xe7 + ecx(x), 0, 8, answer))
+        stage_edx_eax(x, load_le(answer, 8));
+    stage_flags(x, ecx(x) > 1 ? 0 : X86EMU_RFLAGS_CF);
+}
+
 void x86emu_exec_wrmsr(struct exec *x)
 {
     uint32_t index = ecx(x);
@@ -396,18 +410,47 @@ void x86emu_exec_hypercall(struct exec *x)
 }
 
 /* The address is translated as for a load, and armed: MWAIT is a hint, and may return at once. */
-void x86emu_exec_monitor(struct exec *x)
+static void arm(struct exec *x, uint64_t offset)
 {
     unsigned segment = x->insn->segment == X86EMU_NO_SEGMENT ? X86EMU_DS : x->insn->segment;
-    struct logical address = {(uint8_t)segment, gpr(x, X86EMU_RAX) & size_mask(x->insn->address_size)};
+    struct logical address = {(uint8_t)segment, offset & size_mask(x->insn->address_size)};
     uint64_t la, gpa;
 
+    if (x86emu_linear(x, address, 1, X86EMU_ACCESS_READ, &la))
+        x86emu_translate(x, la, X86EMU_ACCESS_READ, &gpa);
+}
+
+void x86emu_exec_monitor(struct exec *x)
+{
     if (x->cpl != 0)
         x86emu_raise(x, X86EMU_VECTOR_UD);
     else if (ecx(x) != 0)
         raise_gp(x);
-    else if (x86emu_linear(x, address, 1, X86EMU_ACCESS_READ, &la))
-        x86emu_translate(x, la, X86EMU_ACCESS_READ, &gpa);
+    else
+        arm(x, gpr(x, X86EMU_RAX));
+}
+
+/* MONITORX: at any privilege. */
+void x86emu_exec_monitorx(struct exec *x)
+{
+    if (ecx(x) != 0)
+        raise_gp(x);
+    else
+        arm(x, gpr(x, X86EMU_RAX));
+}
+
+void x86emu_exec_umonitor(struct exec *x)
+{
+    arm(x, read_operand(x, 0));
+}
+
+/* MWAITX: ECX bit 1 asks for a time limit in EBX; it may return at once. */
+void x86emu_exec_mwaitx(struct exec *x)
+{
+    if (ecx(x) > 3)
+        raise_gp(x);
+    else
+        x86emu_effect_add(x, X86EMU_REQUEST_HALT, 0, 0, NULL);
 }
 
 void x86emu_exec_mwait(struct exec *x)

@@ -58,7 +58,7 @@ void x86emu_exec_pop_segment(struct exec *x)
     x86emu_stack_move(x, size);
 }
 
-bool x86emu_far_pointer_load(struct exec *x, unsigned n, unsigned *selector, uint64_t *offset)
+bool x86emu_far_pointer(struct exec *x, unsigned n, unsigned *selector, uint64_t *offset)
 {
     unsigned size = x->insn->operand_size;
     uint8_t bytes[10] = {0};
@@ -80,7 +80,7 @@ void x86emu_exec_load_far_pointer(struct exec *x)
     unsigned selector;
     uint64_t offset;
 
-    if (!x86emu_far_pointer_load(x, 1, &selector, &offset))
+    if (!x86emu_far_pointer(x, 1, &selector, &offset))
         return;
     x86emu_segment_load(x, operand(x, 2)->reg.number, selector);
     write_operand(x, 0, offset);

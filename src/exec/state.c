@@ -44,20 +44,29 @@ void x86emu_gpr_stage_high(struct exec *x, unsigned number, uint64_t value)
     stage(x, number, (staged_gpr(x, number) & ~UINT64_C(0xff00)) | (value & 0xff) << 8);
 }
 
+static bool new_field(struct exec *x, unsigned offset, unsigned size)
+{
+    if (x->field_count == MOST_FIELDS || x->field_bytes_used + size > MOST_FIELD_BYTES) {
+        x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
+        return false;
+    }
+    x->fields[x->field_count++] = (struct staged_field){(uint16_t)offset, (uint8_t)size, x->field_bytes_used};
+    x->field_bytes_used = (uint8_t)(x->field_bytes_used + size);
+    return true;
+}
+
 void x86emu_stage(struct exec *x, uint32_t group, const void *field, const void *value, unsigned size)
 {
-    struct staged_field *staged = &x->fields[x->field_count];
+    uint16_t offset = (uint16_t)((uintptr_t)field - (uintptr_t)x->vcpu);
+    struct staged_field *staged = x->fields;
 
     if (!need(x, group))
         return;
-    if (x->field_count == MOST_FIELDS) {
-        x86emu_not_emulated(x, X86EMU_REASON_LIMIT);
+    while (staged < &x->fields[x->field_count] && (staged->offset != offset || staged->size != size))
+        staged++;
+    if (staged == &x->fields[x->field_count] && !new_field(x, offset, size))
         return;
-    }
-    staged->offset = (uint16_t)((uintptr_t)field - (uintptr_t)x->vcpu);
-    staged->size = (uint8_t)size;
-    copy_bytes(staged->bytes, value, size);
-    x->field_count++;
+    copy_bytes(&x->field_bytes[staged->at], value, size);
     x->staged |= group;
 }
 
@@ -85,12 +94,15 @@ void x86emu_commit(struct exec *x)
     for (uint32_t left = x->gpr_staged; left != 0; left &= left - 1)
         vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
     for (unsigned i = 0; i < x->field_count; i++)
-        copy_bytes((uint8_t *)vcpu + x->fields[i].offset, x->fields[i].bytes, x->fields[i].size);
+        copy_bytes((uint8_t *)vcpu + x->fields[i].offset, &x->field_bytes[x->fields[i].at], x->fields[i].size);
     for (unsigned i = 0; i < x->vector_count; i++)
         vcpu->zmm[x->emu->transaction.vectors[i].number] = x->emu->transaction.vectors[i].value;
     if (x->finish != NULL)
         x->finish(x);
-    outcome->trap = vcpu->rflags & X86EMU_RFLAGS_TF;
+    if (vcpu->rflags & X86EMU_RFLAGS_TF && !x->no_step && !(x->shadow & X86EMU_BLOCKED_BY_MOV_SS))
+        x->dr6 |= X86EMU_DR6_BS;
+    outcome->dr6 = x->dr6;
+    outcome->trap = x->dr6 != 0;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x);
     vcpu->rip = x->rip;

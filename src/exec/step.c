@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a transaction: begin, run, suspend, run again, commit, end. */
+#include "breakpoint.h"
 #include "cache.h"
 #include "commit.h"
 #include "fetch.h"
@@ -136,7 +137,7 @@ static void apply_hint(struct exec *x)
         x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
     if (hint->flags & (X86EMU_HINT_GPA | X86EMU_HINT_GPA_PAGE))
         x->hint_access = (uint8_t)all.accesses;
-    x->hint_direct = hint_suffices(x->insn, hint, &all);
+    x->hint_direct = !breakpoints_enabled(x) && hint_suffices(x->insn, hint, &all);
 }
 
 static void prepare(struct exec *x)
@@ -148,7 +149,7 @@ static void prepare(struct exec *x)
     find_mode(x);
     if (x->cache != NULL)
         x86emu_cache_check(x);
-    if (!t->decoded && !x86emu_fetch(x))
+    if (!t->decoded && (x86emu_breakpoint_code(x) || !x86emu_fetch(x)))
         return;
     x->emu->transaction.decoded = true;
     x->rip = (x->vcpu->rip + x->insn->length) & x86emu_rip_mask(x);
@@ -206,10 +207,13 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->read_cursor = x->hint_access = x->expanded_count = 0;
     x->gpr_staged = x->staged = x->shadow = x->unblocked = 0;
     x->rflags_mask = 0;
-    x->field_count = x->vector_count = 0;
+    x->field_count = x->field_bytes_used = x->vector_count = 0;
     x->log_all = false;
     x->finish = NULL;
     x->system = false;
+    x->dr6 = 0;
+    x->no_step = false;
+    x->ldtr = &vcpu->ldtr;
     x->stack_bias = 0;
     x->address_bias = 0;
     x->rmw_read = NO_READ;

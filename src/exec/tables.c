@@ -120,7 +120,7 @@ void x86emu_exec_lldt(struct exec *x)
             return;
         ldtr = x86emu_segment_of(&d);
     }
-    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->ldtr, &ldtr, sizeof(ldtr));
+    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->ldtr, &ldtr, SEGMENT_BYTES);
 }
 
 void x86emu_exec_ltr(struct exec *x)
@@ -141,5 +141,5 @@ void x86emu_exec_ltr(struct exec *x)
     x86emu_descriptor_busy(x, &d, true);
     tr = x86emu_segment_of(&d);
     tr.attributes |= 2; /* busy */
-    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->tr, &tr, sizeof(tr));
+    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->tr, &tr, SEGMENT_BYTES);
 }

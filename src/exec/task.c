@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Task switches (SDM Vol. 3, 8.3). */
+#include "control.h"
 #include "far.h"
 #include "stack.h"
 
@@ -18,6 +19,9 @@ struct tss_layout {
     uint8_t limit; /* the least */
 };
 
+/* DR7: local breakpoints are those of one task. */
+#define DR7_LOCAL 0x155
+
 static const struct tss_layout layout_16 = {0x0e, 2, 0x22, 4, 0x2a, 0x2b};
 static const struct tss_layout layout_32 = {0x20, 4, 0x48, 6, 0x60, 0x67};
 
@@ -28,6 +32,8 @@ struct task {
     uint64_t rip, rflags, gpr[8];
     uint16_t selector[6], ldt;
     uint32_t cr3;
+    bool traps; /* T: a debug trap once the task runs */
+    struct x86emu_segment ldtr;
 };
 
 static const struct tss_layout *layout_of(const struct x86emu_segment *tr)
@@ -71,6 +77,8 @@ static void read_task(struct exec *x, struct task *task)
     task->ldt = (uint16_t)x86emu_system_load(x, task->tr.base + l->ldt, 2);
     if (l->size == 4)
         task->cr3 = (uint32_t)x86emu_system_load(x, task->tr.base + 0x1c, 4);
+    if (l->size == 4)
+        task->traps = x86emu_system_load(x, task->tr.base + 0x64, 1) & 1;
     task->rip = load_le(registers, l->size);
     task->rflags = load_le(registers + l->size, l->size);
     for (unsigned i = 0; i < 8; i++)
@@ -117,10 +125,13 @@ static void clear_busy(struct exec *x)
 
 /* --- the new task's segments -------------------------------------------------------------------------------------- */
 
-static void load_ldt(struct exec *x, unsigned selector)
+/* From here on, selectors with TI set mean the new LDT. */
+static void load_ldt(struct exec *x, struct task *task)
 {
-    struct x86emu_segment ldtr = {.attributes = X86EMU_SEGMENT_UNUSABLE};
+    unsigned selector = task->ldt;
     struct descriptor d;
+
+    task->ldtr = (struct x86emu_segment){.selector = (uint16_t)selector, .attributes = X86EMU_SEGMENT_UNUSABLE};
 
     if (!is_null(selector)) {
         if (selector & 4) {
@@ -131,9 +142,10 @@ static void load_ldt(struct exec *x, unsigned selector)
             return;
         if (is_code_or_data(&d) || descriptor_type(&d) != TYPE_LDT || !is_present(&d))
             x86emu_raise_selector(x, X86EMU_VECTOR_TS, selector, 0);
-        ldtr = x86emu_segment_of(&d);
+        task->ldtr = x86emu_segment_of(&d);
     }
-    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->ldtr, &ldtr, sizeof(ldtr));
+    x86emu_stage(x, X86EMU_STATE_TABLES, &x->vcpu->ldtr, &task->ldtr, SEGMENT_BYTES);
+    x->ldtr = &task->ldtr;
 }
 
 static void load_code(struct exec *x, const struct task *task)
@@ -226,8 +238,10 @@ static void load_registers(struct exec *x, const struct task *task)
     x->rflags = task->rflags & (size == 4 ? 0x3f7fd5 : 0x7fd5);
     stage_register(x, X86EMU_STATE_CONTROL, &vcpu->cr0, vcpu->cr0 | X86EMU_CR0_TS);
     if (size == 4 && vcpu->cr0 & X86EMU_CR0_PG)
-        stage_register(x, X86EMU_STATE_CONTROL, &vcpu->cr3, task->cr3);
-    x86emu_stage(x, X86EMU_STATE_TABLES, &vcpu->tr, &task->tr, sizeof(task->tr));
+        x86emu_load_cr3(x, task->cr3);
+    x86emu_stage(x, X86EMU_STATE_TABLES, &vcpu->tr, &task->tr, SEGMENT_BYTES);
+    stage_register(x, X86EMU_STATE_DEBUG, &vcpu->dr[7], vcpu->dr[7] & ~(uint64_t)DR7_LOCAL);
+    x->dr6 |= task->traps ? X86EMU_DR6_BT : 0;
 }
 
 void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause, uint64_t return_rip,
@@ -238,7 +252,8 @@ void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause
     struct far_stack stack;
     uint8_t link[2];
 
-    if (!need(x, X86EMU_STATE_TABLES | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS | X86EMU_STATE_GPR) ||
+    if (!need(x, X86EMU_STATE_TABLES | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS | X86EMU_STATE_GPR |
+                     X86EMU_STATE_DEBUG) ||
         !find_task(x, selector, cause, ext, &task) || !old_task_fits(x, ext))
         return;
     read_task(x, &task);
@@ -255,8 +270,9 @@ void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause
         task.rflags |= X86EMU_RFLAGS_NT;
     }
     load_registers(x, &task);
-    load_ldt(x, task.ldt);
+    load_ldt(x, &task);
     load_segments(x, &task, &stack);
+    x->ldtr = &x->vcpu->ldtr;
     if (event != NULL && event->has_error_code) {
         x86emu_far_push(x, &stack, event->error_code, task.layout->size);
         x86emu_far_stack_stage(x, &stack);

@@ -2233,26 +2233,26 @@ const struct form_info x86emu_form_infos[] = {
     {0x1e2, 0x2229, 24, 0}, /* 802 OR_RMV_IZ */
     {0x1e2, 0x2227, 24, 0}, /* 803 OR_RMB_IB */
     {0x1e2, 0x222b, 24, 0}, /* 804 OR_RMV_IBS */
-    {0x6, 0x221b, 39, 0}, /* 805 ADC_RMB_RB */
-    {0x6, 0x221d, 39, 0}, /* 806 ADC_RMV_RV */
-    {0x6, 0x221f, 39, 0}, /* 807 ADC_RB_RMB */
-    {0x6, 0x2221, 39, 0}, /* 808 ADC_RV_RMV */
-    {0x6, 0x2223, 39, 0}, /* 809 ADC_GPR80B_IB */
-    {0x6, 0x2225, 39, 0}, /* 810 ADC_AXV_IZ */
-    {0x6, 0x2227, 39, 0}, /* 811 ADC_RMB_IB */
-    {0x6, 0x2229, 39, 0}, /* 812 ADC_RMV_IZ */
-    {0x6, 0x2227, 39, 0}, /* 813 ADC_RMB_IB */
-    {0x6, 0x222b, 39, 0}, /* 814 ADC_RMV_IBS */
-    {0x2bb, 0x221b, 39, 0}, /* 815 SBB_RMB_RB */
-    {0x2bb, 0x221d, 39, 0}, /* 816 SBB_RMV_RV */
-    {0x2bb, 0x221f, 39, 0}, /* 817 SBB_RB_RMB */
-    {0x2bb, 0x2221, 39, 0}, /* 818 SBB_RV_RMV */
-    {0x2bb, 0x2223, 39, 0}, /* 819 SBB_GPR80B_IB */
-    {0x2bb, 0x2225, 39, 0}, /* 820 SBB_AXV_IZ */
-    {0x2bb, 0x2227, 39, 0}, /* 821 SBB_RMB_IB */
-    {0x2bb, 0x2229, 39, 0}, /* 822 SBB_RMV_IZ */
-    {0x2bb, 0x2227, 39, 0}, /* 823 SBB_RMB_IB */
-    {0x2bb, 0x222b, 39, 0}, /* 824 SBB_RMV_IBS */
+    {0x6, 0x221b, 40, 0}, /* 805 ADC_RMB_RB */
+    {0x6, 0x221d, 40, 0}, /* 806 ADC_RMV_RV */
+    {0x6, 0x221f, 40, 0}, /* 807 ADC_RB_RMB */
+    {0x6, 0x2221, 40, 0}, /* 808 ADC_RV_RMV */
+    {0x6, 0x2223, 40, 0}, /* 809 ADC_GPR80B_IB */
+    {0x6, 0x2225, 40, 0}, /* 810 ADC_AXV_IZ */
+    {0x6, 0x2227, 40, 0}, /* 811 ADC_RMB_IB */
+    {0x6, 0x2229, 40, 0}, /* 812 ADC_RMV_IZ */
+    {0x6, 0x2227, 40, 0}, /* 813 ADC_RMB_IB */
+    {0x6, 0x222b, 40, 0}, /* 814 ADC_RMV_IBS */
+    {0x2bb, 0x221b, 40, 0}, /* 815 SBB_RMB_RB */
+    {0x2bb, 0x221d, 40, 0}, /* 816 SBB_RMV_RV */
+    {0x2bb, 0x221f, 40, 0}, /* 817 SBB_RB_RMB */
+    {0x2bb, 0x2221, 40, 0}, /* 818 SBB_RV_RMV */
+    {0x2bb, 0x2223, 40, 0}, /* 819 SBB_GPR80B_IB */
+    {0x2bb, 0x2225, 40, 0}, /* 820 SBB_AXV_IZ */
+    {0x2bb, 0x2227, 40, 0}, /* 821 SBB_RMB_IB */
+    {0x2bb, 0x2229, 40, 0}, /* 822 SBB_RMV_IZ */
+    {0x2bb, 0x2227, 40, 0}, /* 823 SBB_RMB_IB */
+    {0x2bb, 0x222b, 40, 0}, /* 824 SBB_RMV_IBS */
     {0x1e, 0x221b, 24, 0}, /* 825 AND_RMB_RB */
     {0x1e, 0x221d, 24, 0}, /* 826 AND_RMV_RV */
     {0x1e, 0x221f, 24, 0}, /* 827 AND_RB_RMB */
@@ -2343,70 +2343,70 @@ const struct form_info x86emu_form_infos[] = {
     {0x1d2, 0x2270, 0, 0}, /* 912 MOVSXD_RV_RMZ */
     {0x24, 0x2272, 14, 0}, /* 913 ARPL_RMW_RW */
     {0x186, 0x2274, 0, 0}, /* 914 LEA_RV_RM0 */
-    {0x62, 0x2276, 49, 36}, /* 915 CMOVO_RV_RMV */
-    {0x5e, 0x2276, 49, 36}, /* 916 CMOVNO_RV_RMV */
-    {0x56, 0x2276, 35, 36}, /* 917 CMOVB_RV_RMV */
-    {0x5a, 0x2276, 35, 36}, /* 918 CMOVNB_RV_RMV */
-    {0x65, 0x2276, 43, 36}, /* 919 CMOVZ_RV_RMV */
-    {0x61, 0x2276, 43, 36}, /* 920 CMOVNZ_RV_RMV */
-    {0x57, 0x2276, 44, 36}, /* 921 CMOVBE_RV_RMV */
-    {0x5b, 0x2276, 44, 36}, /* 922 CMOVNBE_RV_RMV */
-    {0x64, 0x2276, 45, 36}, /* 923 CMOVS_RV_RMV */
-    {0x60, 0x2276, 45, 36}, /* 924 CMOVNS_RV_RMV */
-    {0x63, 0x2276, 40, 36}, /* 925 CMOVP_RV_RMV */
-    {0x5f, 0x2276, 40, 36}, /* 926 CMOVNP_RV_RMV */
-    {0x58, 0x2276, 51, 36}, /* 927 CMOVL_RV_RMV */
-    {0x5c, 0x2276, 51, 36}, /* 928 CMOVNL_RV_RMV */
-    {0x59, 0x2276, 52, 36}, /* 929 CMOVLE_RV_RMV */
-    {0x5d, 0x2276, 52, 36}, /* 930 CMOVNLE_RV_RMV */
-    {0x2d1, 0x1246, 49, 0}, /* 931 SETO_RMB */
-    {0x2cd, 0x1246, 49, 0}, /* 932 SETNO_RMB */
-    {0x2c5, 0x1246, 35, 0}, /* 933 SETB_RMB */
-    {0x2c9, 0x1246, 35, 0}, /* 934 SETNB_RMB */
-    {0x2d5, 0x1246, 43, 0}, /* 935 SETZ_RMB */
-    {0x2d0, 0x1246, 43, 0}, /* 936 SETNZ_RMB */
-    {0x2c6, 0x1246, 44, 0}, /* 937 SETBE_RMB */
-    {0x2ca, 0x1246, 44, 0}, /* 938 SETNBE_RMB */
-    {0x2d3, 0x1246, 45, 0}, /* 939 SETS_RMB */
-    {0x2cf, 0x1246, 45, 0}, /* 940 SETNS_RMB */
-    {0x2d2, 0x1246, 40, 0}, /* 941 SETP_RMB */
-    {0x2ce, 0x1246, 40, 0}, /* 942 SETNP_RMB */
-    {0x2c7, 0x1246, 51, 0}, /* 943 SETL_RMB */
-    {0x2cb, 0x1246, 51, 0}, /* 944 SETNL_RMB */
-    {0x2c8, 0x1246, 52, 0}, /* 945 SETLE_RMB */
-    {0x2cc, 0x1246, 52, 0}, /* 946 SETNLE_RMB */
-    {0x148, 0x2278, 49, 0}, /* 947 JO_RELB */
-    {0x148, 0x227a, 49, 0}, /* 948 JO_RELZ */
-    {0x144, 0x2278, 49, 0}, /* 949 JNO_RELB */
-    {0x144, 0x227a, 49, 0}, /* 950 JNO_RELZ */
-    {0x139, 0x2278, 35, 0}, /* 951 JB_RELB */
-    {0x139, 0x227a, 35, 0}, /* 952 JB_RELZ */
-    {0x140, 0x2278, 35, 0}, /* 953 JNB_RELB */
-    {0x140, 0x227a, 35, 0}, /* 954 JNB_RELZ */
-    {0x14c, 0x2278, 43, 0}, /* 955 JZ_RELB */
-    {0x14c, 0x227a, 43, 0}, /* 956 JZ_RELZ */
-    {0x147, 0x2278, 43, 0}, /* 957 JNZ_RELB */
-    {0x147, 0x227a, 43, 0}, /* 958 JNZ_RELZ */
-    {0x13a, 0x2278, 44, 0}, /* 959 JBE_RELB */
-    {0x13a, 0x227a, 44, 0}, /* 960 JBE_RELZ */
-    {0x141, 0x2278, 44, 0}, /* 961 JNBE_RELB */
-    {0x141, 0x227a, 44, 0}, /* 962 JNBE_RELZ */
-    {0x14b, 0x2278, 45, 0}, /* 963 JS_RELB */
-    {0x14b, 0x227a, 45, 0}, /* 964 JS_RELZ */
-    {0x146, 0x2278, 45, 0}, /* 965 JNS_RELB */
-    {0x146, 0x227a, 45, 0}, /* 966 JNS_RELZ */
-    {0x149, 0x2278, 40, 0}, /* 967 JP_RELB */
-    {0x149, 0x227a, 40, 0}, /* 968 JP_RELZ */
-    {0x145, 0x2278, 40, 0}, /* 969 JNP_RELB */
-    {0x145, 0x227a, 40, 0}, /* 970 JNP_RELZ */
-    {0x13d, 0x2278, 51, 0}, /* 971 JL_RELB */
-    {0x13d, 0x227a, 51, 0}, /* 972 JL_RELZ */
-    {0x142, 0x2278, 51, 0}, /* 973 JNL_RELB */
-    {0x142, 0x227a, 51, 0}, /* 974 JNL_RELZ */
-    {0x13e, 0x2278, 52, 0}, /* 975 JLE_RELB */
-    {0x13e, 0x227a, 52, 0}, /* 976 JLE_RELZ */
-    {0x143, 0x2278, 52, 0}, /* 977 JNLE_RELB */
-    {0x143, 0x227a, 52, 0}, /* 978 JNLE_RELZ */
+    {0x62, 0x2276, 50, 36}, /* 915 CMOVO_RV_RMV */
+    {0x5e, 0x2276, 50, 36}, /* 916 CMOVNO_RV_RMV */
+    {0x56, 0x2276, 36, 36}, /* 917 CMOVB_RV_RMV */
+    {0x5a, 0x2276, 36, 36}, /* 918 CMOVNB_RV_RMV */
+    {0x65, 0x2276, 44, 36}, /* 919 CMOVZ_RV_RMV */
+    {0x61, 0x2276, 44, 36}, /* 920 CMOVNZ_RV_RMV */
+    {0x57, 0x2276, 45, 36}, /* 921 CMOVBE_RV_RMV */
+    {0x5b, 0x2276, 45, 36}, /* 922 CMOVNBE_RV_RMV */
+    {0x64, 0x2276, 46, 36}, /* 923 CMOVS_RV_RMV */
+    {0x60, 0x2276, 46, 36}, /* 924 CMOVNS_RV_RMV */
+    {0x63, 0x2276, 41, 36}, /* 925 CMOVP_RV_RMV */
+    {0x5f, 0x2276, 41, 36}, /* 926 CMOVNP_RV_RMV */
+    {0x58, 0x2276, 52, 36}, /* 927 CMOVL_RV_RMV */
+    {0x5c, 0x2276, 52, 36}, /* 928 CMOVNL_RV_RMV */
+    {0x59, 0x2276, 53, 36}, /* 929 CMOVLE_RV_RMV */
+    {0x5d, 0x2276, 53, 36}, /* 930 CMOVNLE_RV_RMV */
+    {0x2d1, 0x1246, 50, 0}, /* 931 SETO_RMB */
+    {0x2cd, 0x1246, 50, 0}, /* 932 SETNO_RMB */
+    {0x2c5, 0x1246, 36, 0}, /* 933 SETB_RMB */
+    {0x2c9, 0x1246, 36, 0}, /* 934 SETNB_RMB */
+    {0x2d5, 0x1246, 44, 0}, /* 935 SETZ_RMB */
+    {0x2d0, 0x1246, 44, 0}, /* 936 SETNZ_RMB */
+    {0x2c6, 0x1246, 45, 0}, /* 937 SETBE_RMB */
+    {0x2ca, 0x1246, 45, 0}, /* 938 SETNBE_RMB */
+    {0x2d3, 0x1246, 46, 0}, /* 939 SETS_RMB */
+    {0x2cf, 0x1246, 46, 0}, /* 940 SETNS_RMB */
+    {0x2d2, 0x1246, 41, 0}, /* 941 SETP_RMB */
+    {0x2ce, 0x1246, 41, 0}, /* 942 SETNP_RMB */
+    {0x2c7, 0x1246, 52, 0}, /* 943 SETL_RMB */
+    {0x2cb, 0x1246, 52, 0}, /* 944 SETNL_RMB */
+    {0x2c8, 0x1246, 53, 0}, /* 945 SETLE_RMB */
+    {0x2cc, 0x1246, 53, 0}, /* 946 SETNLE_RMB */
+    {0x148, 0x2278, 50, 0}, /* 947 JO_RELB */
+    {0x148, 0x227a, 50, 0}, /* 948 JO_RELZ */
+    {0x144, 0x2278, 50, 0}, /* 949 JNO_RELB */
+    {0x144, 0x227a, 50, 0}, /* 950 JNO_RELZ */
+    {0x139, 0x2278, 36, 0}, /* 951 JB_RELB */
+    {0x139, 0x227a, 36, 0}, /* 952 JB_RELZ */
+    {0x140, 0x2278, 36, 0}, /* 953 JNB_RELB */
+    {0x140, 0x227a, 36, 0}, /* 954 JNB_RELZ */
+    {0x14c, 0x2278, 44, 0}, /* 955 JZ_RELB */
+    {0x14c, 0x227a, 44, 0}, /* 956 JZ_RELZ */
+    {0x147, 0x2278, 44, 0}, /* 957 JNZ_RELB */
+    {0x147, 0x227a, 44, 0}, /* 958 JNZ_RELZ */
+    {0x13a, 0x2278, 45, 0}, /* 959 JBE_RELB */
+    {0x13a, 0x227a, 45, 0}, /* 960 JBE_RELZ */
+    {0x141, 0x2278, 45, 0}, /* 961 JNBE_RELB */
+    {0x141, 0x227a, 45, 0}, /* 962 JNBE_RELZ */
+    {0x14b, 0x2278, 46, 0}, /* 963 JS_RELB */
+    {0x14b, 0x227a, 46, 0}, /* 964 JS_RELZ */
+    {0x146, 0x2278, 46, 0}, /* 965 JNS_RELB */
+    {0x146, 0x227a, 46, 0}, /* 966 JNS_RELZ */
+    {0x149, 0x2278, 41, 0}, /* 967 JP_RELB */
+    {0x149, 0x227a, 41, 0}, /* 968 JP_RELZ */
+    {0x145, 0x2278, 41, 0}, /* 969 JNP_RELB */
+    {0x145, 0x227a, 41, 0}, /* 970 JNP_RELZ */
+    {0x13d, 0x2278, 52, 0}, /* 971 JL_RELB */
+    {0x13d, 0x227a, 52, 0}, /* 972 JL_RELZ */
+    {0x142, 0x2278, 52, 0}, /* 973 JNL_RELB */
+    {0x142, 0x227a, 52, 0}, /* 974 JNL_RELZ */
+    {0x13e, 0x2278, 53, 0}, /* 975 JLE_RELB */
+    {0x13e, 0x227a, 53, 0}, /* 976 JLE_RELZ */
+    {0x143, 0x2278, 53, 0}, /* 977 JNLE_RELB */
+    {0x143, 0x227a, 53, 0}, /* 978 JNLE_RELZ */
     {0x13f, 0x227c, 0, 0}, /* 979 JMP_RELB */
     {0x13f, 0x227e, 0, 0}, /* 980 JMP_RELZ */
     {0x13f, 0x2280, 0, 0}, /* 981 JMP_RMV */
@@ -2414,8 +2414,8 @@ const struct form_info x86emu_form_infos[] = {
     {0x44, 0x4286, 0, 0}, /* 983 CALL_RMV */
     {0x2a8, 0x428a, 0, 0}, /* 984 RET_IW */
     {0x2a8, 0x328b, 0, 0}, /* 985 RET */
-    {0x198, 0x328e, 43, 0}, /* 986 LOOPNE_RELB */
-    {0x197, 0x328e, 43, 0}, /* 987 LOOPE_RELB */
+    {0x198, 0x328e, 44, 0}, /* 986 LOOPNE_RELB */
+    {0x197, 0x328e, 44, 0}, /* 987 LOOPE_RELB */
     {0x196, 0x328e, 0, 0}, /* 988 LOOP_RELB */
     {0x13b, 0x3291, 0, 0}, /* 989 JCXZ_RELB */
     {0x13c, 0x3291, 0, 0}, /* 990 JECXZ_RELB */
@@ -2447,40 +2447,40 @@ const struct form_info x86emu_form_infos[] = {
     {0x290, 0x1284, 0, 0}, /* 1016 PUSHAD */
     {0x259, 0x1284, 0, 0}, /* 1017 POPA */
     {0x25a, 0x1284, 0, 0}, /* 1018 POPAD */
-    {0x291, 0x2284, 57, 0}, /* 1019 PUSHF */
-    {0x292, 0x2284, 57, 0}, /* 1020 PUSHFD */
-    {0x293, 0x2284, 57, 0}, /* 1021 PUSHFQ */
-    {0x25c, 0x228c, 56, 0}, /* 1022 POPF */
-    {0x25d, 0x228c, 56, 0}, /* 1023 POPFD */
-    {0x25e, 0x228c, 56, 0}, /* 1024 POPFQ */
+    {0x291, 0x2284, 60, 0}, /* 1019 PUSHF */
+    {0x292, 0x2284, 60, 0}, /* 1020 PUSHFD */
+    {0x293, 0x2284, 60, 0}, /* 1021 PUSHFQ */
+    {0x25c, 0x228c, 57, 0}, /* 1022 POPF */
+    {0x25d, 0x228c, 57, 0}, /* 1023 POPFD */
+    {0x25e, 0x228c, 57, 0}, /* 1024 POPFQ */
     {0xb2, 0x52dc, 0, 0}, /* 1025 ENTER_IW_IB */
     {0x187, 0x32e1, 0, 0}, /* 1026 LEAVE */
-    {0x1ca, 0x22e4, 47, 0}, /* 1027 MOVSB_DIB_SIB */
-    {0x1d0, 0x22e6, 47, 0}, /* 1028 MOVSW_DIV_SIV */
-    {0x1cb, 0x22e6, 47, 0}, /* 1029 MOVSD_DIV_SIV */
-    {0x1ce, 0x22e6, 47, 0}, /* 1030 MOVSQ_DIV_SIV */
-    {0x77, 0x22e8, 48, 0}, /* 1031 CMPSB_SIB_DIB */
-    {0x7b, 0x22ea, 48, 0}, /* 1032 CMPSW_SIV_DIV */
-    {0x78, 0x22ea, 48, 0}, /* 1033 CMPSD_SIV_DIV */
-    {0x79, 0x22ea, 48, 0}, /* 1034 CMPSQ_SIV_DIV */
-    {0x2f6, 0x22ec, 47, 0}, /* 1035 STOSB_DIB_GPR80B */
-    {0x2f9, 0x22ee, 47, 0}, /* 1036 STOSW_DIV_AXV */
-    {0x2f7, 0x22ee, 47, 0}, /* 1037 STOSD_DIV_AXV */
-    {0x2f8, 0x22ee, 47, 0}, /* 1038 STOSQ_DIV_AXV */
-    {0x192, 0x22f0, 47, 0}, /* 1039 LODSB_GPR80B_SIB */
-    {0x195, 0x22f2, 47, 0}, /* 1040 LODSW_AXV_SIV */
-    {0x193, 0x22f2, 47, 0}, /* 1041 LODSD_AXV_SIV */
-    {0x194, 0x22f2, 47, 0}, /* 1042 LODSQ_AXV_SIV */
-    {0x2bc, 0x22f4, 48, 0}, /* 1043 SCASB_GPR80B_DIB */
-    {0x2bf, 0x22f6, 48, 0}, /* 1044 SCASW_AXV_DIV */
-    {0x2bd, 0x22f6, 48, 0}, /* 1045 SCASD_AXV_DIV */
-    {0x2be, 0x22f6, 48, 0}, /* 1046 SCASQ_AXV_DIV */
-    {0x126, 0x22f8, 55, 0}, /* 1047 INSB_DIB_DXW */
-    {0x12a, 0x22fa, 55, 0}, /* 1048 INSW_DIZ_DXW */
-    {0x127, 0x22fa, 55, 0}, /* 1049 INSD_DIZ_DXW */
-    {0x1e6, 0x22fc, 55, 0}, /* 1050 OUTSB_DXW_SIB */
-    {0x1e8, 0x22fe, 55, 0}, /* 1051 OUTSW_DXW_SIZ */
-    {0x1e7, 0x22fe, 55, 0}, /* 1052 OUTSD_DXW_SIZ */
+    {0x1ca, 0x22e4, 48, 0}, /* 1027 MOVSB_DIB_SIB */
+    {0x1d0, 0x22e6, 48, 0}, /* 1028 MOVSW_DIV_SIV */
+    {0x1cb, 0x22e6, 48, 0}, /* 1029 MOVSD_DIV_SIV */
+    {0x1ce, 0x22e6, 48, 0}, /* 1030 MOVSQ_DIV_SIV */
+    {0x77, 0x22e8, 49, 0}, /* 1031 CMPSB_SIB_DIB */
+    {0x7b, 0x22ea, 49, 0}, /* 1032 CMPSW_SIV_DIV */
+    {0x78, 0x22ea, 49, 0}, /* 1033 CMPSD_SIV_DIV */
+    {0x79, 0x22ea, 49, 0}, /* 1034 CMPSQ_SIV_DIV */
+    {0x2f6, 0x22ec, 48, 0}, /* 1035 STOSB_DIB_GPR80B */
+    {0x2f9, 0x22ee, 48, 0}, /* 1036 STOSW_DIV_AXV */
+    {0x2f7, 0x22ee, 48, 0}, /* 1037 STOSD_DIV_AXV */
+    {0x2f8, 0x22ee, 48, 0}, /* 1038 STOSQ_DIV_AXV */
+    {0x192, 0x22f0, 48, 0}, /* 1039 LODSB_GPR80B_SIB */
+    {0x195, 0x22f2, 48, 0}, /* 1040 LODSW_AXV_SIV */
+    {0x193, 0x22f2, 48, 0}, /* 1041 LODSD_AXV_SIV */
+    {0x194, 0x22f2, 48, 0}, /* 1042 LODSQ_AXV_SIV */
+    {0x2bc, 0x22f4, 49, 0}, /* 1043 SCASB_GPR80B_DIB */
+    {0x2bf, 0x22f6, 49, 0}, /* 1044 SCASW_AXV_DIV */
+    {0x2bd, 0x22f6, 49, 0}, /* 1045 SCASD_AXV_DIV */
+    {0x2be, 0x22f6, 49, 0}, /* 1046 SCASQ_AXV_DIV */
+    {0x126, 0x22f8, 56, 0}, /* 1047 INSB_DIB_DXW */
+    {0x12a, 0x22fa, 56, 0}, /* 1048 INSW_DIZ_DXW */
+    {0x127, 0x22fa, 56, 0}, /* 1049 INSD_DIZ_DXW */
+    {0x1e6, 0x22fc, 56, 0}, /* 1050 OUTSB_DXW_SIB */
+    {0x1e8, 0x22fe, 56, 0}, /* 1051 OUTSW_DXW_SIZ */
+    {0x1e7, 0x22fe, 56, 0}, /* 1052 OUTSD_DXW_SIZ */
     {0x2ab, 0x2227, 12, 0}, /* 1053 ROL_RMB_IB */
     {0x2ab, 0x2300, 12, 0}, /* 1054 ROL_RMV_IB */
     {0x2ab, 0x2302, 28, 0}, /* 1055 ROL_RMB_1B */
@@ -2493,18 +2493,18 @@ const struct form_info x86emu_form_infos[] = {
     {0x2ac, 0x2304, 28, 0}, /* 1062 ROR_RMV_1B */
     {0x2ac, 0x2306, 12, 0}, /* 1063 ROR_RMB_GPR81B */
     {0x2ac, 0x2308, 12, 0}, /* 1064 ROR_RMV_GPR81B */
-    {0x296, 0x2227, 37, 0}, /* 1065 RCL_RMB_IB */
-    {0x296, 0x2300, 37, 0}, /* 1066 RCL_RMV_IB */
-    {0x296, 0x2302, 38, 0}, /* 1067 RCL_RMB_1B */
-    {0x296, 0x2304, 38, 0}, /* 1068 RCL_RMV_1B */
-    {0x296, 0x2306, 37, 0}, /* 1069 RCL_RMB_GPR81B */
-    {0x296, 0x2308, 37, 0}, /* 1070 RCL_RMV_GPR81B */
-    {0x299, 0x2227, 37, 0}, /* 1071 RCR_RMB_IB */
-    {0x299, 0x2300, 37, 0}, /* 1072 RCR_RMV_IB */
-    {0x299, 0x2302, 38, 0}, /* 1073 RCR_RMB_1B */
-    {0x299, 0x2304, 38, 0}, /* 1074 RCR_RMV_1B */
-    {0x299, 0x2306, 37, 0}, /* 1075 RCR_RMB_GPR81B */
-    {0x299, 0x2308, 37, 0}, /* 1076 RCR_RMV_GPR81B */
+    {0x296, 0x2227, 38, 0}, /* 1065 RCL_RMB_IB */
+    {0x296, 0x2300, 38, 0}, /* 1066 RCL_RMV_IB */
+    {0x296, 0x2302, 39, 0}, /* 1067 RCL_RMB_1B */
+    {0x296, 0x2304, 39, 0}, /* 1068 RCL_RMV_1B */
+    {0x296, 0x2306, 38, 0}, /* 1069 RCL_RMB_GPR81B */
+    {0x296, 0x2308, 38, 0}, /* 1070 RCL_RMV_GPR81B */
+    {0x299, 0x2227, 38, 0}, /* 1071 RCR_RMB_IB */
+    {0x299, 0x2300, 38, 0}, /* 1072 RCR_RMV_IB */
+    {0x299, 0x2302, 39, 0}, /* 1073 RCR_RMB_1B */
+    {0x299, 0x2304, 39, 0}, /* 1074 RCR_RMV_1B */
+    {0x299, 0x2306, 38, 0}, /* 1075 RCR_RMB_GPR81B */
+    {0x299, 0x2308, 38, 0}, /* 1076 RCR_RMV_GPR81B */
     {0x2df, 0x2227, 26, 0}, /* 1077 SHL_RMB_IB */
     {0x2df, 0x2300, 26, 0}, /* 1078 SHL_RMV_IB */
     {0x2df, 0x2302, 31, 0}, /* 1079 SHL_RMB_1B */
@@ -2568,13 +2568,13 @@ const struct form_info x86emu_form_infos[] = {
     {0x67e, 0x2242, 33, 0}, /* 1137 XADD_RMV_RV */
     {0x7f, 0x532d, 14, 40}, /* 1138 CMPXCHG8B_RMQ */
     {0x7e, 0x5332, 14, 39}, /* 1139 CMPXCHG16B_RMDQ */
-    {0x9e, 0x1329, 42, 0}, /* 1140 DAA */
-    {0x9f, 0x1329, 42, 0}, /* 1141 DAS */
-    {0x2, 0x2337, 41, 0}, /* 1142 AAA */
-    {0x5, 0x2337, 41, 0}, /* 1143 AAS */
+    {0x9e, 0x1329, 43, 0}, /* 1140 DAA */
+    {0x9f, 0x1329, 43, 0}, /* 1141 DAS */
+    {0x2, 0x2337, 42, 0}, /* 1142 AAA */
+    {0x5, 0x2337, 42, 0}, /* 1143 AAS */
     {0x4, 0x3339, 25, 0}, /* 1144 AAM_IB */
     {0x3, 0x333c, 25, 0}, /* 1145 AAD_IB */
-    {0x2b7, 0x133f, 35, 0}, /* 1146 SALC */
+    {0x2b7, 0x133f, 36, 0}, /* 1146 SALC */
     {0x45, 0x2317, 0, 0}, /* 1147 CBW */
     {0x9d, 0x2340, 0, 0}, /* 1148 CWDE */
     {0x47, 0x2342, 0, 0}, /* 1149 CDQE */
@@ -2584,28 +2584,28 @@ const struct form_info x86emu_form_infos[] = {
     {0x683, 0x234a, 0, 0}, /* 1153 XLAT */
     {0x49, 0x0, 1, 0}, /* 1154 CLC */
     {0x2f1, 0x0, 6, 0}, /* 1155 STC */
-    {0x55, 0x0, 36, 0}, /* 1156 CMC */
+    {0x55, 0x0, 37, 0}, /* 1156 CMC */
     {0x4a, 0x0, 2, 0}, /* 1157 CLD */
     {0x2f2, 0x0, 7, 0}, /* 1158 STD */
-    {0x4f, 0x0, 54, 0}, /* 1159 CLI */
-    {0x2f4, 0x0, 54, 0}, /* 1160 STI */
+    {0x4f, 0x0, 55, 0}, /* 1159 CLI */
+    {0x2f4, 0x0, 55, 0}, /* 1160 STI */
     {0x2b6, 0x134c, 27, 0}, /* 1161 SAHF */
-    {0x180, 0x133b, 46, 0}, /* 1162 LAHF */
-    {0x122, 0x234d, 53, 0}, /* 1163 IN_GPR80B_IB */
-    {0x122, 0x234f, 53, 0}, /* 1164 IN_AXZ_IB */
-    {0x1e5, 0x2351, 53, 0}, /* 1165 OUT_IB_GPR80B */
-    {0x1e5, 0x2353, 53, 0}, /* 1166 OUT_IB_AXZ */
-    {0x122, 0x2355, 53, 0}, /* 1167 IN_GPR80B_DXW */
-    {0x122, 0x2357, 53, 0}, /* 1168 IN_AXZ_DXW */
-    {0x1e5, 0x2359, 53, 0}, /* 1169 OUT_DXW_GPR80B */
-    {0x1e5, 0x235b, 53, 0}, /* 1170 OUT_DXW_AXZ */
+    {0x180, 0x133b, 47, 0}, /* 1162 LAHF */
+    {0x122, 0x234d, 54, 0}, /* 1163 IN_GPR80B_IB */
+    {0x122, 0x234f, 54, 0}, /* 1164 IN_AXZ_IB */
+    {0x1e5, 0x2351, 54, 0}, /* 1165 OUT_IB_GPR80B */
+    {0x1e5, 0x2353, 54, 0}, /* 1166 OUT_IB_AXZ */
+    {0x122, 0x2355, 54, 0}, /* 1167 IN_GPR80B_DXW */
+    {0x122, 0x2357, 54, 0}, /* 1168 IN_AXZ_DXW */
+    {0x1e5, 0x2359, 54, 0}, /* 1169 OUT_DXW_GPR80B */
+    {0x1e5, 0x235b, 54, 0}, /* 1170 OUT_DXW_AXZ */
     {0x12d, 0x0, 0, 0}, /* 1171 INT3 */
     {0x12b, 0x1020, 0, 0}, /* 1172 INT_IB */
-    {0x12e, 0x0, 49, 0}, /* 1173 INTO */
+    {0x12e, 0x0, 50, 0}, /* 1173 INTO */
     {0x12c, 0x0, 0, 0}, /* 1174 INT1 */
-    {0x136, 0x0, 34, 0}, /* 1175 IRET */
-    {0x137, 0x0, 34, 0}, /* 1176 IRETD */
-    {0x138, 0x0, 34, 0}, /* 1177 IRETQ */
+    {0x136, 0x0, 35, 0}, /* 1175 IRET */
+    {0x137, 0x0, 35, 0}, /* 1176 IRETD */
+    {0x138, 0x0, 35, 0}, /* 1177 IRETQ */
     {0x811c, 0x0, 0, 0}, /* 1178 HLT */
     {0x10c, 0x0, 0, 0}, /* 1179 FWAIT */
     {0x3b, 0x235d, 0, 0}, /* 1180 BOUND_RV_RMV2 */
@@ -3099,10 +3099,10 @@ const struct form_info x86emu_form_infos[] = {
     {0x181, 0x246e, 14, 0}, /* 1668 LAR_RV_RMZ */
     {0x199, 0x246c, 14, 0}, /* 1669 LSL_RV_RMW */
     {0x199, 0x246e, 14, 0}, /* 1670 LSL_RV_RMZ */
-    {0x303, 0x4470, 0, 92}, /* 1671 SYSCALL */
-    {0x306, 0x4474, 0, 92}, /* 1672 SYSRET */
-    {0x303, 0x0, 0, 92}, /* 1673 SYSCALL */
-    {0x306, 0x0, 0, 92}, /* 1674 SYSRET */
+    {0x303, 0x4470, 58, 92}, /* 1671 SYSCALL */
+    {0x306, 0x4474, 34, 92}, /* 1672 SYSRET */
+    {0x303, 0x0, 59, 92}, /* 1673 SYSCALL */
+    {0x306, 0x0, 34, 92}, /* 1674 SYSRET */
     {0x304, 0x1478, 4, 76}, /* 1675 SYSENTER */
     {0x8305, 0x0, 0, 76}, /* 1676 SYSEXIT */
     {0x8051, 0x0, 0, 0}, /* 1677 CLTS */
@@ -3120,7 +3120,7 @@ const struct form_info x86emu_form_infos[] = {
     {0x116, 0x247e, 0, 82}, /* 1689 GETSEC */
     {0xa8, 0x0, 0, 56}, /* 1690 EMMS */
     {0x83, 0x4480, 0, 38}, /* 1691 CPUID */
-    {0x2b2, 0x0, 34, 0}, /* 1692 RSM */
+    {0x2b2, 0x0, 35, 0}, /* 1692 RSM */
     {0x2a2, 0x1248, 11, 72}, /* 1693 RDRAND_RMV */
     {0x2a2, 0x1248, 11, 72}, /* 1694 RDRAND_RMV */
     {0x2a3, 0x1248, 11, 73}, /* 1695 RDSEED_RMV */
@@ -3214,8 +3214,8 @@ const struct form_info x86emu_form_infos[] = {
     {0x867b, 0x2497, 0, 31}, /* 1783 WRUSSD_RMD_RD */
     {0x867c, 0x2499, 0, 31}, /* 1784 WRUSSQ_RMQ_RQ */
     {0x1b4, 0x23cf, 0, 61}, /* 1785 MOVDIRI_RMY_RY */
-    {0x7, 0x249b, 36, 2}, /* 1786 ADCX_RY_RMY */
-    {0xf, 0x249b, 50, 2}, /* 1787 ADOX_RY_RMY */
+    {0x7, 0x249b, 37, 2}, /* 1786 ADCX_RY_RMY */
+    {0xf, 0x249b, 51, 2}, /* 1787 ADOX_RY_RMY */
     {0x85, 0x249d, 0, 88}, /* 1788 CRC32_RY_RMB */
     {0x85, 0x249f, 0, 88}, /* 1789 CRC32_RY_RMV */
     {0x1e0, 0x1495, 0, 0}, /* 1790 NOP_RMV */
@@ -3956,14 +3956,14 @@ const struct form_info x86emu_form_infos[] = {
     {0x115, 0x25aa, 0, 45}, /* 2525 FYL2XP1 */
     {0xfd, 0x25ac, 0, 45}, /* 2526 FSINCOS */
     {0xfa, 0x25ae, 0, 45}, /* 2527 FSCALE */
-    {0xbc, 0x25b0, 35, 45}, /* 2528 FCMOVB_ST0T_STT */
-    {0xbe, 0x25b0, 43, 45}, /* 2529 FCMOVE_ST0T_STT */
-    {0xbd, 0x25b0, 44, 45}, /* 2530 FCMOVBE_ST0T_STT */
-    {0xc3, 0x25b0, 40, 45}, /* 2531 FCMOVU_ST0T_STT */
-    {0xbf, 0x25b0, 35, 45}, /* 2532 FCMOVNB_ST0T_STT */
-    {0xc1, 0x25b0, 43, 45}, /* 2533 FCMOVNE_ST0T_STT */
-    {0xc0, 0x25b0, 44, 45}, /* 2534 FCMOVNBE_ST0T_STT */
-    {0xc2, 0x25b0, 40, 45}, /* 2535 FCMOVNU_ST0T_STT */
+    {0xbc, 0x25b0, 36, 45}, /* 2528 FCMOVB_ST0T_STT */
+    {0xbe, 0x25b0, 44, 45}, /* 2529 FCMOVE_ST0T_STT */
+    {0xbd, 0x25b0, 45, 45}, /* 2530 FCMOVBE_ST0T_STT */
+    {0xc3, 0x25b0, 41, 45}, /* 2531 FCMOVU_ST0T_STT */
+    {0xbf, 0x25b0, 36, 45}, /* 2532 FCMOVNB_ST0T_STT */
+    {0xc1, 0x25b0, 44, 45}, /* 2533 FCMOVNE_ST0T_STT */
+    {0xc0, 0x25b0, 45, 45}, /* 2534 FCMOVNBE_ST0T_STT */
+    {0xc2, 0x25b0, 41, 45}, /* 2535 FCMOVNU_ST0T_STT */
     {0x10b, 0x2598, 0, 45}, /* 2536 FUCOMPP */
     {0xd1, 0x0, 0, 45}, /* 2537 FENI8087_NOP */
     {0xcb, 0x0, 0, 45}, /* 2538 FDISI8087_NOP */
@@ -5626,6 +5626,7 @@ const struct x86emu_form_flags x86emu_flag_table[] = {
     {0x0, 0x8c5, 0x10, 0x0, 0x0},
     {0x0, 0x8d4, 0x0, 0x0, 0x0},
     {0x0, 0x8d5, 0x0, 0x0, 0x0},
+    {0x0, 0x3c7fd5, 0x0, 0x0, 0x30000},
     {0x0, 0x3f7fd5, 0x0, 0x0, 0x0},
     {0x1, 0x0, 0x0, 0x0, 0x0},
     {0x1, 0x1, 0x0, 0x0, 0x0},
@@ -5649,5 +5650,7 @@ const struct x86emu_form_flags x86emu_flag_table[] = {
     {0x3000, 0x80200, 0x0, 0x0, 0x0},
     {0x3400, 0x0, 0x0, 0x0, 0x0},
     {0x123000, 0x2c7fd5, 0x0, 0x0, 0x10000},
+    {0x3c7fd5, 0x3c7fd5, 0x0, 0x0, 0x10000},
+    {0x3c7fd5, 0x3c7fd5, 0x0, 0x0, 0x30000},
     {0x3f7fd5, 0x0, 0x0, 0x0, 0x0},
 };

@@ -580,6 +580,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1609: /* INVLPG_RMB */
         x86emu_exec_invlpg(x);
         break;
+    case 1661: /* INVLPGB */
+        x86emu_exec_invlpgb(x);
+        break;
     case 1713: /* INVPCID_RY_RMDQ */
         x86emu_exec_invpcid(x);
         break;
@@ -872,6 +875,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1619: /* MONITOR */
         x86emu_exec_monitor(x);
         break;
+    case 1656: /* MONITORX */
+        x86emu_exec_monitorx(x);
+        break;
     case 889: /* MOV_RMB_RB */
     case 890: /* MOV_RMV_RV */
     case 891: /* MOV_RB_RMB */
@@ -976,6 +982,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1620: /* MWAIT */
         x86emu_exec_mwait(x);
+        break;
+    case 1658: /* MWAITX */
+        x86emu_exec_mwaitx(x);
         break;
     case 873: /* NEG_RMB */
     case 874: /* NEG_RMV */
@@ -1520,6 +1529,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1688: /* RDPMC */
         x86emu_exec_rdpmc(x);
         break;
+    case 1660: /* RDPRU */
+        x86emu_exec_rdpru(x);
+        break;
     case 1693: /* RDRAND_RMV */
     case 1694: /* RDRAND_RMV */
     case 1695: /* RDSEED_RMV */
@@ -1777,6 +1789,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 882: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
+    case 1664: /* TLBSYNC */
+        x86emu_exec_tlbsync(x);
+        break;
     case 1126: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
@@ -1788,6 +1803,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1684: /* UD0_RD_RMD */
     case 1692: /* RSM */
         x86emu_exec_ud(x);
+        break;
+    case 1741: /* UMONITOR_RMA */
+        x86emu_exec_umonitor(x);
         break;
     case 1742: /* UMWAIT_RMY */
     case 1743: /* TPAUSE_RMY */
