@@ -75,7 +75,16 @@ static void take_exception(struct interpreter *i)
                                      .vector = e->vector,
                                      .error_code = e->error_code,
                                      .has_error_code = e->has_error_code,
-                                     .cr2 = e->cr2});
+                                     .cr2 = e->cr2,
+                                     .dr6 = i->emu.outcome.dr6});
+}
+
+/* A single step or a breakpoint, after the instruction. */
+static void take_trap(struct interpreter *i)
+{
+    i->machine->statistics.exceptions++;
+    deliver(i, (struct x86emu_event){
+                   .kind = X86EMU_EVENT_EXCEPTION, .vector = X86EMU_VECTOR_DB, .dr6 = i->emu.outcome.dr6});
 }
 
 static void take_interrupt(struct interpreter *i)
@@ -113,6 +122,8 @@ static void run_slice(struct interpreter *i)
 
         i->machine->virtual_time++;
         i->machine->statistics.instructions++;
+        if (status == X86EMU_RETIRED && i->emu.outcome.trap)
+            take_trap(i);
         if (status == X86EMU_RETIRED)
             continue;
         if (status == X86EMU_EXCEPTION)

@@ -175,31 +175,30 @@ static void load_stack(struct exec *x, unsigned selector)
 }
 
 /* A null selector leaves a segment unusable. Intel's processors clear its base; AMD's keep it (APM Vol. 2, 4.5.3). */
-static void load_null(struct exec *x, unsigned name, unsigned selector)
+static struct x86emu_segment null_segment(const struct exec *x, unsigned name, unsigned selector)
 {
     struct x86emu_segment segment = {.selector = (uint16_t)selector, .attributes = X86EMU_SEGMENT_UNUSABLE};
 
-    if (!need(x, X86EMU_STATE_FSGS | X86EMU_STATE_DATA))
-        return;
     if (x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD) {
         segment.base = x->vcpu->segment[name].base;
         segment.limit = x->vcpu->segment[name].limit;
     }
-    x86emu_segment_stage(x, name, &segment);
+    return segment;
 }
 
-static void load_data(struct exec *x, unsigned name, unsigned selector)
+bool x86emu_segment_data(struct exec *x, unsigned name, unsigned selector, struct x86emu_segment *segment)
 {
-    struct x86emu_segment segment;
     struct descriptor d;
     bool conforming;
 
+    if (!need(x, X86EMU_STATE_FSGS | X86EMU_STATE_DATA))
+        return false;
     if (is_null(selector)) {
-        load_null(x, name, selector);
-        return;
+        *segment = null_segment(x, name, selector);
+        return true;
     }
     if (!x86emu_descriptor_read(x, selector, X86EMU_VECTOR_GP, 0, &d))
-        return;
+        return false;
     conforming = is_code(&d) && descriptor_type(&d) & TYPE_CONFORMING;
     if (!is_code_or_data(&d) || (is_code(&d) && !(descriptor_type(&d) & TYPE_READABLE)) ||
         (!conforming && (rpl_of(selector) > descriptor_dpl(&d) || x->cpl > descriptor_dpl(&d))))
@@ -207,8 +206,8 @@ static void load_data(struct exec *x, unsigned name, unsigned selector)
     else if (!is_present(&d))
         x86emu_raise_selector(x, X86EMU_VECTOR_NP, selector, 0);
     x86emu_descriptor_access(x, &d);
-    segment = x86emu_segment_of(&d);
-    x86emu_segment_stage(x, name, &segment);
+    *segment = x86emu_segment_of(&d);
+    return !x->stopped;
 }
 
 void x86emu_segment_load(struct exec *x, unsigned name, unsigned selector)
@@ -224,7 +223,7 @@ void x86emu_segment_load(struct exec *x, unsigned name, unsigned selector)
         x86emu_segment_stage(x, name, &segment);
     } else if (name == X86EMU_SS) {
         load_stack(x, selector);
-    } else {
-        load_data(x, name, selector);
+    } else if (x86emu_segment_data(x, name, selector, &segment)) {
+        x86emu_segment_stage(x, name, &segment);
     }
 }

@@ -108,6 +108,8 @@ bool x86emu_far_pointer(struct exec *x, unsigned n, unsigned *selector, uint64_t
 void x86emu_segment_stage(struct exec *x, unsigned name, const struct x86emu_segment *segment);
 /* Loads it as MOV does, with all checks of the mode. */
 void x86emu_segment_load(struct exec *x, unsigned name, unsigned selector);
+/* What a data segment register, not SS, becomes in protected mode. False: stopped. */
+bool x86emu_segment_data(struct exec *x, unsigned name, unsigned selector, struct x86emu_segment *segment);
 /* As it is in real and virtual-8086 mode. */
 struct x86emu_segment x86emu_segment_real(const struct exec *x, unsigned name, unsigned selector);
 /* Checks a stack segment for privilege cpl and fills in what it becomes; faults but for absence are vector. */

@@ -95,3 +95,30 @@ void x86emu_exec_cmpccxadd(struct exec *x)
     write_operand(x, 1, destination);
     stage_flags(x, comparison.flags);
 }
+
+/* --- remote atomic operations (SDM Vol. 2, AADD, AAND, AOR, AXOR): no flags, no result but in memory ---------------- */
+
+/* Naturally aligned, and atomic to other processors. False: stopped. */
+static bool begin_remote(struct exec *x, uint64_t *there, uint64_t *operand_value)
+{
+    if (!operand_aligned(x, 0))
+        return false;
+    x->locked = true;
+    *there = read_operand(x, 0);
+    *operand_value = read_operand(x, 1);
+    return !x->stopped;
+}
+
+#define REMOTE(name, expression)             \
+    void x86emu_exec_##name(struct exec *x)  \
+    {                                        \
+        uint64_t a, b;                       \
+                                             \
+        if (begin_remote(x, &a, &b))         \
+            write_operand(x, 0, expression); \
+    }
+
+REMOTE(aadd, a + b)
+REMOTE(aand, a &b)
+REMOTE(aor, a | b)
+REMOTE(axor, a ^ b)

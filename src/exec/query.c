@@ -402,6 +402,19 @@ void x86emu_exec_clac(struct exec *x)
         x86emu_raise(x, X86EMU_VECTOR_UD);
 }
 
+/* LKGS: loads GS as MOV does, but the base goes where SWAPGS will find it. */
+void x86emu_exec_lkgs(struct exec *x)
+{
+    unsigned selector = (unsigned)read_operand(x, 0) & 0xffff;
+    struct x86emu_segment gs;
+
+    if (!need(x, X86EMU_STATE_FSGS | X86EMU_STATE_SYSCALL) || !x86emu_segment_data(x, X86EMU_GS, selector, &gs))
+        return;
+    stage_register(x, X86EMU_STATE_SYSCALL, &x->vcpu->kernel_gs_base, gs.base);
+    gs.base = x->vcpu->segment[X86EMU_GS].base;
+    x86emu_segment_stage(x, X86EMU_GS, &gs);
+}
+
 /* --- waiting, calling --------------------------------------------------------------------------------------------- */
 
 void x86emu_exec_hypercall(struct exec *x)

@@ -237,7 +237,7 @@ static unsigned full_tags(const struct exec *x)
             tag = EMPTY;
         else if (exponent == 0 && x87->st[i].mantissa == 0)
             tag = 1;
-        else if (exponent == 0x7fff || !(x87->st[i].mantissa >> 63))
+        else if (exponent == 0x7fff || exponent == 0 || !(x87->st[i].mantissa >> 63))
             tag = 2;
         tags |= tag << 2 * i;
     }

@@ -401,12 +401,10 @@ static void save(struct exec *x, bool optimised, bool compacted)
     if (written & 1 << SSE)
         write_area(x, a, AT_XMM, area + AT_XMM, 16 * xmm_count(x));
     for (unsigned c = AVX; c < COMPONENTS; c++) {
+        if (c == ZMM_16 && x->mode != X86EMU_MODE_64 && wanted >> c & 1)
+            probe(x, a, place_of(c, format), components[c].size);
         if (!(written >> c & 1))
             continue;
-        if (c == ZMM_16 && x->mode != X86EMU_MODE_64) {
-            probe(x, a, place_of(c, format), components[c].size);
-            continue;
-        }
         write_component(x, a, place_of(c, format), c);
     }
     if (compacted) {

@@ -243,3 +243,67 @@ Test(absent, C19_cmpccxadd_must_be_aligned)
     cr_assert_eq(emu.outcome.exception.vector, X86EMU_VECTOR_GP);
     free(world);
 }
+
+/* --- AADD, AAND, AOR, AXOR (SDM Vol. 2): [RBX], ECX or RCX -------------------------------------------------------- */
+
+static uint64_t remote_result(unsigned which, uint64_t a, uint64_t b)
+{
+    switch (which) {
+    case 0:
+        return a + b;
+    case 1:
+        return a & b;
+    case 2:
+        return a | b;
+    default:
+        return a ^ b;
+    }
+}
+
+static void check_remote(unsigned which, uint64_t there, uint64_t value, unsigned size)
+{
+    static const uint8_t prefix[4] = {0x3e, 0x66, 0xf2, 0xf3}; /* 3E: no prefix that counts */
+    const uint8_t code[] = {prefix[which], size == 8 ? 0x48 : 0x40, 0x0f, 0x38, 0xfc, 0x0b};
+    uint64_t mask = size == 8 ? UINT64_MAX : UINT32_MAX;
+    struct world *world = make(code, sizeof(code));
+    uint64_t flags = world->vcpu.rflags;
+
+    world->vcpu.gpr[X86EMU_RBX] = WORLD_DATA;
+    world->vcpu.gpr[X86EMU_RCX] = value;
+    world_store(world, WORLD_DATA, there, 8);
+    retire(world);
+    cr_assert_eq(world_load(world, WORLD_DATA, 8), (remote_result(which, there, value) & mask) | (there & ~mask));
+    cr_assert_eq(world->vcpu.gpr[X86EMU_RCX], value);
+    cr_assert_eq(world->vcpu.rflags, flags);
+    free(world);
+}
+
+Test(absent, remote_atomic_operations)
+{
+    for (unsigned which = 0; which < 4; which++) {
+        for (size_t i = 0; i < SAMPLES; i++) {
+            for (size_t j = 0; j < SAMPLES; j++) {
+                check_remote(which, samples[i], samples[j], 4);
+                check_remote(which, samples[i], samples[j], 8);
+            }
+        }
+    }
+}
+
+/* --- LKGS (SDM Vol. 2) -------------------------------------------------------------------------------------------- */
+
+Test(absent, lkgs_leaves_the_base_for_swapgs)
+{
+    const uint8_t code[] = {0xf2, 0x0f, 0x00, 0xf1}; /* LKGS CX */
+    struct world *world = make(code, sizeof(code));
+
+    world->vcpu.gdtr = (struct x86emu_table_register){.base = WORLD_DATA, .limit = 0x1f};
+    world_store(world, WORLD_DATA + 0x18, 0x12cf93345678ffff, 8); /* data, base 12345678H */
+    world->vcpu.gpr[X86EMU_RCX] = 0x18;
+    world->vcpu.segment[X86EMU_GS].base = 0x1111;
+    retire(world);
+    cr_assert_eq(world->vcpu.segment[X86EMU_GS].selector, 0x18);
+    cr_assert_eq(world->vcpu.segment[X86EMU_GS].base, 0x1111);
+    cr_assert_eq(world->vcpu.kernel_gs_base, 0x12345678);
+    free(world);
+}

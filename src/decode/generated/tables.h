@@ -239,8 +239,8 @@ struct decode_tables {
     uint8_t lengths[MAP_COUNT][256];
     uint16_t maps[MAP_COUNT][256];
     struct form_shape shapes[241];
-    uint8_t shape_numbers[2663];
-    uint16_t nodes[5326];
+    uint8_t shape_numbers[2668];
+    uint16_t nodes[5336];
 };
 
 struct operand_template {

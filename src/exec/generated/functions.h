@@ -7,7 +7,9 @@
 
 void x86emu_exec_aaa(struct exec *x);
 void x86emu_exec_aad(struct exec *x);
+void x86emu_exec_aadd(struct exec *x);
 void x86emu_exec_aam(struct exec *x);
+void x86emu_exec_aand(struct exec *x);
 void x86emu_exec_aas(struct exec *x);
 void x86emu_exec_adc(struct exec *x);
 void x86emu_exec_adcx(struct exec *x);
@@ -15,7 +17,9 @@ void x86emu_exec_add(struct exec *x);
 void x86emu_exec_adox(struct exec *x);
 void x86emu_exec_and(struct exec *x);
 void x86emu_exec_andn(struct exec *x);
+void x86emu_exec_aor(struct exec *x);
 void x86emu_exec_arpl(struct exec *x);
+void x86emu_exec_axor(struct exec *x);
 void x86emu_exec_bextr(struct exec *x);
 void x86emu_exec_blcfill(struct exec *x);
 void x86emu_exec_blci(struct exec *x);
@@ -196,6 +200,7 @@ void x86emu_exec_lea(struct exec *x);
 void x86emu_exec_leave(struct exec *x);
 void x86emu_exec_lgdt(struct exec *x);
 void x86emu_exec_lidt(struct exec *x);
+void x86emu_exec_lkgs(struct exec *x);
 void x86emu_exec_lldt(struct exec *x);
 void x86emu_exec_lmsw(struct exec *x);
 void x86emu_exec_load_far_pointer(struct exec *x);

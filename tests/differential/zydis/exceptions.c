@@ -14,7 +14,7 @@ static const struct {
     {DIFFERENT_VALIDITY, "cmp*xadd", "SDM Vol. 2, CMPccXADD"},
     {DIFFERENT_VALIDITY, "vpdpb* vpmadd52*", "SDM Vol. 2, AVX-VNNI-INT8, AVX-IFMA"},
     {DIFFERENT_VALIDITY, "vbcst* vcvtne*", "SDM Vol. 2, AVX-NE-CONVERT"},
-    {DIFFERENT_VALIDITY, "tdpfp16ps wrmsrns rdmsrlist wrmsrlist", "SDM Vol. 2 and 4"},
+    {DIFFERENT_VALIDITY, "tdpfp16ps wrmsrns rdmsrlist wrmsrlist lkgs aadd aand aor axor", "SDM Vol. 2 and 4"},
     /* Processors that are neither Intel's nor AMD's current ones: VIA PadLock, Knights Corner. */
     {DIFFERENT_VALIDITY, "xstore xcrypt* xsha* montmul ccs_* vprefetch* clevict* delay spflt jk* kmerge* kandnr", ""},
     {DIFFERENT_VALIDITY, "kconcat* kand kandn kor kxnor kxor knot kmov kortest popcnt tzcnt lzcnt tzcnti kextract", ""},

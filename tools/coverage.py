@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writes docs/coverage.md from what x86emu-differential-hardware --coverage wrote.
+
+usage: coverage.py FILE
+"""
+import csv
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import generate  # noqa: E402
+
+ROOT = generate.ROOT
+
+HEAD = """# Coverage of the emulated rows
+
+Each row of the instruction table that names a function (`exec=`), by mnemonic: how many rows there are, how often they ran
+on a processor and on the emulator with the same outcome, in 16-bit, 32-bit and 64-bit mode, and what they are held against.
+
+Made by `x86emu-differential-hardware --quick --coverage FILE` and `tools/coverage.py FILE`: {total:,} executions.
+
+| oracle | meaning |
+| --- | --- |
+| processor | executed natively in user mode, compared bit for bit |
+| fault | natively only refused in user mode (#GP or #UD), which the emulator does too; what it does at ring 0 is tested by hand, or not |
+| tests | the processor doesn't have it, or user mode can't run it: unit tests from the manual where there are any (`tests/exec/`) |
+
+| mnemonic | rows | 16-bit | 32-bit | 64-bit | oracle |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+def oracle(group):
+    if group["retired"] > 0:
+        return "processor"
+    return "fault" if sum(group["modes"]) > group["invalid"] else "tests"
+
+
+def main():
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    counts = {int(row["row"]): row for row in csv.DictReader(open(sys.argv[1], encoding="ascii"))}
+    groups = {}
+    for row in generate.read_rows():
+        if not row.function:
+            continue
+        group = groups.setdefault(row.name, {"rows": 0, "modes": [0, 0, 0], "retired": 0, "invalid": 0})
+        found = counts.get(row.number)
+        group["rows"] += 1
+        if found:
+            for mode, bits in enumerate(("16", "32", "64")):
+                group["modes"][mode] += int(found["executed_" + bits])
+            group["retired"] += int(found["retired"])
+            group["invalid"] += int(found["invalid"])
+    total = sum(sum(group["modes"]) for group in groups.values())
+    text = HEAD.format(total=total)
+    for name in sorted(groups):
+        group = groups[name]
+        cells = " | ".join(f"{count:,}" for count in group["modes"])
+        text += f"| {name} | {group['rows']} | {cells} | {oracle(group)} |\n"
+    (ROOT / "docs" / "coverage.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
