@@ -45,7 +45,7 @@ def main():
     for row in generate.read_rows():
         if not row.function:
             continue
-        group = groups.setdefault(row.name, {"rows": 0, "modes": [0, 0, 0], "retired": 0, "invalid": 0})
+        group = groups.setdefault(row.mnemonic, {"rows": 0, "modes": [0, 0, 0], "retired": 0, "invalid": 0})
         found = counts.get(row.number)
         group["rows"] += 1
         if found:

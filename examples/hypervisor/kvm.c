@@ -17,7 +17,8 @@
 #include <x86emu/format.h>
 
 enum {
-    TICK_US = 2000, /* between two looks at the timers */
+    TICK_US = 2000,    /* between two looks at the timers */
+    FOLLOWING = 20000, /* instructions that the library does beyond the one that KVM can't */
     IDENTITY_MAP = 0xfeffc000u,
 };
 
@@ -197,7 +198,21 @@ static bool inject(struct kvm *kvm)
     return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("injecting an exception");
 }
 
-/* KVM doesn't know the instruction at RIP: the library does it. */
+/* Does one instruction, with all iterations of REP. */
+static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    enum x86emu_status status;
+
+    do
+        status = x86emu_step(&kvm->emu, vcpu);
+    while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
+    return status;
+}
+
+/*
+ * KVM doesn't know the instruction at RIP: the library does it, and some that follow, since its like is often near and
+ * moving the state costs more than they do.
+ */
 static bool finish(struct kvm *kvm)
 {
     enum x86emu_status status;
@@ -205,15 +220,19 @@ static bool finish(struct kvm *kvm)
 
     if (!kvm_load(kvm, &vcpu))
         return false;
-    do
-        status = x86emu_step(&kvm->emu, &vcpu);
-    while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
-    if (status == X86EMU_EXCEPTION)
-        return inject(kvm);
-    if (status != X86EMU_RETIRED)
+    x86emu_cache_flush(&kvm->cache);
+    status = one_instruction(kvm, &vcpu);
+    if (status != X86EMU_RETIRED && status != X86EMU_EXCEPTION)
         return report(kvm, &vcpu, "the library can't finish the instruction either, status", status);
-    kvm->finished[x86emu_form_mnemonic(kvm->emu.insn.form) % 2048]++;
-    return kvm_store(kvm, &vcpu, vcpu.changed);
+    if (status == X86EMU_RETIRED)
+        kvm->finished[x86emu_form_mnemonic(kvm->emu.insn.form) % 2048]++;
+    for (unsigned n = 0; n < FOLLOWING && status == X86EMU_RETIRED && !kvm->machine->halted; n++) {
+        if (kvm->emu.outcome.trap || kvm->run->immediate_exit || kvm->machine->end != MACHINE_RUNS)
+            break;
+        status = one_instruction(kvm, &vcpu);
+        kvm->followed += status == X86EMU_RETIRED;
+    }
+    return kvm_store(kvm, &vcpu, vcpu.changed) && (status != X86EMU_EXCEPTION || inject(kvm));
 }
 
 static bool shutdown(struct kvm *kvm)
@@ -295,7 +314,7 @@ static void print_exits(const struct kvm *kvm)
     for (unsigned i = 0; i < 2048; i++)
         if (kvm->finished[i] != 0)
             printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
-    printf("\n");
+    printf("; and %llu that followed\n", (unsigned long long)kvm->followed);
 }
 
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline)
@@ -310,6 +329,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double d
     *kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = machine};
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
+    config.cache = &kvm->cache;
     x86emu_init(&kvm->emu, &config);
     power_on = clock_ns();
     end = power_on + (uint64_t)(deadline * 1e9);

@@ -13,8 +13,10 @@ struct kvm {
     size_t run_size;
     struct machine *machine;
     struct x86emu emu;
+    struct x86emu_cache cache;
     uint64_t exits[64];      /* by reason */
     uint64_t kicks;          /* KVM_RUN ended by a signal */
+    uint64_t followed;       /* instructions that the library did after those, before KVM went on */
     uint32_t finished[2048]; /* instructions that the library finished, by mnemonic */
 };
 

@@ -110,6 +110,21 @@ static struct sparse shape(struct exec *x, unsigned n, unsigned element, unsigne
     return (struct sparse){n, x86emu_vector_size(x) / wider, element, index};
 }
 
+/* The elements of size bytes of mask as all ones or zeroes, and nothing above them. True: it was so already. */
+static bool normalise_mask(vec *mask, const struct sparse *s, unsigned size)
+{
+    vec normal = {.u64 = {0}};
+    bool same = true;
+
+    for (unsigned i = 0; i < size / s->element; i++)
+        if (mask->u8[(i + 1) * s->element - 1] >> 7)
+            set_element(&normal, i, s->element, ~UINT64_C(0));
+    for (unsigned i = 0; i < 8; i++)
+        same &= mask->u64[i] == normal.u64[i];
+    *mask = normal;
+    return same;
+}
+
 /*
  * VEX gathers: the mask is a vector, whose elements become 0. An element that faults leaves those before it done: here
  * each turn does one element and commits it, as often as there are any left (C20).
@@ -124,14 +139,21 @@ static void gather_vex(struct exec *x, unsigned element, unsigned index)
         return;
     r = x->vcpu->zmm[d & 31];
     mask = x->vcpu->zmm[m & 31];
+    if (!normalise_mask(&mask, &s,
+                        x86emu_vector_size(x))) { /* a turn of its own: that stays when the first element faults */
+        x->repeats = true;
+        x86emu_vector_stage(x, m, &mask);
+        return;
+    }
     while (i < s.count && !(mask.u8[(i + 1) * element - 1] >> 7))
         i++;
     if (i < s.count) {
         uint8_t bytes[8];
 
-        if (!x86emu_memory_read(x, element_address(x, &s, i), element, USE_PLAIN, bytes))
+        if (!x86emu_memory_read(x, element_address(x, &s, i), element, USE_UNALIGNED, bytes))
             return;
         copy_bytes(r.u8 + i * element, bytes, element);
+        x86emu_vector_extend(x, d, &r, x86emu_vector_size(x));
         set_element(&mask, i, element, 0);
         for (i++; i < s.count && !(mask.u8[(i + 1) * element - 1] >> 7); i++)
             ;
@@ -162,7 +184,7 @@ static void gather_evex(struct exec *x, unsigned element, unsigned index)
         uint8_t bytes[8];
 
         i = (unsigned)__builtin_ctzll(mask);
-        if (!x86emu_memory_read(x, element_address(x, &s, i), element, USE_PLAIN, bytes))
+        if (!x86emu_memory_read(x, element_address(x, &s, i), element, USE_UNALIGNED, bytes))
             return;
         copy_bytes(r.u8 + i * element, bytes, element);
         mask &= mask - 1;
@@ -189,7 +211,7 @@ static void scatter(struct exec *x, unsigned element, unsigned index)
     mask = x86emu_vector_mask(x, s.count);
     if (mask != 0) {
         i = (unsigned)__builtin_ctzll(mask);
-        x86emu_memory_write(x, element_address(x, &s, i), element, v.u8 + i * element);
+        x86emu_memory_store(x, element_address(x, &s, i), element, USE_UNALIGNED, v.u8 + i * element);
         mask &= mask - 1;
         x->repeats = mask != 0;
     }

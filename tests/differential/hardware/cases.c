@@ -139,15 +139,20 @@ static void gather(const struct template *t, unsigned mode, const uint8_t *bytes
         row->templates[below(KEPT)] = *t;
 }
 
+/* With and without a mask (EVEX), a second register in vvvv and an index: gathers need them, others refuse them. */
 static void gather_modrms(struct template *t, const char *only)
 {
-    for (unsigned mode = X86EMU_MODE_16; mode <= X86EMU_MODE_64; mode++) {
-        uint8_t bytes[X86EMU_MAX_INSN_LENGTH] = {0};
-        size_t at = t->encoding == X86EMU_ENCODING_LEGACY ? put_legacy(bytes, t, mode, 0)
-                                                          : put_vector(bytes, t, mode, t->encoding << 11 & 0x800);
+    static const uint32_t variants[2] = {0, 2 << 3 | 1 << 11};
 
-        if (t->w && mode != X86EMU_MODE_64 && t->encoding == X86EMU_ENCODING_LEGACY)
+    for (unsigned n = 0; n < 2 * MODES; n++) {
+        enum x86emu_mode mode = (enum x86emu_mode)(n / 2);
+        uint8_t bytes[X86EMU_MAX_INSN_LENGTH] = {0};
+        bool legacy = t->encoding == X86EMU_ENCODING_LEGACY;
+        size_t at = legacy ? put_legacy(bytes, t, mode, 0) : put_vector(bytes, t, mode, variants[n % 2]);
+
+        if (legacy && (n % 2 != 0 || (t->w && mode != X86EMU_MODE_64)))
             continue;
+        bytes[at + 1] = n % 2 != 0 ? 0x08 : 0; /* SIB: index 1 */
         for (unsigned modrm = 0; modrm < 256; modrm++) {
             t->modrm = (uint8_t)modrm;
             bytes[at] = (uint8_t)modrm;
