@@ -106,7 +106,7 @@ static void compare_x87(const struct x86emu_x87 *model, const struct x86emu_x87 
     compare_number(d, "x87 data pointer ", 0, model->dp << 8, native->dp << 8);
 }
 
-/* An MMX instruction whose store faults has made the x87 registers its own already. */
+/* An MMX instruction whose store faults has made the x87 registers its own already; FRSTOR has loaded some. */
 static bool has_taken_x87(const struct situation *s, const struct result *native)
 {
     struct x86emu_operand operand;
@@ -114,7 +114,7 @@ static bool has_taken_x87(const struct situation *s, const struct result *native
 
     for (unsigned n = 0; x86emu_insn_operand(&s->insn, n, &operand); n++)
         mmx |= operand.reg.reg_class == X86EMU_REG_MMX;
-    return mmx && native->ending == ENDED_EXCEPTION;
+    return (mmx || has_large_area(s)) && native->ending == ENDED_EXCEPTION;
 }
 
 static void compare_vectors(const struct vectors *model, const struct vectors *native, bool with_x87,
