@@ -667,7 +667,7 @@ static void check_end(struct guest *g, enum x86emu_status status)
     if (status == X86EMU_EXCEPTION)
         CHECK(outcome->exception.vector < 32);
     if (status == X86EMU_NOT_EMULATED)
-        CHECK(outcome->reason >= X86EMU_REASON_NO_FUNCTION && outcome->reason <= X86EMU_REASON_INCONSISTENT);
+        CHECK(outcome->reason >= X86EMU_REASON_NO_FUNCTION && outcome->reason <= X86EMU_REASON_COMPONENT);
     CHECK(status <= X86EMU_SHUTDOWN && status != X86EMU_REQUEST);
     CHECK(status != X86EMU_SHUTDOWN || g->delivering);
     CHECK(x86emu_complete(g->emu, &g->vcpu) == X86EMU_NO_REQUEST);

@@ -232,6 +232,7 @@ static bool finish(struct kvm *kvm)
         status = one_instruction(kvm, &vcpu);
         kvm->followed += status == X86EMU_RETIRED;
     }
+    kvm->run->ready_for_interrupt_injection = 0; /* what the last exit said of IF is old */
     return kvm_store(kvm, &vcpu, vcpu.changed) && (status != X86EMU_EXCEPTION || inject(kvm));
 }
 

@@ -158,6 +158,7 @@ enum x86emu_reason {
     X86EMU_REASON_NO_FUNCTION = 1,  /* decoded, but the table names no function for its row */
     X86EMU_REASON_LIMIT = 2,        /* more pages or accesses than a transaction holds */
     X86EMU_REASON_INCONSISTENT = 3, /* vcpu was changed while a request was open: answers no longer fit */
+    X86EMU_REASON_COMPONENT = 4,    /* XSAVE, XRSTOR, XGETBV: of state that is not in struct x86emu_vcpu */
 };
 
 /* Translations or caches that an instruction has made invalid: X86EMU_RETIRED, for the caller's own (SDM Vol. 3, 4.10.4). */

@@ -140,10 +140,19 @@ static enum x86emu_decode_status take_suffix_opcode(struct x86emu_insn *insn)
     return insn->form != 0 ? X86EMU_DECODE_OK : X86EMU_DECODE_INVALID;
 }
 
-static enum x86emu_decode_status apply_special_rule(struct x86emu_insn *insn, unsigned special)
+/* Outside 64-bit mode the struct has lost the bit of vvvv that no register has, but gathers refuse it all the same. */
+static bool has_lost_register(const struct head *head, unsigned special)
+{
+    return head->mode != X86EMU_MODE_64 && head->state & STATE_VVVV &&
+           (special == SPECIAL_GATHER || special == SPECIAL_SCATTER);
+}
+
+static enum x86emu_decode_status apply_special_rule(struct x86emu_insn *insn, const struct head *head, unsigned special)
 {
     if (special == SPECIAL_SUFFIX_OPCODE)
         return take_suffix_opcode(insn);
+    if (has_lost_register(head, special))
+        return X86EMU_DECODE_INVALID;
     return x86emu_special_rules_hold(insn, special) ? X86EMU_DECODE_OK : X86EMU_DECODE_INVALID;
 }
 
@@ -178,7 +187,7 @@ static enum x86emu_decode_status take_fields(struct x86emu_insn *insn, const str
     insn->imm2 = 0;
     if (IMMEDIATES_ODD >> kind & 1)
         split_immediates(insn, kind);
-    return shape->special == SPECIAL_NONE ? X86EMU_DECODE_OK : apply_special_rule(insn, shape->special);
+    return shape->special == SPECIAL_NONE ? X86EMU_DECODE_OK : apply_special_rule(insn, head, shape->special);
 }
 
 static unsigned immediate_size(const struct head *head, unsigned kind)

@@ -47,7 +47,8 @@ struct x86emu_effect *x86emu_effect_add(struct exec *x, enum x86emu_request_kind
                                      .first_size = (uint16_t)bytes,
                                      .data = t->effect_used,
                                      .kind = (uint8_t)kind};
-    copy_bytes(&t->effect_bytes[t->effect_used], data, bytes);
+    if (bytes != 0)
+        copy_bytes(&t->effect_bytes[t->effect_used], data, bytes);
     t->effect_count++;
     t->effect_used = (uint16_t)(t->effect_used + bytes);
     return effect;

@@ -337,7 +337,7 @@ void x86emu_exec_xgetbv(struct exec *x)
     if (!xsave_enabled(x))
         return;
     if (ecx(x) == 1) /* which components are in use: known to the processor alone */
-        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
+        x86emu_not_emulated(x, X86EMU_REASON_COMPONENT);
     else if (ecx(x) != 0)
         raise_gp(x);
     stage_edx_eax(x, x->vcpu->xcr0);

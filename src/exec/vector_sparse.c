@@ -169,6 +169,14 @@ static void gather_vex(struct exec *x, unsigned element, unsigned index)
     x86emu_vector_stage(x, m, &mask);
 }
 
+/* Bits of the mask above the elements become 0 only at the end. */
+static void stage_mask_left(struct exec *x, unsigned k, uint64_t left, unsigned count)
+{
+    uint64_t above = x->repeats ? x->vcpu->k[k] >> count << count : 0;
+
+    stage_register(x, X86EMU_STATE_OPMASK, &x->vcpu->k[k], left | above);
+}
+
 static void gather_evex(struct exec *x, unsigned element, unsigned index)
 {
     struct sparse s = shape(x, 1, element, index);
@@ -187,6 +195,7 @@ static void gather_evex(struct exec *x, unsigned element, unsigned index)
         if (!x86emu_memory_read(x, element_address(x, &s, i), element, USE_UNALIGNED, bytes))
             return;
         copy_bytes(r.u8 + i * element, bytes, element);
+        x86emu_vector_extend(x, d, &r, x86emu_vector_size(x));
         mask &= mask - 1;
         x->repeats = mask != 0;
     }
@@ -196,7 +205,7 @@ static void gather_evex(struct exec *x, unsigned element, unsigned index)
             r.u8[b] = 0;
     }
     x86emu_vector_stage(x, d, &r);
-    stage_register(x, X86EMU_STATE_OPMASK, &x->vcpu->k[k], mask);
+    stage_mask_left(x, k, mask, s.count);
 }
 
 static void scatter(struct exec *x, unsigned element, unsigned index)
@@ -215,7 +224,7 @@ static void scatter(struct exec *x, unsigned element, unsigned index)
         mask &= mask - 1;
         x->repeats = mask != 0;
     }
-    stage_register(x, X86EMU_STATE_OPMASK, &x->vcpu->k[k], mask);
+    stage_mask_left(x, k, mask, s.count);
 }
 
 #define SPARSE(element, index)                                   \

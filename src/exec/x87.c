@@ -292,13 +292,28 @@ static void stage_environment(struct exec *x, const struct environment *e)
     stage_16(x, &x87->opcode, e->size == 28 ? (unsigned)(get(e, 4) >> 16) & 0x7ff : 0);
 }
 
-/* The operand's address, once its segment and alignment are found good for all of size bytes. */
-static bool area(struct exec *x, const struct environment *e, unsigned size, unsigned access, struct logical *a)
+/* Each word and each register's two parts are accesses of their own, as on processors: each may wrap. */
+static struct logical beyond(const struct exec *x, struct logical a, unsigned bytes)
 {
-    uint64_t la;
+    a.offset = (a.offset + bytes) & size_mask(x->insn->address_size);
+    return a;
+}
 
-    return x86emu_operand_address(x, 0, a) && x86emu_linear(x, *a, size, access, &la) &&
-           x86emu_alignment_checked(x, *a, e->size / 7);
+static void write_environment(struct exec *x, struct logical a, const struct environment *e)
+{
+    unsigned word = e->size / 7;
+
+    for (unsigned i = 0; i < 7; i++)
+        x86emu_memory_write(x, beyond(x, a, i * word), word, e->bytes + i * word);
+}
+
+static bool read_environment(struct exec *x, struct logical a, struct environment *e)
+{
+    unsigned word = e->size / 7;
+
+    for (unsigned i = 0; i < 7; i++)
+        x86emu_memory_read(x, beyond(x, a, i * word), word, USE_PLAIN, e->bytes + i * word);
+    return !x->stopped;
 }
 
 /* FNSTENV masks all exceptions afterwards. */
@@ -307,10 +322,10 @@ void x86emu_exec_fnstenv(struct exec *x)
     struct environment e = {.size = environment_size(x)};
     struct logical a;
 
-    if (!usable(x, false) || !area(x, &e, e.size, X86EMU_ACCESS_WRITE, &a))
+    if (!usable(x, false) || !x86emu_operand_address(x, 0, &a))
         return;
     make_environment(x, &e);
-    x86emu_memory_write(x, a, e.size, e.bytes);
+    write_environment(x, a, &e);
     stage_16(x, &x->vcpu->x87.control, x->vcpu->x87.control | EXCEPTIONS);
     stage_status(x, x->vcpu->x87.status & ~(unsigned)(STATUS_ES | STATUS_B));
 }
@@ -320,16 +335,9 @@ void x86emu_exec_fldenv(struct exec *x)
     struct environment e = {.size = environment_size(x)};
     struct logical a;
 
-    if (!usable(x, true) || !area(x, &e, e.size, X86EMU_ACCESS_READ, &a) ||
-        !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes))
+    if (!usable(x, true) || !x86emu_operand_address(x, 0, &a) || !read_environment(x, a, &e))
         return;
     stage_environment(x, &e);
-}
-
-static struct logical beyond(const struct exec *x, struct logical a, unsigned bytes)
-{
-    a.offset = (a.offset + bytes) & size_mask(x->insn->address_size);
-    return a;
 }
 
 /* The registers follow the environment, ST(0) first, 10 bytes each. */
@@ -337,18 +345,20 @@ void x86emu_exec_fnsave(struct exec *x)
 {
     struct environment e = {.size = environment_size(x)};
     struct logical a;
-    uint8_t bytes[80];
 
-    if (!usable(x, false) || !area(x, &e, e.size + 80, X86EMU_ACCESS_WRITE, &a))
+    if (!usable(x, false) || !x86emu_operand_address(x, 0, &a))
         return;
     make_environment(x, &e);
+    write_environment(x, a, &e);
     for (unsigned i = 0; i < 8; i++) {
-        store_le(bytes + 10 * i, x->vcpu->x87.st[physical(x, i)].mantissa, 8);
-        store_le(bytes + 10 * i + 8, x->vcpu->x87.st[physical(x, i)].exponent, 2);
+        unsigned at = e.size + 10 * i;
+        uint8_t bytes[10];
+
+        store_le(bytes, x->vcpu->x87.st[physical(x, i)].mantissa, 8);
+        store_le(bytes + 8, x->vcpu->x87.st[physical(x, i)].exponent, 2);
+        x86emu_memory_store(x, beyond(x, a, at), 8, USE_UNALIGNED, bytes);
+        x86emu_memory_store(x, beyond(x, a, at + 8), 2, USE_UNALIGNED, bytes + 8);
     }
-    x86emu_memory_write(x, a, e.size, e.bytes);
-    x86emu_memory_write(x, beyond(x, a, e.size), 40, bytes);
-    x86emu_memory_write(x, beyond(x, a, e.size + 40), 40, bytes + 40);
     stage_initial(x);
 }
 
@@ -356,16 +366,18 @@ void x86emu_exec_frstor(struct exec *x)
 {
     struct environment e = {.size = environment_size(x)};
     struct logical a;
-    uint8_t bytes[80];
     unsigned top;
 
-    if (!usable(x, true) || !area(x, &e, e.size + 80, X86EMU_ACCESS_READ, &a) ||
-        !x86emu_memory_read(x, a, e.size, USE_PLAIN, e.bytes) ||
-        !x86emu_memory_read(x, beyond(x, a, e.size), 40, USE_PLAIN, bytes) ||
-        !x86emu_memory_read(x, beyond(x, a, e.size + 40), 40, USE_PLAIN, bytes + 40))
+    if (!usable(x, true) || !x86emu_operand_address(x, 0, &a) || !read_environment(x, a, &e))
         return;
     stage_environment(x, &e);
     top = (unsigned)get(&e, 1) >> TOP_SHIFT & 7;
-    for (unsigned i = 0; i < 8; i++)
-        x86emu_stage(x, X86EMU_STATE_X87, &x->vcpu->x87.st[(top + i) & 7], bytes + 10 * i, 10);
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned at = e.size + 10 * i;
+        uint8_t bytes[10] = {0};
+
+        x86emu_memory_read(x, beyond(x, a, at), 8, USE_UNALIGNED, bytes);
+        x86emu_memory_read(x, beyond(x, a, at + 8), 2, USE_UNALIGNED, bytes + 8);
+        x86emu_stage(x, X86EMU_STATE_X87, &x->vcpu->x87.st[(top + i) & 7], bytes, 10);
+    }
 }

@@ -379,7 +379,7 @@ static void save(struct exec *x, bool optimised, bool compacted)
         return;
     wanted = requested(x);
     if (wanted & ~SUPPORTED) {
-        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
+        x86emu_not_emulated(x, X86EMU_REASON_COMPONENT);
         return;
     }
     used = in_use(x);
@@ -401,7 +401,7 @@ static void save(struct exec *x, bool optimised, bool compacted)
     if (written & 1 << SSE)
         write_area(x, a, AT_XMM, area + AT_XMM, 16 * xmm_count(x));
     for (unsigned c = AVX; c < COMPONENTS; c++) {
-        if (c == ZMM_16 && x->mode != X86EMU_MODE_64 && wanted >> c & 1)
+        if (moved_size(x, c) != components[c].size && wanted >> c & 1)
             probe(x, a, place_of(c, format), components[c].size);
         if (!(written >> c & 1))
             continue;
@@ -523,7 +523,7 @@ static void restore(struct exec *x, bool supervisor)
     }
     r = read_restore(x, header);
     if (r.wanted & ~SUPPORTED) {
-        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
+        x86emu_not_emulated(x, X86EMU_REASON_COMPONENT);
         return;
     }
     if (!read_area(x, a, 0, bytes, LEGACY_SIZE))

@@ -18,7 +18,8 @@ struct template
 
 enum {
     MODES = 3,
-    KEPT = 24, /* templates of a row in a mode */
+    VARIANTS = 3, /* of what a vector prefix asks for beyond opcode and operands */
+    KEPT = 24,    /* templates of a row in a mode */
     TRIES = 12,
 };
 
@@ -142,17 +143,17 @@ static void gather(const struct template *t, unsigned mode, const uint8_t *bytes
 /* With and without a mask (EVEX), a second register in vvvv and an index: gathers need them, others refuse them. */
 static void gather_modrms(struct template *t, const char *only)
 {
-    static const uint32_t variants[2] = {0, 2 << 3 | 1 << 11};
+    static const uint32_t variants[VARIANTS] = {0, 1 << 11, 2 << 3 | 1 << 11};
 
-    for (unsigned n = 0; n < 2 * MODES; n++) {
-        enum x86emu_mode mode = (enum x86emu_mode)(n / 2);
+    for (unsigned n = 0; n < VARIANTS * MODES; n++) {
+        enum x86emu_mode mode = (enum x86emu_mode)(n / VARIANTS);
         uint8_t bytes[X86EMU_MAX_INSN_LENGTH] = {0};
         bool legacy = t->encoding == X86EMU_ENCODING_LEGACY;
-        size_t at = legacy ? put_legacy(bytes, t, mode, 0) : put_vector(bytes, t, mode, variants[n % 2]);
+        size_t at = legacy ? put_legacy(bytes, t, mode, 0) : put_vector(bytes, t, mode, variants[n % VARIANTS]);
 
-        if (legacy && (n % 2 != 0 || (t->w && mode != X86EMU_MODE_64)))
+        if (legacy && (n % VARIANTS != 0 || (t->w && mode != X86EMU_MODE_64)))
             continue;
-        bytes[at + 1] = n % 2 != 0 ? 0x08 : 0; /* SIB: index 1 */
+        bytes[at + 1] = n % VARIANTS != 0 ? 0x08 : 0; /* SIB: index 1 */
         for (unsigned modrm = 0; modrm < 256; modrm++) {
             t->modrm = (uint8_t)modrm;
             bytes[at] = (uint8_t)modrm;
