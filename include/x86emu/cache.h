@@ -36,8 +36,9 @@ struct x86emu_cache {
     } pages[X86EMU_CACHE_PAGES];
     struct x86emu_cached_insn {
         uint64_t bytes[2], mask[2]; /* the instruction, and which bits of bytes are its; mask[0] 0: none */
-        uint32_t mode;              /* with decode options */
-        uint8_t operand_count;      /* expanded so far */
+        const struct x86emu_form_flags *flags;
+        uint32_t mode;         /* with decode options */
+        uint8_t operand_count; /* expanded so far */
         struct x86emu_insn insn;
         struct x86emu_operand operands[X86EMU_CACHE_OPERANDS];
     } insns[X86EMU_CACHE_INSNS];

@@ -39,10 +39,10 @@ static bool overlaps(const struct exec *x, unsigned n, uint64_t first, unsigned 
 
 bool x86emu_breakpoint_code(struct exec *x)
 {
-    uint64_t la = x->vcpu->rip & x86emu_rip_mask(x);
+    uint64_t la = x->vcpu->rip & rip_mask(x);
     uint32_t hit = 0;
 
-    if (!breakpoints_enabled(x) || x->vcpu->rflags & X86EMU_RFLAGS_RF)
+    if (x->vcpu->rflags & X86EMU_RFLAGS_RF)
         return false;
     if (x->mode != X86EMU_MODE_64)
         la = (la + x->vcpu->segment[X86EMU_CS].base) & 0xffffffff;

@@ -11,7 +11,7 @@ static inline bool breakpoints_enabled(const struct exec *x)
     return x->vcpu->loaded & X86EMU_STATE_DEBUG && x->vcpu->dr[7] & 0xff;
 }
 
-/* An instruction breakpoint at RIP: raises #DB, a fault, unless RF is set. True: stopped. */
+/* With any enabled, an instruction breakpoint at RIP: raises #DB, a fault, unless RF is set. True: stopped. */
 bool x86emu_breakpoint_code(struct exec *x);
 /* Notes the data breakpoints that an access meets: a trap follows the instruction. */
 void x86emu_breakpoint_data(struct exec *x, uint64_t la, unsigned size, unsigned access);

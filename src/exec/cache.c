@@ -98,6 +98,7 @@ static bool decode_into(struct x86emu_cached_insn *slot, const uint64_t *bytes, 
     slot->bytes[0] = bytes[0] & slot->mask[0];
     slot->bytes[1] = bytes[1] & slot->mask[1];
     slot->mode = mode;
+    slot->flags = x86emu_form_flags(slot->insn.form);
     slot->operand_count = 0;
     return true;
 }
@@ -123,6 +124,7 @@ bool x86emu_cache_fetch(struct exec *x, uint64_t la, unsigned mode)
     store_le64(x->emu->bytes, bytes[0]);
     store_le64(x->emu->bytes + 7, bytes[0] >> 56 | bytes[1] << 8);
     x->emu->byte_count = X86EMU_MAX_INSN_LENGTH;
+    x->flags_of_row = slot->flags;
     x->operands = slot->operands;
     x->operand_count = &slot->operand_count;
     return true;

@@ -195,7 +195,7 @@ bool x86emu_perform_effects(struct exec *x)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
 
-    if (t->effects_done == 0 && t->bytes_done == 0 && !x86emu_dirty_pages(x))
+    if (t->page_count != 0 && t->effects_done == 0 && t->bytes_done == 0 && !x86emu_dirty_pages(x))
         return false;
     while (t->effects_done < t->effect_count) {
         const struct x86emu_effect *effect = &t->effects[t->effects_done];

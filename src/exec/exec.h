@@ -51,7 +51,8 @@ struct exec {
     uint64_t gpr[16];
     uint8_t field_count; /* of fields: see x86emu_stage() */
 
-    struct x86emu_cache *cache; /* NULL: none, or of no use */
+    struct x86emu_cache *cache;                   /* NULL: none, or of no use */
+    const struct x86emu_form_flags *flags_of_row; /* NULL: not looked up */
 
     struct x86emu_operand *operands; /* expanded so far: expanded[], or in the cache */
     uint8_t *operand_count;
@@ -146,7 +147,10 @@ static inline void stage_rflags(struct exec *x, uint64_t rflags, uint64_t mask)
 }
 
 /* The number of bits of RIP that count in this mode, as a mask. */
-uint64_t x86emu_rip_mask(const struct exec *x);
+static inline uint64_t rip_mask(const struct exec *x)
+{
+    return x->mode == X86EMU_MODE_64 ? ~UINT64_C(0) : 0xffffffff;
+}
 
 /* --- operands: operand.c ---------------------------------------------------------------------------------------- */
 

@@ -9,14 +9,15 @@ void x86emu_fetch_begin(struct x86emu *emu)
     const struct x86emu_hint *hint = &emu->transaction.hint;
 
     emu->byte_count = (uint8_t)least(hint->byte_count, X86EMU_MAX_INSN_LENGTH);
-    copy_bytes(emu->bytes, hint->bytes, emu->byte_count);
+    if (emu->byte_count != 0)
+        copy_bytes(emu->bytes, hint->bytes, emu->byte_count);
 }
 
 /* Linear address of instruction byte number offset, and how many may follow it. False: stopped. */
 static bool fetch_address(struct exec *x, unsigned offset, uint64_t *la, unsigned *room)
 {
     const struct x86emu_segment *cs = &x->vcpu->segment[X86EMU_CS];
-    uint64_t ip = (x->vcpu->rip + offset) & x86emu_rip_mask(x);
+    uint64_t ip = (x->vcpu->rip + offset) & rip_mask(x);
 
     *room = X86EMU_MAX_INSN_LENGTH - offset;
     if (x->mode == X86EMU_MODE_64) {

@@ -70,15 +70,10 @@ void x86emu_stage(struct exec *x, uint32_t group, const void *field, const void 
     x->staged |= group;
 }
 
-uint64_t x86emu_rip_mask(const struct exec *x)
-{
-    return x->mode == X86EMU_MODE_64 ? ~UINT64_C(0) : 0xffffffff;
-}
-
 /* RFLAGS with exactly the flags changed that the row names, and RF cleared (SDM Vol. 3, 17.3.1.1). */
 static uint64_t committed_rflags(const struct exec *x)
 {
-    const struct x86emu_form_flags *row = x86emu_form_flags(x->insn->form);
+    const struct x86emu_form_flags *row = x->flags_of_row != NULL ? x->flags_of_row : x86emu_form_flags(x->insn->form);
     uint64_t taken = row->written | row->undefined;
     uint64_t rflags = (x->vcpu->rflags & ~taken) | (x->rflags & taken);
 

@@ -149,10 +149,10 @@ static void prepare(struct exec *x)
     find_mode(x);
     if (x->cache != NULL)
         x86emu_cache_check(x);
-    if (!t->decoded && (x86emu_breakpoint_code(x) || !x86emu_fetch(x)))
+    if (!t->decoded && ((breakpoints_enabled(x) && x86emu_breakpoint_code(x)) || !x86emu_fetch(x)))
         return;
     x->emu->transaction.decoded = true;
-    x->rip = (x->vcpu->rip + x->insn->length) & x86emu_rip_mask(x);
+    x->rip = (x->vcpu->rip + x->insn->length) & rip_mask(x);
     x->rflags = x->vcpu->rflags;
     x->locked = x->insn->prefixes & X86EMU_PREFIX_LOCK;
     apply_hint(x);
@@ -202,6 +202,7 @@ static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vc
     x->insn = &emu->insn;
     x->stopped = x->repeats = x->restart = x->hint_direct = false;
     x->cache = emu->transaction.config.options & X86EMU_OPTION_TRANSLATE ? NULL : emu->transaction.config.cache;
+    x->flags_of_row = NULL;
     x->operands = x->expanded;
     x->operand_count = &x->expanded_count;
     x->read_cursor = x->hint_access = x->expanded_count = 0;
