@@ -21,11 +21,12 @@ KIND_SHIFT = 12
 SELECTORS = {
     "pp": 4, "reg": 8, "mod3": 2, "w": 2, "vl": 3, "mode": 3, "rm": 8, "osz": 3, "asz": 3, "b": 2, "p66": 2, "amd": 2,
     "no_lzcnt": 2, "no_tzcnt": 2, "no_cet": 2, "no_mpx": 2, "no_cldemote": 2, "no_wbnoinvd": 2, "no_prefetchi": 2,
+    "no_rip": 2,
 }
 # The others: lowest bit in the word that is put together when one is asked for.
 RARE = {"rm": 0, "b": 3, "p66": 4, "amd": 5, "no_lzcnt": 6, "no_tzcnt": 7, "no_cet": 8, "no_mpx": 9,
-        "no_cldemote": 10, "no_wbnoinvd": 11, "no_prefetchi": 12}
-ORDER = ["pp", "reg", "mod3", "rm", "no_cet", "no_mpx", "no_lzcnt", "no_tzcnt", "no_cldemote", "no_wbnoinvd",
+        "no_cldemote": 10, "no_wbnoinvd": 11, "no_prefetchi": 12, "no_rip": 13}
+ORDER = ["pp", "reg", "mod3", "rm", "no_rip", "no_cet", "no_mpx", "no_lzcnt", "no_tzcnt", "no_cldemote", "no_wbnoinvd",
          "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66"]
 
 # --- the state word: what a form can forbid; src/decode/decode.c builds it ------------------------------------------
@@ -47,7 +48,7 @@ assert len(IMMEDIATES) <= IMMEDIATE_BY_FORM
 SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
 SPECIALS = ["none", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "complex", "bnd", "bnd_address",
             "suffix_opcode"]
-MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a",
+MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "vex_m7", "evex_0f", "evex_0f38", "evex_0f3a",
         "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
 
 # Legacy prefixes: enum x86emu_prefix.
@@ -229,7 +230,7 @@ class Row:
 
     def parse_vector_prefix(self, word):
         kind, length, prefix, map_name, width = word.split(".")
-        names = {"0F": "0f", "0F38": "0f38", "0F3A": "0f3a", "M5": "m5", "M6": "m6", "M8": "m8", "M9": "m9",
+        names = {"0F": "0f", "0F38": "0f38", "0F3A": "0f3a", "M5": "m5", "M6": "m6", "M7": "m7", "M8": "m8", "M9": "m9",
                  "MA": "ma"}
         lengths = {"L0": {0}, "L1": {1}, "128": {0}, "256": {1}, "512": {2}, "LV": {0, 1, 2}, "LW": {1, 2},
                    "LIG": {0, 1, 2}}

@@ -58,7 +58,8 @@ static unsigned address_size_index(unsigned mode, unsigned prefixes)
 static unsigned rare_step(const struct head *head, const uint16_t *node, unsigned modrm)
 {
     unsigned word = (modrm & 7) | (head->rex & X86EMU_REX_B) << RARE_B |
-                    bit_if(1u << RARE_P66, head->prefixes & X86EMU_PREFIX_66) | head->options << RARE_AMD;
+                    bit_if(1u << RARE_P66, head->prefixes & X86EMU_PREFIX_66) | head->options << RARE_AMD |
+                    bit_if(1u << RARE_NO_RIP, (modrm & 0xc7) != 5);
 
     return node[2 + (word >> (node[1] & 0xff) & node[1] >> 8)];
 }
@@ -98,6 +99,11 @@ static const struct form_shape *form_shape(unsigned form)
 
 /* --- from the opcode on ------------------------------------------------------------------------------------------- */
 
+static bool depends_on_modrm(unsigned rare)
+{
+    return rare == RARE_RM || rare == RARE_NO_RIP;
+}
+
 /* Whether no ModRM byte would make the opcode valid. */
 static bool is_hopeless(const struct head *head, unsigned entry)
 {
@@ -107,7 +113,7 @@ static bool is_hopeless(const struct head *head, unsigned entry)
         const uint16_t *node = &x86emu_decode_tables.nodes[2 * (entry & ENTRY_VALUE)];
         unsigned kind = entry >> ENTRY_KIND;
 
-        if (kind == NODE_REG || kind == NODE_MOD3 || (kind == NODE_RARE && (node[1] & 0xff) == RARE_RM))
+        if (kind == NODE_REG || kind == NODE_MOD3 || (kind == NODE_RARE && depends_on_modrm(node[1] & 0xff)))
             return false;
         entry = lookup_step(head, entry, selectors, 0);
     }
@@ -248,6 +254,8 @@ static unsigned map_of(unsigned encoding, unsigned number)
         return evex[number];
     if (encoding == X86EMU_ENCODING_XOP)
         return number >= 8 && number <= 10 ? MAP_XOP_M8 + (number - 8) : MAP_COUNT;
+    if (number == 7)
+        return MAP_VEX_M7;
     return number >= 1 && number <= 3 ? MAP_VEX_0F + (number - 1) : MAP_COUNT;
 }
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { MNEMONIC_COUNT = 1692 };
+enum { MNEMONIC_COUNT = 1718 };
 
 extern const char x86emu_mnemonic_pool[];
 extern const uint16_t x86emu_mnemonic_offsets[];

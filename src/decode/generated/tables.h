@@ -32,6 +32,7 @@ enum rare_selector {
     RARE_NO_CLDEMOTE = 10,
     RARE_NO_WBNOINVD = 11,
     RARE_NO_PREFETCHI = 12,
+    RARE_NO_RIP = 13,
 };
 
 /* Bits of the state word. */
@@ -73,16 +74,17 @@ enum opcode_map {
     MAP_VEX_0F = 4,
     MAP_VEX_0F38 = 5,
     MAP_VEX_0F3A = 6,
-    MAP_EVEX_0F = 7,
-    MAP_EVEX_0F38 = 8,
-    MAP_EVEX_0F3A = 9,
-    MAP_EVEX_M5 = 10,
-    MAP_EVEX_M6 = 11,
-    MAP_XOP_M8 = 12,
-    MAP_XOP_M9 = 13,
-    MAP_XOP_MA = 14,
-    MAP_3DNOW = 15,
-    MAP_COUNT = 16,
+    MAP_VEX_M7 = 7,
+    MAP_EVEX_0F = 8,
+    MAP_EVEX_0F38 = 9,
+    MAP_EVEX_0F3A = 10,
+    MAP_EVEX_M5 = 11,
+    MAP_EVEX_M6 = 12,
+    MAP_XOP_M8 = 13,
+    MAP_XOP_M9 = 14,
+    MAP_XOP_MA = 15,
+    MAP_3DNOW = 16,
+    MAP_COUNT = 17,
 };
 
 enum immediate_kind {
@@ -238,9 +240,9 @@ struct decode_tables {
                                     follows, 16 when its base 5 stands for a displacement */
     uint8_t lengths[MAP_COUNT][256];
     uint16_t maps[MAP_COUNT][256];
-    struct form_shape shapes[241];
-    uint8_t shape_numbers[2668];
-    uint16_t nodes[5336];
+    struct form_shape shapes[246];
+    uint8_t shape_numbers[2705];
+    uint16_t nodes[5410];
 };
 
 struct operand_template {

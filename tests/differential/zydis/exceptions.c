@@ -13,6 +13,10 @@ static const struct {
     /* Extensions that are newer than Zydis 4.0.0. */
     {DIFFERENT_VALIDITY, "cmp*xadd", "SDM Vol. 2, CMPccXADD"},
     {DIFFERENT_VALIDITY, "vpdpb* vpmadd52*", "SDM Vol. 2, AVX-VNNI-INT8, AVX-IFMA"},
+    {DIFFERENT_VALIDITY, "vsm3* vsm4* vsha512* vpdpw* tcmm*",
+     "SDM Vol. 2, SM3, SM4, SHA512, AVX-VNNI-INT16, AMX-COMPLEX"},
+    {DIFFERENT_VALIDITY, "urdmsr uwrmsr rdmsr pbndkb erets eretu rmpquery rmpread", "SDM Vol. 2 and 3, APM Vol. 3"},
+    {DIFFERENT_MNEMONIC, "prefetchit* vmgexit rmpquery rmpread", "SDM Vol. 2, PREFETCHh; APM Vol. 3, VMGEXIT"},
     {DIFFERENT_VALIDITY, "vbcst* vcvtne*", "SDM Vol. 2, AVX-NE-CONVERT"},
     {DIFFERENT_VALIDITY, "tdpfp16ps wrmsrns rdmsrlist wrmsrlist lkgs aadd aand aor axor", "SDM Vol. 2 and 4"},
     /* Processors that are neither Intel's nor AMD's current ones: VIA PadLock, Knights Corner. */

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Instructions newer than the decoders that the library is compared with: bytes assembled by hand from the manuals. */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <x86emu/format.h>
+#include <x86emu/insn.h>
+
+struct vector {
+    uint8_t bytes[12];
+    const char *text; /* the whole instruction, NULL: invalid */
+};
+
+static void check(const struct vector *vectors, size_t count, unsigned mode)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct vector *vector = &vectors[i];
+        struct x86emu_insn insn;
+        char text[X86EMU_FORMAT_ROOM];
+        enum x86emu_decode_status status = x86emu_decode(&insn, vector->bytes, sizeof(vector->bytes), mode);
+
+        if (vector->text == NULL) {
+            cr_expect_eq(status, X86EMU_DECODE_INVALID, "row %zu is valid", i);
+            continue;
+        }
+        cr_expect_eq(status, X86EMU_DECODE_OK, "%s: status %d", vector->text, status);
+        if (status != X86EMU_DECODE_OK)
+            continue;
+        x86emu_format(&insn, 0, text, sizeof(text));
+        cr_expect_str_eq(text, vector->text);
+    }
+}
+
+#define CHECK(vectors, mode) check(vectors, sizeof(vectors) / sizeof((vectors)[0]), mode)
+
+/* SDM Vol. 2, VSM3MSG1, VSM3MSG2, VSM3RNDS2, VSM4KEY4, VSM4RNDS4. */
+Test(recent, F2_sm3_sm4)
+{
+    static const struct vector vectors[] = {
+        {{0xc4, 0xe2, 0x68, 0xda, 0xcb}, "vsm3msg1 xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x69, 0xda, 0xcb}, "vsm3msg2 xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe3, 0x69, 0xde, 0xcb, 0x3e}, "vsm3rnds2 xmm1, xmm2, xmm3, 0x3e"},
+        {{0xc4, 0x62, 0x68, 0xda, 0x00}, "vsm3msg1 xmm8, xmm2, xmmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x6c, 0xda, 0xcb}, NULL},       /* VEX.L */
+        {{0xc4, 0xe2, 0xe8, 0xda, 0xcb}, NULL},       /* VEX.W */
+        {{0xc4, 0xe3, 0x6d, 0xde, 0xcb, 0x3e}, NULL}, /* VEX.L */
+        {{0xc4, 0xe2, 0x6a, 0xda, 0xcb}, "vsm4key4 xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6e, 0xda, 0xcb}, "vsm4key4 ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0x6b, 0xda, 0x08}, "vsm4rnds4 xmm1, xmm2, xmmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x6f, 0xda, 0xcb}, "vsm4rnds4 ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0xeb, 0xda, 0xcb}, NULL}, /* VEX.W */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* SDM Vol. 2, VSHA512MSG1, VSHA512MSG2, VSHA512RNDS2: 256 bits and registers only. */
+Test(recent, F2_sha512)
+{
+    static const struct vector vectors[] = {
+        {{0xc4, 0xe2, 0x7f, 0xcc, 0xcb}, "vsha512msg1 ymm1, xmm3"},
+        {{0xc4, 0xe2, 0x7f, 0xcd, 0xcb}, "vsha512msg2 ymm1, ymm3"},
+        {{0xc4, 0xe2, 0x6f, 0xcb, 0xcb}, "vsha512rnds2 ymm1, ymm2, xmm3"},
+        {{0xc4, 0xe2, 0x7b, 0xcc, 0xcb}, NULL}, /* VEX.L */
+        {{0xc4, 0xe2, 0x7f, 0xcc, 0x08}, NULL}, /* memory */
+        {{0xc4, 0xe2, 0x6f, 0xcd, 0xcb}, NULL}, /* vvvv */
+        {{0xc4, 0xe2, 0xef, 0xcb, 0xcb}, NULL}, /* VEX.W */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* SDM Vol. 2, URDMSR, UWRMSR, and RDMSR and WRMSRNS with an immediate: opcode map 7. */
+Test(recent, F2_user_msr)
+{
+    static const struct vector vectors[] = {
+        {{0xf2, 0x45, 0x0f, 0x38, 0xf8, 0xf4}, "urdmsr r12, r14"},
+        {{0xf3, 0x45, 0x0f, 0x38, 0xf8, 0xf4}, "uwrmsr r14, r12"},
+        {{0xc4, 0xc7, 0x7b, 0xf8, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, "urdmsr r12, 0x3120f6f"},
+        {{0xc4, 0xc7, 0x7a, 0xf8, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, "uwrmsr 0x3120f6f, r12"},
+        {{0xc4, 0xc7, 0x7b, 0xf6, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, "rdmsr r12, 0x3120f6f"},
+        {{0xc4, 0xc7, 0x7a, 0xf6, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, "wrmsrns 0x3120f6f, r12"},
+        {{0xc4, 0xc7, 0x7b, 0xf8, 0xcc, 0x6f, 0x0f, 0x12, 0x03}, NULL}, /* ModRM.reg */
+        {{0xc4, 0xc7, 0x7b, 0xf8, 0x04, 0x6f, 0x0f, 0x12, 0x03}, NULL}, /* memory */
+        {{0xc4, 0xc7, 0x7f, 0xf8, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, NULL}, /* VEX.L */
+        {{0xc4, 0xc7, 0xfb, 0xf8, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, NULL}, /* VEX.W */
+        {{0xc4, 0xc7, 0x73, 0xf8, 0xc4, 0x6f, 0x0f, 0x12, 0x03}, NULL}, /* vvvv */
+        {{0x0f, 0x38, 0xf8, 0xf4}, NULL},
+    };
+    static const struct vector in_32[] = {{{0xf2, 0x0f, 0x38, 0xf8, 0xf4}, NULL},
+                                          {{0xf3, 0x0f, 0x38, 0xf8, 0xf4}, NULL}};
+
+    CHECK(vectors, X86EMU_MODE_64);
+    CHECK(in_32, X86EMU_MODE_32);
+}
+
+/* SDM Vol. 2, VPDPW…: AVX-VNNI-INT16, and its older kin AVX-VNNI-INT8 and AVX-IFMA. */
+Test(recent, F2_vector_integer)
+{
+    static const struct vector vectors[] = {
+        {{0xc4, 0xe2, 0x6a, 0xd2, 0xcb}, "vpdpwsud xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6e, 0xd3, 0xcb}, "vpdpwsuds ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0x69, 0xd2, 0xcb}, "vpdpwusd xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6d, 0xd3, 0xcb}, "vpdpwusds ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0x68, 0xd2, 0xcb}, "vpdpwuud xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6c, 0xd3, 0x0b}, "vpdpwuuds ymm1, ymm2, ymmword ptr [rbx]"},
+        {{0xc4, 0xe2, 0xea, 0xd2, 0xcb}, NULL}, /* VEX.W */
+        {{0xc4, 0xe2, 0x6b, 0xd2, 0xcb}, NULL}, /* F2 */
+        {{0xc4, 0xe2, 0x6b, 0x50, 0xcb}, "vpdpbssd xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6a, 0x51, 0xcb}, "vpdpbsuds xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0x6c, 0x50, 0xcb}, "vpdpbuud ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0xe9, 0xb4, 0xcb}, "vpmadd52luq xmm1, xmm2, xmm3"},
+        {{0xc4, 0xe2, 0xed, 0xb5, 0xcb}, "vpmadd52huq ymm1, ymm2, ymm3"},
+        {{0xc4, 0xe2, 0x69, 0xb4, 0xcb}, NULL}, /* VEX.W */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* SDM Vol. 2, AVX-NE-CONVERT. */
+Test(recent, F2_narrow_conversions)
+{
+    static const struct vector vectors[] = {
+        {{0xc4, 0xe2, 0x7a, 0xb1, 0x08}, "vbcstnebf162ps xmm1, word ptr [rax]"},
+        {{0xc4, 0xe2, 0x7d, 0xb1, 0x08}, "vbcstnesh2ps ymm1, word ptr [rax]"},
+        {{0xc4, 0xe2, 0x7a, 0xb0, 0x08}, "vcvtneebf162ps xmm1, xmmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x7d, 0xb0, 0x08}, "vcvtneeph2ps ymm1, ymmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x7b, 0xb0, 0x08}, "vcvtneobf162ps xmm1, xmmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x7c, 0xb0, 0x08}, "vcvtneoph2ps ymm1, ymmword ptr [rax]"},
+        {{0xc4, 0xe2, 0x7a, 0x72, 0xc1}, "vcvtneps2bf16 xmm0, xmm1"},
+        {{0xc4, 0xe2, 0x7e, 0x72, 0xc1}, "vcvtneps2bf16 xmm0, ymm1"},
+        {{0xc4, 0xe2, 0x7a, 0xb1, 0xc8}, NULL}, /* a register */
+        {{0xc4, 0xe2, 0x7b, 0xb0, 0xc8}, NULL}, /* a register */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* SDM Vol. 2, CMPccXADD and the AMX extensions. */
+Test(recent, F2_cmpccxadd_amx)
+{
+    static const struct vector vectors[] = {
+        {{0xc4, 0xe2, 0x69, 0xe0, 0x0b}, "cmpoxadd dword ptr [rbx], ecx, edx"},
+        {{0xc4, 0xe2, 0xe9, 0xef, 0x0b}, "cmpnlexadd qword ptr [rbx], rcx, rdx"},
+        {{0xc4, 0xe2, 0x69, 0xe0, 0xcb}, NULL}, /* a register */
+        {{0xc4, 0xe2, 0x6d, 0xe0, 0x0b}, NULL}, /* VEX.L */
+        {{0xc4, 0xe2, 0x61, 0x6c, 0xca}, "tcmmimfp16ps tmm1, tmm2, tmm3"},
+        {{0xc4, 0xe2, 0x60, 0x6c, 0xca}, "tcmmrlfp16ps tmm1, tmm2, tmm3"},
+        {{0xc4, 0xe2, 0x63, 0x5c, 0xca}, "tdpfp16ps tmm1, tmm2, tmm3"},
+        {{0xc4, 0xe2, 0x62, 0x5c, 0xca}, "tdpbf16ps tmm1, tmm2, tmm3"},
+        {{0xc4, 0xe2, 0x61, 0x6c, 0xc9}, NULL}, /* TMM1 twice */
+        {{0xc4, 0xe2, 0x61, 0x6c, 0x0a}, NULL}, /* memory */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* SDM Vol. 2, PREFETCHh: a prefetch of code only with an address relative to RIP, else the no-operation it was. */
+Test(recent, F2_prefetchit)
+{
+    static const struct vector vectors[] = {
+        {{0x0f, 0x18, 0x3d, 0x10, 0, 0, 0}, "prefetchit0 byte ptr [rip+0x10]"},
+        {{0x0f, 0x18, 0x35, 0x10, 0, 0, 0}, "prefetchit1 byte ptr [rip+0x10]"},
+        {{0x67, 0x0f, 0x18, 0x35, 0x10, 0, 0, 0}, "prefetchit1 byte ptr [eip+0x10]"},
+        {{0x0f, 0x18, 0x38}, "nop dword ptr [rax]"},
+        {{0x0f, 0x18, 0x7d, 0x10}, "nop dword ptr [rbp+0x10]"},
+        {{0x0f, 0x18, 0xf8}, "nop eax"},
+    };
+    static const struct vector otherwise[] = {{{0x0f, 0x18, 0x3d, 0x10, 0, 0, 0}, "nop dword ptr [0x10]"}};
+    static const struct vector without[] = {{{0x0f, 0x18, 0x3d, 0x10, 0, 0, 0}, "nop dword ptr [rip+0x10]"},
+                                            {{0x0f, 0x18, 0x35, 0x10, 0, 0, 0}, "nop dword ptr [rip+0x10]"}};
+
+    CHECK(vectors, X86EMU_MODE_64);
+    CHECK(otherwise, X86EMU_MODE_32);
+    CHECK(without, X86EMU_MODE_64 | X86EMU_DECODE_NO_PREFETCHI);
+}
+
+/* SDM Vol. 2 and 3, APM Vol. 3: instructions for systems. */
+Test(recent, F2_system)
+{
+    static const struct vector in_64[] = {
+        {{0x0f, 0x01, 0xc7}, "pbndkb"},          {{0x0f, 0x01, 0xc6}, "wrmsrns"},
+        {{0xf2, 0x0f, 0x01, 0xc6}, "rdmsrlist"}, {{0xf3, 0x0f, 0x01, 0xc6}, "wrmsrlist"},
+        {{0xf2, 0x0f, 0x00, 0xf1}, "lkgs cx"},   {{0x66, 0x0f, 0x01, 0xcc}, "tdcall"},
+        {{0x66, 0x0f, 0x01, 0xcd}, "seamret"},   {{0x66, 0x0f, 0x01, 0xce}, "seamops"},
+        {{0x66, 0x0f, 0x01, 0xcf}, "seamcall"},  {{0xf2, 0x0f, 0x01, 0xca}, "erets"},
+        {{0xf3, 0x0f, 0x01, 0xca}, "eretu"},     {{0xf3, 0x0f, 0x01, 0xfd}, "rmpquery"},
+        {{0xf2, 0x0f, 0x01, 0xfd}, "rmpread"},   {{0x66, 0x0f, 0x01, 0xc7}, NULL},
+        {{0x66, 0x0f, 0x01, 0xca}, NULL},
+    };
+    static const struct vector everywhere[] = {
+        {{0xf3, 0x0f, 0x01, 0xd9}, "vmgexit"},
+        {{0xf2, 0x0f, 0x01, 0xd9}, "vmgexit"},
+        {{0x0f, 0x01, 0xd9}, "vmmcall"},
+        {{0x0f, 0x01, 0xc6}, "wrmsrns"},
+    };
+
+    CHECK(in_64, X86EMU_MODE_64);
+    CHECK(everywhere, X86EMU_MODE_64);
+    CHECK(everywhere, X86EMU_MODE_32);
+    for (size_t i = 0; i < sizeof(in_64) / sizeof(in_64[0]); i++) {
+        struct x86emu_insn insn;
+
+        if (in_64[i].text != NULL && strcmp(in_64[i].text, "wrmsrns") != 0)
+            cr_expect_eq(x86emu_decode(&insn, in_64[i].bytes, 12, X86EMU_MODE_32), X86EMU_DECODE_INVALID, "%s",
+                         in_64[i].text);
+    }
+}
+
+/* SDM Vol. 2, AADD, AAND, AOR, AXOR. */
+Test(recent, F2_remote_atomic)
+{
+    static const struct vector vectors[] = {
+        {{0x0f, 0x38, 0xfc, 0x08}, "aadd dword ptr [rax], ecx"},
+        {{0x66, 0x0f, 0x38, 0xfc, 0x08}, "aand dword ptr [rax], ecx"},
+        {{0xf2, 0x48, 0x0f, 0x38, 0xfc, 0x08}, "aor qword ptr [rax], rcx"},
+        {{0xf3, 0x0f, 0x38, 0xfc, 0x08}, "axor dword ptr [rax], ecx"},
+        {{0x0f, 0x38, 0xfc, 0xc8}, NULL},
+        {{0xf0, 0x0f, 0x38, 0xfc, 0x08}, NULL}, /* LOCK */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
+
+/* Not decoded yet: APX's REX2 and its extended EVEX, EVEX maps 4 and 7. */
+Test(recent, apx_is_invalid)
+{
+    static const struct vector vectors[] = {
+        {{0xd5, 0x48, 0x89, 0xc8}, NULL},
+        {{0x62, 0xf4, 0x7c, 0x08, 0x01, 0xc1}, NULL},
+        {{0x62, 0xf7, 0x7f, 0x08, 0xf8, 0xc1, 0, 0, 0, 0}, NULL},
+        {{0x62, 0xf9, 0x7c, 0x48, 0x58, 0xc1}, NULL}, /* B4 */
+    };
+
+    CHECK(vectors, X86EMU_MODE_64);
+}
