@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The processor as the library interprets it, one instruction a nanosecond of the guest's time: runs repeat exactly. */
 #include "machine.h"
+#include "options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,11 +148,11 @@ static void sleep_until_timer(struct interpreter *i)
         i->machine->virtual_time = next;
 }
 
-bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline)
+bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
 {
     struct interpreter *i = calloc(1, sizeof(*i));
     struct x86emu_config config = {.map = &machine->map, .opaque = machine};
-    double end = real_seconds() + deadline;
+    double end = real_seconds() + (double)options->seconds;
 
     if (i == NULL)
         return false;

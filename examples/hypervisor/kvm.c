@@ -17,8 +17,7 @@
 #include <x86emu/format.h>
 
 enum {
-    TICK_US = 2000,    /* between two looks at the timers */
-    FOLLOWING = 20000, /* instructions that the library does beyond the one that KVM can't */
+    TICK_US = 2000, /* between two looks at the timers */
     IDENTITY_MAP = 0xfeffc000u,
 };
 
@@ -46,7 +45,7 @@ static uint64_t real_now(const struct machine *machine)
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
 
-static bool set_cpuid(struct kvm *kvm)
+bool kvm_set_cpuid(struct kvm *kvm)
 {
     static const uint32_t leaves[] = {0, 1, 7, 0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000007, 0x80000008};
     struct {
@@ -75,13 +74,10 @@ static bool set_memory(struct kvm *kvm)
     return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || kvm_failed("memory");
 }
 
-static bool open_kvm(struct kvm *kvm)
+bool kvm_open_cpu(struct kvm *kvm)
 {
     int size;
 
-    kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-    if (kvm->system < 0)
-        return kvm_failed("/dev/kvm");
     kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
     if (kvm->vm < 0)
         return kvm_failed("creating a virtual machine");
@@ -96,10 +92,19 @@ static bool open_kvm(struct kvm *kvm)
         kvm->run = NULL;
         return kvm_failed("mapping the vCPU");
     }
-    return set_memory(kvm) && set_cpuid(kvm);
+    return true;
 }
 
-static void close_kvm(struct kvm *kvm)
+static bool open_kvm(struct kvm *kvm)
+{
+    kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (kvm->system < 0)
+        return kvm_failed("/dev/kvm");
+    kvm->halves_syscall = kvm_halves_syscall(kvm);
+    return kvm_open_cpu(kvm) && set_memory(kvm) && kvm_set_cpuid(kvm);
+}
+
+void kvm_close(struct kvm *kvm)
 {
     if (kvm->run != NULL)
         munmap(kvm->run, kvm->run_size);
@@ -168,79 +173,12 @@ static void mmio(struct kvm *kvm)
         memset(kvm->run->mmio.data, 0xff, sizeof(kvm->run->mmio.data));
 }
 
-static bool report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why, unsigned detail)
-{
-    printf("\nKVM: %s (%u)\n", why, detail);
-    report_vcpu(vcpu, kvm->emu.bytes, kvm->emu.byte_count);
-    return false;
-}
-
-/* An exception that the library's instruction raised goes back to KVM for injection. */
-static bool inject(struct kvm *kvm)
-{
-    const struct x86emu_exception *e = &kvm->emu.outcome.exception;
-    struct kvm_vcpu_events events;
-    struct kvm_sregs sregs;
-
-    if (e->vector == X86EMU_VECTOR_PF) {
-        if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-        sregs.cr2 = e->cr2;
-        if (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-    }
-    if (ioctl(kvm->cpu, KVM_GET_VCPU_EVENTS, &events) != 0)
-        return kvm_failed("reading events");
-    events.exception.injected = 1;
-    events.exception.nr = e->vector;
-    events.exception.has_error_code = e->has_error_code;
-    events.exception.error_code = e->error_code;
-    return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("injecting an exception");
-}
-
-/* Does one instruction, with all iterations of REP. */
-static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *vcpu)
-{
-    enum x86emu_status status;
-
-    do
-        status = x86emu_step(&kvm->emu, vcpu);
-    while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
-    return status;
-}
-
-/*
- * KVM doesn't know the instruction at RIP: the library does it, and some that follow, since its like is often near and
- * moving the state costs more than they do.
- */
-static bool finish(struct kvm *kvm)
-{
-    enum x86emu_status status;
-    struct x86emu_vcpu vcpu;
-
-    if (!kvm_load(kvm, &vcpu))
-        return false;
-    x86emu_cache_flush(&kvm->cache);
-    status = one_instruction(kvm, &vcpu);
-    if (status != X86EMU_RETIRED && status != X86EMU_EXCEPTION)
-        return report(kvm, &vcpu, "the library can't finish the instruction either, status", status);
-    if (status == X86EMU_RETIRED)
-        kvm->finished[x86emu_form_mnemonic(kvm->emu.insn.form) % 2048]++;
-    for (unsigned n = 0; n < FOLLOWING && status == X86EMU_RETIRED && !kvm->machine->halted; n++) {
-        if (kvm->emu.outcome.trap || kvm->run->immediate_exit || kvm->machine->end != MACHINE_RUNS)
-            break;
-        status = one_instruction(kvm, &vcpu);
-        kvm->followed += status == X86EMU_RETIRED;
-    }
-    kvm->run->ready_for_interrupt_injection = 0; /* what the last exit said of IF is old */
-    return kvm_store(kvm, &vcpu, vcpu.changed) && (status != X86EMU_EXCEPTION || inject(kvm));
-}
-
 static bool shutdown(struct kvm *kvm)
 {
     struct x86emu_vcpu vcpu;
 
-    return kvm_load(kvm, &vcpu) && report(kvm, &vcpu, "the guest has shut itself down, exit", kvm->run->exit_reason);
+    return kvm_load(kvm, &vcpu) &&
+           kvm_report(kvm, &vcpu, "the guest has shut itself down, exit", kvm->run->exit_reason);
 }
 
 static bool handle_exit(struct kvm *kvm)
@@ -260,7 +198,9 @@ static bool handle_exit(struct kvm *kvm)
     case KVM_EXIT_INTR:
         return true;
     case KVM_EXIT_INTERNAL_ERROR:
-        return finish(kvm);
+        return kvm_finish(kvm);
+    case KVM_EXIT_DEBUG:
+        return kvm_page_fault(kvm);
     default:
         return shutdown(kvm);
     }
@@ -285,6 +225,15 @@ static bool interrupt(struct kvm *kvm)
     return ioctl(kvm->cpu, KVM_INTERRUPT, &vector) == 0 || kvm_failed("interrupting");
 }
 
+static bool timed_exit(struct kvm *kvm)
+{
+    uint64_t start = clock_ns();
+    bool ok = handle_exit(kvm);
+
+    kvm->exit_ns += clock_ns() - start;
+    return ok;
+}
+
 static bool run_once(struct kvm *kvm)
 {
     if (kvm->machine->halted) {
@@ -293,7 +242,7 @@ static bool run_once(struct kvm *kvm)
         return true;
     }
     if (ioctl(kvm->cpu, KVM_RUN, 0) == 0)
-        return handle_exit(kvm);
+        return timed_exit(kvm);
     kvm->run->immediate_exit = 0;
     kvm->kicks++;
     return errno == EINTR || errno == EAGAIN || kvm_failed("running");
@@ -304,6 +253,7 @@ static void print_exits(const struct kvm *kvm)
     static const char *const names[64] = {[KVM_EXIT_IO] = "port",
                                           [KVM_EXIT_MMIO] = "memory",
                                           [KVM_EXIT_HLT] = "halt",
+                                          [KVM_EXIT_DEBUG] = "guest's page fault",
                                           [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window",
                                           [KVM_EXIT_INTERNAL_ERROR] = "emulation failure"};
 
@@ -312,13 +262,18 @@ static void print_exits(const struct kvm *kvm)
         if (kvm->exits[i] != 0)
             printf(", %llu %s", (unsigned long long)kvm->exits[i], names[i] != NULL ? names[i] : "other");
     printf("\nfinished by the library:");
-    for (unsigned i = 0; i < 2048; i++)
+    for (unsigned i = 0; i < KVM_MNEMONICS; i++)
         if (kvm->finished[i] != 0)
             printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
     printf("; and %llu that followed\n", (unsigned long long)kvm->followed);
+    printf("%.1f s in exits, the library's part included, of %.1f s\n", (double)kvm->exit_ns * 1e-9,
+           (double)(clock_ns() - power_on) * 1e-9);
+    if (kvm->halves_syscall)
+        printf("this KVM does half a SYSCALL in ring 3; the other half of %llu was done here\n",
+               (unsigned long long)kvm->repaired);
 }
 
-bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline)
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
 {
     struct kvm *kvm = calloc(1, sizeof(*kvm));
     struct x86emu_config config = {.map = &machine->map, .opaque = machine};
@@ -327,13 +282,13 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double d
 
     if (kvm == NULL)
         return false;
-    *kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = machine};
+    *kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = machine, .options = options};
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
     config.cache = &kvm->cache;
     x86emu_init(&kvm->emu, &config);
     power_on = clock_ns();
-    end = power_on + (uint64_t)(deadline * 1e9);
+    end = power_on + options->seconds * 1000000000u;
     machine->now = real_now;
     ok = open_kvm(kvm) && kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
     if (ok)
@@ -349,7 +304,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double d
     }
     stop_clock();
     print_exits(kvm);
-    close_kvm(kvm);
+    kvm_close(kvm);
     free(kvm);
     return ok;
 }

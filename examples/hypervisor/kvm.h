@@ -4,20 +4,30 @@
 #define HYPERVISOR_KVM_H
 
 #include "machine.h"
+#include "options.h"
 
 #include <linux/kvm.h>
+
+enum {
+    KVM_MNEMONICS = 2048
+};
 
 struct kvm {
     int system, vm, cpu;
     struct kvm_run *run;
     size_t run_size;
     struct machine *machine;
+    const struct options *options;
     struct x86emu emu;
     struct x86emu_cache cache;
-    uint64_t exits[64];      /* by reason */
-    uint64_t kicks;          /* KVM_RUN ended by a signal */
-    uint64_t followed;       /* instructions that the library did after those, before KVM went on */
-    uint32_t finished[2048]; /* instructions that the library finished, by mnemonic */
+    bool halves_syscall;              /* kvm_syscall.c */
+    uint64_t watched;                 /* linear address of the breakpoint; 0: none */
+    uint64_t repaired;                /* SYSCALL instructions that were finished here */
+    uint64_t exits[64];               /* by reason */
+    uint64_t kicks;                   /* KVM_RUN ended by a signal */
+    uint64_t exit_ns;                 /* spent between two KVM_RUN */
+    uint64_t followed;                /* instructions that the library did after those, before KVM went on */
+    uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
 };
 
 /* Prints what failed, with errno; false. */
@@ -26,5 +36,26 @@ bool kvm_failed(const char *what);
 /* All of the state, and back: changed, enum x86emu_state, says which groups the library wrote. */
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu);
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed);
+
+/* Parts of setting up: virtual machine and vCPU of kvm->system, and what CPUID says. */
+bool kvm_open_cpu(struct kvm *kvm);
+bool kvm_set_cpuid(struct kvm *kvm);
+void kvm_close(struct kvm *kvm);
+
+/* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. False: reported. */
+bool kvm_finish(struct kvm *kvm);
+
+/* The breakpoint at the guest's page-fault handler. */
+bool kvm_page_fault(struct kvm *kvm);
+
+/* Tries whether kvm->system's virtual machines need what follows. */
+bool kvm_halves_syscall(struct kvm *kvm);
+/* Sets the breakpoint where the guest's IDT has its handler now. */
+bool kvm_watch_syscall(struct kvm *kvm, const struct x86emu_vcpu *vcpu);
+/* At the breakpoint: true when it was a SYSCALL; vcpu is then as after it. */
+bool kvm_repair_syscall(struct kvm *kvm, struct x86emu_vcpu *vcpu);
+
+/* Prints the reason and the registers; false. */
+bool kvm_report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why, unsigned detail);
 
 #endif

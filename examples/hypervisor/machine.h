@@ -131,6 +131,10 @@ struct machine {
 bool machine_start(struct machine *machine, uint64_t ram_size);
 void machine_free(struct machine *machine);
 
+/* Reads the guest's memory at a linear address, through its page tables; false: some of it is nowhere (linear.c). */
+bool machine_read_linear(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, void *data,
+                         uint64_t size);
+
 /* Timers that are due and input that is wanted. */
 void machine_run_devices(struct machine *machine);
 
@@ -163,10 +167,12 @@ x86emu_callback machine_answer;
 
 /* --- back ends ---------------------------------------------------------------------------------------------------- */
 
-/* Run until machine->end is set or deadline (seconds of real time) has passed. False: a report was printed. */
-bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
+struct options;
 
-bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, double deadline);
+/* Run until machine->end is set or the time that options allow has passed. False: a report was printed. */
+bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
+
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
 /* Prints registers and the bytes at RIP. */
 void report_vcpu(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The guest's memory by linear address, as its page tables have it: for looking, nothing is marked. */
+#include "machine.h"
+
+#include <string.h>
+
+static bool read_entry(void *opaque, uint64_t gpa, unsigned size, uint64_t *value)
+{
+    const struct machine *machine = opaque;
+
+    if (gpa > machine->ram_size - size)
+        return false;
+    *value = 0;
+    memcpy(value, machine->ram + gpa, size);
+    return true;
+}
+
+static bool translate(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, uint64_t *gpa)
+{
+    const struct x86emu_paging paging = {
+        .cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4, .efer = vcpu->efer, .maxphyaddr = 52, .page1gb = true};
+    const struct x86emu_walk_memory memory = {.read = read_entry, .opaque = machine};
+    struct x86emu_walk walk;
+
+    x86emu_walk_begin(&walk, &paging, la, X86EMU_ACCESS_READ | X86EMU_WALK_IMPLICIT | X86EMU_WALK_PROBE);
+    if (x86emu_walk_run(&walk, &memory) != X86EMU_WALK_DONE)
+        return false;
+    *gpa = walk.gpa;
+    return true;
+}
+
+bool machine_read_linear(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, void *data,
+                         uint64_t size)
+{
+    uint8_t *bytes = data;
+
+    while (size != 0) {
+        uint64_t part = 4096 - (la & 4095), gpa;
+
+        part = part < size ? part : size;
+        if (!translate(machine, vcpu, la, &gpa) || gpa > machine->ram_size - part)
+            return false;
+        memcpy(bytes, machine->ram + gpa, part);
+        bytes += part;
+        la += part;
+        size -= part;
+    }
+    return true;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line. */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: x86emu-hypervisor --kernel FILE [OPTIONS]\n\n"
+    "Boots a 64-bit Linux kernel, its console on standard output.\n\n"
+    "  --kernel FILE   bzImage or vmlinux\n"
+    "  --initrd FILE   initial RAM file system\n"
+    "  --append TEXT   more words for the kernel's command line\n"
+    "  --memory MIB    of the guest (default: 256)\n"
+    "  --seconds N     give up after so long (default: 600)\n"
+    "  --input TEXT    typed at the console, from the beginning\n"
+    "  --cpu=WHICH     interpreter (the default), or kvm\n"
+    "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N instructions of "
+    "the\n"
+    "                  guest's kernel; 0: that instruction alone (default: 1000000)\n"
+    "  --help          this text\n\n"
+    "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
+
+static const struct option known[] = {{"kernel", 1, NULL, 'k'},  {"initrd", 1, NULL, 'i'},
+                                      {"append", 1, NULL, 'a'},  {"memory", 1, NULL, 'm'},
+                                      {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},
+                                      {"follow", 1, NULL, 'f'},  {"cpu", 1, NULL, 'c'},
+                                      {"help", 0, NULL, 'h'},    {0}};
+
+static void bad(const char *what, const char *text)
+{
+    fprintf(stderr, "x86emu-hypervisor: %s: %s\n", what, text);
+    exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end != 0)
+        bad("not a number", text);
+    return value;
+}
+
+/* The place of text in names, which NULL ends. */
+static unsigned choice(const char *const names[], const char *what, const char *text)
+{
+    for (unsigned i = 0; names[i] != NULL; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    bad(what, text);
+    return 0;
+}
+
+static void take(struct options *options, int letter, const char *text)
+{
+    static const char *const processors[] = {"interpreter", "kvm", NULL};
+
+    switch (letter) {
+    case 'k':
+        options->kernel = text;
+        break;
+    case 'i':
+        options->initrd = text;
+        break;
+    case 'a':
+        options->append = text;
+        break;
+    case 'm':
+        options->memory = number(text);
+        break;
+    case 's':
+        options->seconds = number(text);
+        break;
+    case 't':
+        options->input = text;
+        break;
+    case 'f':
+        options->follow = number(text);
+        break;
+    case 'c':
+        options->kvm = choice(processors, "no such processor", text) == 1;
+        break;
+    case 'h':
+        fputs(help, stdout);
+        exit(0);
+    default:
+        exit(2);
+    }
+}
+
+void options_parse(struct options *options, int argc, char **argv)
+{
+    int letter;
+
+    *options = (struct options){.append = "", .memory = 256, .seconds = 600, .follow = 1000000};
+    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
+        take(options, letter, optarg);
+    if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072) {
+        fputs(help, stderr);
+        exit(2);
+    }
+}
