@@ -4,6 +4,7 @@ list(APPEND X86EMU_SOURCES
     src/decode/careful.c
     src/decode/decode.c
     src/decode/describe.c
+    src/decode/features.c
     src/decode/format.c
     src/decode/forms.c
     src/decode/generated/names.c

@@ -45,7 +45,7 @@ IMMEDIATES = {"none": (0, 0, 0), "ib": (1, 1, 1), "iw": (2, 2, 2), "id": (4, 4, 
 ODD_IMMEDIATES = ("iw ib", "ib ib", "ap", "mo")
 IMMEDIATE_BY_FORM = 15
 assert len(IMMEDIATES) <= IMMEDIATE_BY_FORM
-SIZE_RULES = ["normal", "d64", "f64", "near", "byte"]
+SIZE_RULES = ["normal", "d64", "f64", "near", "byte", "far"]
 SPECIALS = ["none", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "complex", "bnd", "bnd_address",
             "suffix_opcode"]
 MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "vex_m7", "evex_0f", "evex_0f38", "evex_0f3a",
@@ -103,7 +103,7 @@ class Row:
         self.lock = self.byte = self.privileged = False
         self.rule = "normal"
         self.flags = {"r": 0, "w": 0, "u": 0, "1": 0, "0": 0}
-        self.feature = "NONE"
+        self.feature = self.wide = "NONE"
         self.function = None
         self.masking = self.zeroing = False
         self.rounding = None
@@ -115,9 +115,11 @@ class Row:
                 self.flags[key] = sum(self.flag_mask(letter) for letter in value)
             elif key == "feat":
                 self.feature = value
+            elif key == "wide":
+                self.wide = value
             elif key == "exec":
                 self.function = value
-            elif word in ("d64", "f64", "near", "byte"):
+            elif word in SIZE_RULES:
                 self.rule = word
             elif word in ("lock", "rep"):
                 self.lock = self.lock or word == "lock"
@@ -200,6 +202,8 @@ class Row:
                 self.limit("mod3", {int(word == "reg")})
             elif word in ("ib", "iw", "iz", "iv", "id", "mo", "ap", "cb", "cz", "is4"):
                 self.immediate.append("ib" if word == "is4" else word)
+            elif word == "intel":
+                self.limit("amd", {0})
             elif SELECTORS.get(word) == 2:
                 self.limit(word, {1})
             elif "no_" + word in SELECTORS:
@@ -237,6 +241,7 @@ class Row:
         self.map = kind.lower() + "_" + names[map_name]
         self.limit("pp", {["NP", "66", "F3", "F2"].index(prefix)})
         self.limit("vl", lengths[length])
+        self.scalar = length == "LIG"
         if width in ("W0", "W1"):
             self.limit("w", {int(width[1])})
 
@@ -323,7 +328,7 @@ class Row:
         where, reg_class = letters[letter]
         return (where, reg_class, size, self.broadcast if letter == "W" else 0)
 
-    seen_immediate = False
+    seen_immediate = scalar = False
 
     def fixed_register(self, name):
         bytes_low, bytes_high = ["AL", "CL", "DL", "BL"], ["AH", "CH", "DH", "BH"]
@@ -396,6 +401,19 @@ class Row:
         """Whether the state mask alone can check this condition."""
         missing = set(range(SELECTORS[selector])) - self.conditions[selector]
         return all((selector, value) in FORBID for value in missing)
+
+    @property
+    def requirement(self):
+        """CPUID features: the row's, what its encoding needs, what lengths above 128 bits need; then whether lengths
+        below 512 bits need AVX512VL."""
+        base = "NONE"
+        if self.map.startswith("evex"):
+            base = "AVX512F"
+        elif self.map.startswith("vex") and any(op[1] in ("vector", "xmm", "ymm") for op in self.operands):
+            base = "AVX"
+        elif self.map.startswith("vex") and any(op[1] == "mask" for op in self.operands):
+            base = "AVX512F"
+        return (self.feature, base if base != self.feature else "NONE", self.wide, int(self.needs_vl))
 
     @property
     def forbidden(self):
@@ -545,6 +563,7 @@ def operand_size(rule, amd, mode, p66, w):
     """Bytes (SDM Vol. 1, table 3-4); mode: 0, 1, 2 for 16, 32, 64 bits."""
     if rule == "byte":
         return 1
+    w = w and not (rule == "far" and amd)
     if mode == 2 and (rule == "f64" or (rule == "near" and not amd) or w):
         return 8
     if mode == 2 and rule in ("d64", "near"):
@@ -553,9 +572,10 @@ def operand_size(rule, amd, mode, p66, w):
 
 
 def states():
-    """What mode, 66 and W decide, if there is no 67: [mode][66][W], then AMD's 64-bit mode with 66 [W]."""
-    combinations = [(mode, p66, w, False) for mode in range(3) for p66 in (False, True) for w in (False, True)]
-    for mode, p66, w, amd in combinations + [(2, True, w, True) for w in (False, True)]:
+    """What mode, 66 and W decide, if there is no 67: [mode][66][W]; mode 3 is AMD's 64-bit mode."""
+    combinations = [(mode, p66, w) for mode in range(4) for p66 in (False, True) for w in (False, True)]
+    for mode, p66, w in combinations:
+        amd, mode = mode == 3, min(mode, 2)
         sizes = [operand_size(rule, amd, mode, p66, w) for rule in SIZE_RULES]
         normal, near = ({2: 0, 4: 1, 8: 2}[sizes[SIZE_RULES.index(rule)]] for rule in ("normal", "near"))
         immediates = [by_size[near if name == "cz near" else normal] for name, by_size in IMMEDIATES.items()]
@@ -646,7 +666,7 @@ def mnemonics_h(rows, mnemonics, features):
     text += "#ifndef X86EMU_MNEMONICS_H\n#define X86EMU_MNEMONICS_H\n\n"
     text += "enum x86emu_mnemonic {\n" + enum_list("X86EMU_MN_", mnemonics) + "};\n\n"
     text += "enum x86emu_feature {\n" + enum_list("X86EMU_FEATURE_", features) + "};\n\n"
-    text += f"#define X86EMU_FORM_COUNT {len(rows) + 1}\n\n#endif\n"
+    text += f"#define X86EMU_FORM_COUNT {len(rows) + 1}\n#define X86EMU_FEATURE_COUNT {len(features)}\n\n#endif\n"
     return text
 
 
@@ -702,7 +722,7 @@ struct mode_state {
 
 /* What decoding looks at, in one place so that one address is enough. */
 struct decode_tables {
-    struct mode_state modes[14]; /* [4 * mode + 2 * 66 + W], then AMD's 64-bit mode with 66 [12 + W] */
+    struct mode_state modes[16]; /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
     uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
     uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
                                     follows, 16 when its base 5 stands for a displacement */
@@ -726,7 +746,15 @@ struct form_info {
     uint16_t mnemonic; /* and INFO_… */
     uint16_t operands; /* first in x86emu_operand_templates, and how many */
     uint8_t flags;     /* in x86emu_flag_table */
+    uint8_t requirement; /* in x86emu_form_requirements */
+};
+
+/* What a processor must have; enum x86emu_feature. */
+struct form_requirement {
     uint8_t feature;
+    uint8_t base;      /* what the encoding needs besides */
+    uint8_t wide;      /* besides, with vectors of more than 128 bits */
+    uint8_t needs_vl;  /* AVX512VL besides, with vectors of less than 512 bits */
 };
 
 enum form_info_bit {
@@ -739,6 +767,7 @@ enum form_info_bit {
 
 extern const struct decode_tables x86emu_decode_tables;
 extern const struct form_info x86emu_form_infos[];
+extern const struct form_requirement x86emu_form_requirements[];
 extern const struct operand_template x86emu_operand_templates[];
 
 #endif
@@ -786,42 +815,52 @@ def decode_tables(rows, trees):
 
 def tables_c(rows, mnemonics, features, trees):
     pool, starts = shared_sequences([[operand_template(row, op) for op in row.operands] for row in rows])
+    requirements = [("NONE", "NONE", "NONE", 0)]
+    requirements += sorted({row.requirement for row in rows} - set(requirements))
     flag_pool = sorted({tuple(row.flags.values()) for row in rows} | {(0, 0, 0, 0, 0)})
     if len(flag_pool) > 256:
         raise TableError("more than 256 combinations of flags")
     text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
     text += decode_tables(rows, trees)
-    if len(mnemonics) > 0x800 or len(pool) > 0x1000 or len(features) > 0x100:
+    if len(mnemonics) > 0x800 or len(pool) > 0x1000 or len(requirements) > 0x100:
         raise TableError("too many mnemonics, operands or features for struct form_info")
     text += "const struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0},\n"
     for row, start in zip(rows, starts):
         bits = (0x8000 if row.privileged else 0) | (0x4000 if row.rounding == "er" else 0)
         text += (f"    {{{bits | mnemonics.index(row.mnemonic):#x}, {len(row.operands) << 12 | start:#x}, "
-                 f"{flag_pool.index(tuple(row.flags.values()))}, {features.index(row.feature)}}}, "
+                 f"{flag_pool.index(tuple(row.flags.values()))}, {requirements.index(row.requirement)}}}, "
                  f"/* {row.number} {row.name} */\n")
     text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n"
     text += "".join(f"    {template},\n" for template in pool) + "};\n\n"
+    text += "const struct form_requirement x86emu_form_requirements[] = {\n"
+    text += "".join("    {" + ", ".join(f"X86EMU_FEATURE_{name}" for name in entry[:3]) + f", {entry[3]}}},\n"
+                    for entry in requirements) + "};\n\n"
     text += "const struct x86emu_form_flags x86emu_flag_table[] = {\n"
     text += "".join("    {" + ", ".join(f"{flags:#x}" for flags in entry) + "},\n" for entry in flag_pool) + "};\n"
     return text
 
 
-def names_c(mnemonics):
+def name_pool(kind, names):
     """Names in one pool with offsets: an array of pointers would need relocations."""
-    text = NOTE + '#include "names.h"\n\nconst char x86emu_mnemonic_pool[] = {\n'
+    text = f"const char x86emu_{kind}_pool[] = {{\n"
     offsets, at = [], 0
-    for name in mnemonics:
-        text += "    " + ", ".join(f"'{letter}'" for letter in name.lower()) + ", 0,\n"
+    for name in names:
+        text += "    " + ", ".join(f"'{letter}'" for letter in name) + ", 0,\n"
         offsets.append(str(at))
         at += len(name) + 1
-    text += "};\n\nconst uint16_t x86emu_mnemonic_offsets[] = {\n" + lines_of(offsets) + "};\n"
-    return text
+    return text + f"}};\n\nconst uint16_t x86emu_{kind}_offsets[] = {{\n" + lines_of(offsets) + "};\n"
+
+
+def names_c(mnemonics, features):
+    return (NOTE + '#include "names.h"\n\n' + name_pool("mnemonic", [name.lower() for name in mnemonics]) + "\n" +
+            name_pool("feature", features))
 
 
 def names_h(mnemonics):
     return (NOTE + "#ifndef X86EMU_DECODE_NAMES_H\n#define X86EMU_DECODE_NAMES_H\n\n#include <stdint.h>\n\n"
             f"enum {{ MNEMONIC_COUNT = {len(mnemonics)} }};\n\nextern const char x86emu_mnemonic_pool[];\n"
-            "extern const uint16_t x86emu_mnemonic_offsets[];\n\n#endif\n")
+            "extern const uint16_t x86emu_mnemonic_offsets[];\nextern const char x86emu_feature_pool[];\n"
+            "extern const uint16_t x86emu_feature_offsets[];\n\n#endif\n")
 
 
 def dispatch_c(rows):
@@ -851,6 +890,19 @@ def flag_table_h():
             "#include <x86emu/forms.h>\n\nextern const struct x86emu_form_flags x86emu_flag_table[];\n\n#endif\n")
 
 
+def mark_lengths(rows):
+    """AVX512VL brings the shorter lengths of what exists with 512 bits; scalars have no length."""
+    def key(row):
+        return (row.map, row.opcodes[0], row.mnemonic, *(sorted(row.conditions.get(name, ())) for name in ("pp", "w", "reg")))
+
+    lengths = {}
+    for row in rows:
+        if row.map.startswith("evex"):
+            lengths.setdefault(str(key(row)), set()).update(row.conditions["vl"])
+    for row in rows:
+        row.needs_vl = row.map.startswith("evex") and not row.scalar and 2 in lengths[str(key(row))]
+
+
 def read_rows():
     rows = []
     for path in sorted(TABLES.glob("*.tbl")):
@@ -860,6 +912,7 @@ def read_rows():
                 rows.append(Row(f"{path.relative_to(ROOT)}:{number}", line))
     for number, row in enumerate(rows, 1):
         row.number = number
+    mark_lengths(rows)
     return rows
 
 
@@ -869,14 +922,14 @@ def generate():
     if len(trees.nodes) > 0x7fff:
         raise TableError("too many lookup nodes")
     mnemonics = ["INVALID"] + sorted({row.mnemonic for row in rows})
-    features = ["NONE"] + sorted({row.feature for row in rows} - {"NONE"})
+    features = ["NONE"] + sorted({name for row in rows for name in row.requirement[:3]} - {"NONE"} | {"AVX512VL"})
     return {
         "include/x86emu/mnemonics.h": mnemonics_h(rows, mnemonics, features),
         "src/decode/generated/tables.h": tables_h(rows, trees),
         "src/decode/generated/flag_table.h": flag_table_h(),
         "src/decode/generated/tables.c": tables_c(rows, mnemonics, features, trees),
         "src/decode/generated/names.h": names_h(mnemonics),
-        "src/decode/generated/names.c": names_c(mnemonics),
+        "src/decode/generated/names.c": names_c(mnemonics, features),
         "src/exec/generated/functions.h": functions_h(rows),
         "src/exec/generated/dispatch.c": dispatch_c(rows),
     }

@@ -114,6 +114,7 @@ struct x86emu_config {
     uint32_t options;                    /* enum x86emu_option */
     uint32_t decode_options;             /* enum x86emu_decode_option */
     uint8_t maxphyaddr;                  /* physical-address width; 0 means 52 */
+    struct x86emu_features features;     /* what the guest's CPUID lacks: #UD; adds to decode_options what follows */
 };
 
 /* What the exit told about the access. */
@@ -265,6 +266,7 @@ struct x86emu {
         uint8_t lost_exchanges;
         bool begun;      /* a step is under way */
         bool delivering; /* of event, not of an instruction */
+        bool restricted; /* config.features lacks anything */
         struct x86emu_event event;
         bool decoded;   /* insn is valid */
         bool hint_used; /* the hinted address has found its operand */

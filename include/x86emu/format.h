@@ -12,6 +12,9 @@ extern "C" {
 /* The mnemonic in lower case, as the SDM and APM spell it; "invalid" for a number out of range. */
 const char *x86emu_mnemonic_name(enum x86emu_mnemonic mnemonic);
 
+/* A CPUID feature as enum x86emu_feature spells it; "NONE" for a number out of range. */
+const char *x86emu_feature_name(enum x86emu_feature feature);
+
 /*
  * The functions below write text in Intel syntax. Of text, room bytes are written at most, the last of them a 0 unless
  * room is 0; then text may be null. Each answers the length of the whole text, without the 0: it was cut if that is room

@@ -21,9 +21,24 @@ struct x86emu_form_flags {
 
 /* Each takes x86emu_insn.form; a number out of range answers as row 0, which is no instruction. */
 enum x86emu_mnemonic x86emu_form_mnemonic(unsigned form);
-enum x86emu_feature x86emu_form_feature(unsigned form); /* the CPUID feature that brings the row */
+enum x86emu_feature x86emu_form_feature(unsigned form); /* the CPUID feature that brings the row; see also below */
 const struct x86emu_form_flags *x86emu_form_flags(unsigned form);
 bool x86emu_form_is_privileged(unsigned form); /* #GP(0) unless CPL is 0 */
+
+/*
+ * What a processor lacks: bit n % 64 of absent[n / 64] is enum x86emu_feature n. All zero: it has everything. Features
+ * that others build on are not removed with them, but instructions ask for all that they need: without AVX512F no EVEX
+ * encoding is left, without AVX no VEX encoding of a vector instruction.
+ */
+struct x86emu_features {
+    uint64_t absent[4];
+};
+
+void x86emu_feature_remove(struct x86emu_features *features, enum x86emu_feature feature);
+bool x86emu_feature_is_absent(const struct x86emu_features *features, enum x86emu_feature feature);
+
+/* Options for x86emu_decode(): where an older instruction takes over when a feature is absent (LZCNT becomes BSR). */
+unsigned x86emu_features_options(const struct x86emu_features *features);
 
 #ifdef __cplusplus
 }

@@ -106,6 +106,12 @@ enum x86emu_decode_option {
  */
 enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode);
 
+/*
+ * Whether a processor with these features has a decoded instruction; if not, it raises #UD. Decoded with
+ * x86emu_features_options(), it is what that processor takes it for.
+ */
+bool x86emu_insn_allowed(const struct x86emu_insn *insn, const struct x86emu_features *features);
+
 /* Kinds of operand. */
 enum x86emu_operand_kind {
     X86EMU_OPERAND_NONE = 0,

@@ -209,6 +209,14 @@ static unsigned modrm_state(const struct head *head, unsigned modrm)
     return STATE_REGISTER | bit_if(STATE_LOCK_REGISTER, head->prefixes & X86EMU_PREFIX_LOCK);
 }
 
+/* AMD's processors take LOCK before a move to or from CR0 for CR8's bit 3 of the number (APM Vol. 3, MOV CRn). */
+static unsigned allowed_state(const struct head *head, const struct form_shape *shape, unsigned modrm)
+{
+    bool cr0 = shape->special == SPECIAL_CR && (modrm & 0x38) == 0 && !(head->rex & X86EMU_REX_R);
+
+    return bit_if(STATE_LOCK, cr0 && head->options & X86EMU_DECODE_AMD >> 8 && head->prefixes & X86EMU_PREFIX_LOCK);
+}
+
 /* Everything from the opcode on. */
 static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const struct head *head)
 {
@@ -230,7 +238,7 @@ static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const stru
     at = head->at + 1 + layout.has_modrm + layout.has_sib;
     insn->imm_size = (uint8_t)immediate_size(head, kind);
     insn->length = (uint8_t)(at + layout.displacement + insn->imm_size);
-    if (shape->forbidden & (head->state | modrm_state(head, layout.modrm)))
+    if (shape->forbidden & (head->state | modrm_state(head, layout.modrm)) & ~allowed_state(head, shape, layout.modrm))
         return X86EMU_DECODE_INVALID;
     if (insn->length > head->limit)
         return truncated(insn, insn->length);
@@ -239,6 +247,8 @@ static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const stru
     insn->opcode = (uint8_t)opcode;
     insn->operand_size = head->mode_state->operand_sizes[shape->rule];
     fill(insn, head, &layout);
+    if (allowed_state(head, shape, layout.modrm) != 0)
+        insn->rex |= X86EMU_REX_R;
     return take_fields(insn, head, shape, at, kind);
 }
 
@@ -417,11 +427,8 @@ static void take_escape(struct head *head, uint64_t bytes)
 static void complete_state(struct head *head)
 {
     unsigned p66 = (head->prefixes & X86EMU_PREFIX_66) != 0, w = (head->rex & X86EMU_REX_W) != 0;
-    unsigned number = 4 * head->mode + 2 * p66 + w;
 
-    if (head->mode == X86EMU_MODE_64 && p66 && head->options & X86EMU_DECODE_AMD >> 8)
-        number = 12 + w;
-    head->mode_state = &x86emu_decode_tables.modes[number];
+    head->mode_state = &x86emu_decode_tables.modes[4 * mode_number(head->mode | head->options << 8) + 2 * p66 + w];
     head->address_size = address_size_index(head->mode, head->prefixes);
     head->state |=
         head->mode_state->state | (unsigned)STATE_PP0 << head->mandatory | (unsigned)STATE_VL0 << head->vector_length |
@@ -466,10 +473,6 @@ static enum x86emu_decode_status decode_unprefixed(struct x86emu_insn *insn, str
     return decode_row(insn, head);
 }
 
-static const unsigned known_options = X86EMU_DECODE_AMD | X86EMU_DECODE_NO_LZCNT | X86EMU_DECODE_NO_TZCNT |
-                                      X86EMU_DECODE_NO_CET | X86EMU_DECODE_NO_MPX | X86EMU_DECODE_NO_CLDEMOTE |
-                                      X86EMU_DECODE_NO_WBNOINVD | X86EMU_DECODE_NO_PREFETCHI;
-
 enum x86emu_decode_status x86emu_decode_carefully(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
                                                   unsigned mode)
 {
@@ -481,7 +484,7 @@ enum x86emu_decode_status x86emu_decode_carefully(struct x86emu_insn *insn, cons
                         .segment = X86EMU_NO_SEGMENT};
     uint8_t padded[WIDE];
 
-    if (head.mode > X86EMU_MODE_64 || mode & ~(0xffu | known_options))
+    if (head.mode > X86EMU_MODE_64 || mode & ~(0xffu | KNOWN_OPTIONS))
         return X86EMU_DECODE_BAD_MODE;
     if (size < WIDE) {
         for (unsigned n = 0; n < WIDE; n++)

@@ -15,7 +15,8 @@ enum {
     WIDE = 8,        /* bytes of one load */
     ENTRY_KIND = 12, /* an entry's kind is above this bit, its form or its node's half place below */
     ENTRY_VALUE = 0xfff,
-    NO_MODRM = 0xc0
+    NO_MODRM = 0xc0,
+    KNOWN_OPTIONS = 0xff00 /* all of enum x86emu_decode_option */
 };
 
 enum evex_bit {
@@ -28,6 +29,12 @@ enum evex_bit {
 /* x86emu_decode() for any bytes, size and mode at all. */
 enum x86emu_decode_status x86emu_decode_carefully(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
                                                   unsigned mode);
+
+/* Which of .modes; mode: with options, of which only the vendor matters. */
+static ALWAYS_INLINE unsigned mode_number(unsigned mode)
+{
+    return (mode & 3) + (mode >> 1 & mode >> 8 & 1);
+}
 
 /* What follows the opcode, apart from the immediate; lengths and places in bytes. */
 struct layout {

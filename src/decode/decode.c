@@ -114,7 +114,7 @@ static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *s
 /* Takes a REX, if the mode has them. */
 static ALWAYS_INLINE unsigned take_rex(uint64_t *bytes, unsigned mode)
 {
-    unsigned is_rex = (unsigned)(mode == X86EMU_MODE_64) & ((*bytes & 0xf0) == 0x40);
+    unsigned is_rex = (mode >> 1 & 1) & ((*bytes & 0xf0) == 0x40);
     unsigned rex = ((unsigned)*bytes & 0xf) | X86EMU_REX_PRESENT;
 
     *bytes >>= 8 * is_rex;
@@ -138,7 +138,7 @@ static NOINLINE bool decode_escaped(struct x86emu_insn *insn, const uint8_t *byt
         return false;
     start.at += maps > 1 ? 2 : maps;
     start.map = start.map_number = maps;
-    start.mode = &tables->modes[4 * mode + 2u * (kind == 2) + (rex >> 3 & 1)];
+    start.mode = &tables->modes[4 * mode_number(mode) + 2u * (kind == 2) + (rex >> 3 & 1)];
     start.state = STATE_VL0 | (unsigned)STATE_PP0 << mandatory[kind] | bit_if(STATE_REG_HIGH, rex & X86EMU_REX_R);
     start.selectors = (uint64_t)mandatory[kind] << 4 * NODE_PP;
     start.front = prefixes | X86EMU_NO_SEGMENT << 8 | rex << 16;
@@ -216,11 +216,11 @@ static NOINLINE enum x86emu_decode_status decode_special(struct x86emu_insn *ins
                                                          unsigned mode)
 {
     unsigned first = bytes[0];
-    bool done;
+    bool long_mode = mode & X86EMU_MODE_64, done;
 
-    if (mode == X86EMU_MODE_64 && (first == 0xc4 || first == 0xc5))
+    if (long_mode && (first == 0xc4 || first == 0xc5))
         done = decode_vex(insn, bytes);
-    else if (mode == X86EMU_MODE_64 && first == 0x62)
+    else if (long_mode && first == 0x62)
         done = decode_evex(insn, bytes);
     else
         done = decode_escaped(insn, bytes, mode);
@@ -233,10 +233,10 @@ enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *by
     uint64_t word;
     unsigned is_rex, rex, escape;
 
-    if (UNLIKELY(size < ENOUGH || mode > X86EMU_MODE_64))
+    if (UNLIKELY(size < ENOUGH || (mode & ~(unsigned)KNOWN_OPTIONS) > X86EMU_MODE_64))
         return x86emu_decode_carefully(insn, bytes, size, mode);
     word = load_le64(bytes);
-    is_rex = (unsigned)((word & 0xf0) == 0x40) & (mode == X86EMU_MODE_64);
+    is_rex = (unsigned)((word & 0xf0) == 0x40) & (mode >> 1 & 1);
     rex = (((unsigned)word & 0xf) | X86EMU_REX_PRESENT) & (0 - is_rex);
     escape = (unsigned)((word & 0xff) == 0x0f) | (((word >> 8 & 0xff) == 0x0f) & is_rex);
     word >>= 8 * (is_rex + escape);
@@ -244,7 +244,7 @@ enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *by
         return decode_special(insn, bytes, size, mode);
     start.at = is_rex + escape;
     start.map = start.map_number = escape;
-    start.mode = &tables->modes[4 * mode + (rex >> 3 & 1)];
+    start.mode = &tables->modes[4 * mode_number(mode) + (rex >> 3 & 1)];
     start.state = STATE_VL0 | STATE_PP0;
     start.front = X86EMU_NO_SEGMENT << 8 | rex << 16;
     if (finish(insn, &start, word))

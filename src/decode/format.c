@@ -12,6 +12,13 @@ const char *x86emu_mnemonic_name(enum x86emu_mnemonic mnemonic)
     return x86emu_mnemonic_pool + x86emu_mnemonic_offsets[number];
 }
 
+const char *x86emu_feature_name(enum x86emu_feature feature)
+{
+    unsigned number = (unsigned)feature < X86EMU_FEATURE_COUNT ? (unsigned)feature : 0;
+
+    return x86emu_feature_pool + x86emu_feature_offsets[number];
+}
+
 /* --- text --------------------------------------------------------------------------------------------------------- */
 
 struct text {

@@ -17,7 +17,7 @@ enum x86emu_mnemonic x86emu_form_mnemonic(unsigned form)
 
 enum x86emu_feature x86emu_form_feature(unsigned form)
 {
-    return (enum x86emu_feature)info(form)->feature;
+    return (enum x86emu_feature)x86emu_form_requirements[info(form)->requirement].feature;
 }
 
 const struct x86emu_form_flags *x86emu_form_flags(unsigned form)

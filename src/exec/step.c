@@ -151,6 +151,10 @@ static void prepare(struct exec *x)
         x86emu_cache_check(x);
     if (!t->decoded && ((breakpoints_enabled(x) && x86emu_breakpoint_code(x)) || !x86emu_fetch(x)))
         return;
+    if (t->restricted && !x86emu_insn_allowed(x->insn, &t->config.features)) {
+        x86emu_raise(x, X86EMU_VECTOR_UD);
+        return;
+    }
     x->emu->transaction.decoded = true;
     x->rip = (x->vcpu->rip + x->insn->length) & rip_mask(x);
     x->rflags = x->vcpu->rflags;
@@ -345,6 +349,15 @@ enum x86emu_status x86emu_complete(struct x86emu *emu, struct x86emu_vcpu *vcpu)
     return run(&x);
 }
 
+static bool lacks_features(const struct x86emu_features *features)
+{
+    uint64_t absent = 0;
+
+    for (unsigned n = 0; n < sizeof(features->absent) / sizeof(features->absent[0]); n++)
+        absent |= features->absent[n];
+    return absent != 0;
+}
+
 void x86emu_init(struct x86emu *emu, const struct x86emu_config *config)
 {
     clear_bytes(emu, sizeof(*emu));
@@ -359,6 +372,8 @@ void x86emu_rebind(struct x86emu *emu, const struct x86emu_config *config)
     t->config = config != NULL ? *config : (struct x86emu_config){0};
     if (t->config.maxphyaddr == 0)
         t->config.maxphyaddr = 52;
+    t->config.decode_options |= x86emu_features_options(&t->config.features);
+    t->restricted = lacks_features(&t->config.features);
     t->cache = (struct x86emu_region_cache){0};
 }
 

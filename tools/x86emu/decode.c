@@ -31,6 +31,8 @@ int decode_all(const struct input *input, const struct options *options)
         struct step step = {.insn = &insn, .bytes = input->bytes + at, .mode = (unsigned)mode, .address = base + at};
 
         step.status = x86emu_decode(&insn, step.bytes, end - at, (unsigned)mode | options->flags);
+        if (step.status == X86EMU_DECODE_OK && !x86emu_insn_allowed(&insn, &options->features))
+            step.status = X86EMU_DECODE_INVALID;
         step.size = step.status == X86EMU_DECODE_OK ? insn.length : skipped(step.status, end - at);
         if (step.status != X86EMU_DECODE_OK)
             result = EXIT_UNDECODED;

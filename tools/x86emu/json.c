@@ -108,7 +108,7 @@ static void print_form(const struct x86emu_insn *insn)
     const struct x86emu_form_flags *flags = x86emu_form_flags(insn->form);
 
     print_number("form", insn->form);
-    print_string("feature", feature_name(x86emu_form_feature(insn->form)));
+    print_string("feature", x86emu_feature_name(x86emu_form_feature(insn->form)));
     print_bool("privileged", x86emu_form_is_privileged(insn->form));
     fputs(",\"flags\":{", stdout);
     print_flags("read", flags->read);

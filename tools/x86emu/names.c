@@ -39,15 +39,6 @@ const char *encoding_name(unsigned encoding)
     return name_in(names, COUNT(names), encoding);
 }
 
-const char *feature_name(enum x86emu_feature feature)
-{
-    static const char *const names[] = {
-#include "features.inc"
-    };
-
-    return name_in(names, COUNT(names), feature);
-}
-
 const char *kind_name(unsigned kind)
 {
     static const char *const names[] = {

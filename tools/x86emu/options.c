@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char usage[] =
     "usage: x86emu decode [options] [hex ...]\n"
@@ -16,7 +17,8 @@ static const char usage[] =
     "\n"
     "  -m, --mode 16|32|64     mode of the processor (64, or as an ELF file says)\n"
     "  -V, --vendor intel|amd  where the two differ (intel)\n"
-    "  -w, --without FEATURE   as a processor without lzcnt, tzcnt, cet, mpx, cldemote, wbnoinvd or prefetchi\n"
+    "  -w, --without FEATURE   as a processor without it: avx512f, lzcnt, cet, …; --fields names that of an "
+    "instruction\n"
     "  -a, --address NUMBER    address of the first byte (0, or as an ELF file says)\n"
     "  -f, --file FILE         take bytes from FILE; - is standard input\n"
     "  -s, --section NAME      section of an ELF file (.text)\n"
@@ -87,18 +89,21 @@ static unsigned vendor_of(const char *argument)
     return choose(vendors, "vendor", argument);
 }
 
-static unsigned absence_of(const char *argument)
+/* TZCNT can be absent alone; for the others the library knows what follows. */
+static void take_absence(struct options *options, const char *argument)
 {
-    static const struct choice features[] = {{"lzcnt", X86EMU_DECODE_NO_LZCNT},
-                                             {"tzcnt", X86EMU_DECODE_NO_TZCNT},
-                                             {"cet", X86EMU_DECODE_NO_CET},
-                                             {"mpx", X86EMU_DECODE_NO_MPX},
-                                             {"cldemote", X86EMU_DECODE_NO_CLDEMOTE},
-                                             {"wbnoinvd", X86EMU_DECODE_NO_WBNOINVD},
-                                             {"prefetchi", X86EMU_DECODE_NO_PREFETCHI},
-                                             {NULL, 0}};
-
-    return choose(features, "without", argument);
+    if (strcasecmp(argument, "tzcnt") == 0) {
+        options->flags |= X86EMU_DECODE_NO_TZCNT;
+        return;
+    }
+    for (unsigned feature = 1; feature < X86EMU_FEATURE_COUNT; feature++) {
+        if (strcasecmp(argument, x86emu_feature_name((enum x86emu_feature)feature)) == 0) {
+            x86emu_feature_remove(&options->features, (enum x86emu_feature)feature);
+            options->flags |= x86emu_features_options(&options->features);
+            return;
+        }
+    }
+    die("--without: '%s' is none of its values (see x86emu --fields for the feature of an instruction)", argument);
 }
 
 static enum when when_of(const char *argument)
@@ -141,7 +146,7 @@ static void take(struct options *options, int option)
         options->flags = (options->flags & ~(unsigned)X86EMU_DECODE_AMD) | vendor_of(optarg);
         break;
     case 'w':
-        options->flags |= absence_of(optarg);
+        take_absence(options, optarg);
         break;
     case 'a':
         options->address = number_of("address", optarg);

@@ -27,6 +27,7 @@ enum when {
 struct options {
     int mode;       /* enum x86emu_mode, or -1: as the ELF file says, else 64-bit */
     unsigned flags; /* enum x86emu_decode_option */
+    struct x86emu_features features;
     enum output output;
     enum when colour;
     bool fields;
@@ -102,7 +103,6 @@ void colour(enum part part);
 const char *mode_name(unsigned mode);
 const char *status_text(enum x86emu_decode_status status);
 const char *encoding_name(unsigned encoding);
-const char *feature_name(enum x86emu_feature feature);
 const char *kind_name(unsigned kind);
 const char *class_name(unsigned reg_class);
 const char *access_text(unsigned access);

@@ -152,7 +152,7 @@ static void print_form(const struct x86emu_insn *insn)
 {
     const struct x86emu_form_flags *flags = x86emu_form_flags(insn->form);
 
-    printf("    form: %u, feature %s%s\n", insn->form, feature_name(x86emu_form_feature(insn->form)),
+    printf("    form: %u, feature %s%s\n", insn->form, x86emu_feature_name(x86emu_form_feature(insn->form)),
            x86emu_form_is_privileged(insn->form) ? ", privileged" : "");
     if (!(flags->read | flags->written | flags->undefined | flags->set | flags->cleared))
         return;

@@ -9,5 +9,7 @@ enum { MNEMONIC_COUNT = 1718 };
 
 extern const char x86emu_mnemonic_pool[];
 extern const uint16_t x86emu_mnemonic_offsets[];
+extern const char x86emu_feature_pool[];
+extern const uint16_t x86emu_feature_offsets[];
 
 #endif

@@ -115,6 +115,7 @@ enum size_rule {
     RULE_F64 = 2,
     RULE_NEAR = 3,
     RULE_BYTE = 4,
+    RULE_FAR = 5,
 };
 
 enum special_rule {
@@ -234,15 +235,15 @@ struct mode_state {
 
 /* What decoding looks at, in one place so that one address is enough. */
 struct decode_tables {
-    struct mode_state modes[14]; /* [4 * mode + 2 * 66 + W], then AMD's 64-bit mode with 66 [12 + W] */
+    struct mode_state modes[16]; /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
     uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
     uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
                                     follows, 16 when its base 5 stands for a displacement */
     uint8_t lengths[MAP_COUNT][256];
     uint16_t maps[MAP_COUNT][256];
-    struct form_shape shapes[246];
-    uint8_t shape_numbers[2705];
-    uint16_t nodes[5410];
+    struct form_shape shapes[249];
+    uint8_t shape_numbers[2709];
+    uint16_t nodes[5418];
 };
 
 struct operand_template {
@@ -258,7 +259,15 @@ struct form_info {
     uint16_t mnemonic; /* and INFO_… */
     uint16_t operands; /* first in x86emu_operand_templates, and how many */
     uint8_t flags;     /* in x86emu_flag_table */
+    uint8_t requirement; /* in x86emu_form_requirements */
+};
+
+/* What a processor must have; enum x86emu_feature. */
+struct form_requirement {
     uint8_t feature;
+    uint8_t base;      /* what the encoding needs besides */
+    uint8_t wide;      /* besides, with vectors of more than 128 bits */
+    uint8_t needs_vl;  /* AVX512VL besides, with vectors of less than 512 bits */
 };
 
 enum form_info_bit {
@@ -271,6 +280,7 @@ enum form_info_bit {
 
 extern const struct decode_tables x86emu_decode_tables;
 extern const struct form_info x86emu_form_infos[];
+extern const struct form_requirement x86emu_form_requirements[];
 extern const struct operand_template x86emu_operand_templates[];
 
 #endif

@@ -11,13 +11,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1145: /* AAD_IB */
         x86emu_exec_aad(x);
         break;
-    case 1799: /* AADD_RMY_RY */
+    case 1801: /* AADD_RMY_RY */
         x86emu_exec_aadd(x);
         break;
     case 1144: /* AAM_IB */
         x86emu_exec_aam(x);
         break;
-    case 1800: /* AAND_RMY_RY */
+    case 1802: /* AAND_RMY_RY */
         x86emu_exec_aand(x);
         break;
     case 1143: /* AAS */
@@ -35,7 +35,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 814: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 1808: /* ADCX_RY_RMY */
+    case 1810: /* ADCX_RY_RMY */
         x86emu_exec_adcx(x);
         break;
     case 785: /* ADD_RMB_RB */
@@ -50,7 +50,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 794: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 1809: /* ADOX_RY_RMY */
+    case 1811: /* ADOX_RY_RMY */
         x86emu_exec_adox(x);
         break;
     case 825: /* AND_RMB_RB */
@@ -65,60 +65,60 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 834: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 2309: /* ANDN_RY_VY_RMY */
+    case 2313: /* ANDN_RY_VY_RMY */
         x86emu_exec_andn(x);
         break;
-    case 1801: /* AOR_RMY_RY */
+    case 1803: /* AOR_RMY_RY */
         x86emu_exec_aor(x);
         break;
     case 913: /* ARPL_RMW_RW */
         x86emu_exec_arpl(x);
         break;
-    case 1802: /* AXOR_RMY_RY */
+    case 1804: /* AXOR_RMY_RY */
         x86emu_exec_axor(x);
         break;
-    case 2317: /* BEXTR_RY_RMY_VY */
-    case 2702: /* BEXTR_RY_RMY_ID */
+    case 2321: /* BEXTR_RY_RMY_VY */
+    case 2706: /* BEXTR_RY_RMY_ID */
         x86emu_exec_bextr(x);
         break;
-    case 2691: /* BLCFILL_VY_RMY */
+    case 2695: /* BLCFILL_VY_RMY */
         x86emu_exec_blcfill(x);
         break;
-    case 2699: /* BLCI_VY_RMY */
+    case 2703: /* BLCI_VY_RMY */
         x86emu_exec_blci(x);
         break;
-    case 2695: /* BLCIC_VY_RMY */
+    case 2699: /* BLCIC_VY_RMY */
         x86emu_exec_blcic(x);
         break;
-    case 2698: /* BLCMSK_VY_RMY */
+    case 2702: /* BLCMSK_VY_RMY */
         x86emu_exec_blcmsk(x);
         break;
-    case 2693: /* BLCS_VY_RMY */
+    case 2697: /* BLCS_VY_RMY */
         x86emu_exec_blcs(x);
         break;
     case 1571: /* PBLENDW_RDQ_RMDQ_IB */
-    case 2128: /* VPBLENDW_RX_VX_RMX_IB */
+    case 2130: /* VPBLENDW_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_2(x);
         break;
     case 1569: /* BLENDPS_RDQ_RMDQ_IB */
-    case 2126: /* VBLENDPS_RX_VX_RMX_IB */
-    case 2324: /* VPBLENDD_RX_VX_RMX_IB */
+    case 2128: /* VBLENDPS_RX_VX_RMX_IB */
+    case 2328: /* VPBLENDD_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_4(x);
         break;
     case 1570: /* BLENDPD_RDQ_RMDQ_IB */
-    case 2127: /* VBLENDPD_RX_VX_RMX_IB */
+    case 2129: /* VBLENDPD_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_8(x);
         break;
     case 1506: /* PBLENDVB_RDQ_RMDQ */
-    case 2082: /* VPBLENDVB_RX_VX_RMX_IS4X */
+    case 2084: /* VPBLENDVB_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_1(x);
         break;
     case 1507: /* BLENDVPS_RDQ_RMDQ */
-    case 2080: /* VBLENDVPS_RX_VX_RMX_IS4X */
+    case 2082: /* VBLENDVPS_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_4(x);
         break;
     case 1508: /* BLENDVPD_RDQ_RMDQ */
-    case 2081: /* VBLENDVPD_RX_VX_RMX_IS4X */
+    case 2083: /* VBLENDVPD_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_8(x);
         break;
     case 568: /* VPBLENDMB_RX_MASKQ_VX_RMX */
@@ -135,19 +135,19 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 567: /* VBLENDMPD_RX_MASKQ_VX_RMX */
         x86emu_exec_blendm_8(x);
         break;
-    case 2692: /* BLSFILL_VY_RMY */
+    case 2696: /* BLSFILL_VY_RMY */
         x86emu_exec_blsfill(x);
         break;
-    case 2312: /* BLSI_VY_RMY */
+    case 2316: /* BLSI_VY_RMY */
         x86emu_exec_blsi(x);
         break;
-    case 2696: /* BLSIC_VY_RMY */
+    case 2700: /* BLSIC_VY_RMY */
         x86emu_exec_blsic(x);
         break;
-    case 2311: /* BLSMSK_VY_RMY */
+    case 2315: /* BLSMSK_VY_RMY */
         x86emu_exec_blsmsk(x);
         break;
-    case 2310: /* BLSR_VY_RMY */
+    case 2314: /* BLSR_VY_RMY */
         x86emu_exec_blsr(x);
         break;
     case 1180: /* BOUND_RV_RMV2 */
@@ -155,13 +155,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 590: /* VPBROADCASTB_RX_MASKQ_RMB */
     case 592: /* VPBROADCASTB_RX_MASKQ_RMD */
-    case 2180: /* VPBROADCASTB_RX_RMB */
+    case 2184: /* VPBROADCASTB_RX_RMB */
         x86emu_exec_broadcast_1(x);
         break;
     case 492: /* VBROADCASTF32X4_RX_MASKQ_RMDQ */
     case 498: /* VBROADCASTI32X4_RX_MASKQ_RMDQ */
-    case 2162: /* VBROADCASTF128_RQQ_RMDQ */
-    case 2163: /* VBROADCASTI128_RQQ_RMDQ */
+    case 2166: /* VBROADCASTF128_RQQ_RMDQ */
+    case 2167: /* VBROADCASTI128_RQQ_RMDQ */
         x86emu_exec_broadcast_16_by_4(x);
         break;
     case 493: /* VBROADCASTF64X2_RX_MASKQ_RMDQ */
@@ -170,7 +170,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 591: /* VPBROADCASTW_RX_MASKQ_RMW */
     case 593: /* VPBROADCASTW_RX_MASKQ_RMD */
-    case 2181: /* VPBROADCASTW_RX_RMW */
+    case 2185: /* VPBROADCASTW_RX_RMW */
         x86emu_exec_broadcast_2(x);
         break;
     case 494: /* VBROADCASTF32X8_RX_MASKQ_RMQQ */
@@ -185,15 +185,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 502: /* VPBROADCASTD_RX_MASKQ_RMD */
     case 594: /* VPBROADCASTD_RX_MASKQ_RMD */
     case 596: /* VPBROADCASTD_RX_MASKQ_RMD */
-    case 2160: /* VBROADCASTSS_RX_RMD */
-    case 2178: /* VPBROADCASTD_RX_RMD */
+    case 2162: /* VBROADCASTSS_RX_RMD */
+    case 2163: /* VBROADCASTSS_RX_RMD */
+    case 2182: /* VPBROADCASTD_RX_RMD */
         x86emu_exec_broadcast_4(x);
         break;
     case 491: /* VBROADCASTSD_RX_MASKQ_RMQ */
     case 497: /* VPBROADCASTQ_RX_MASKQ_RMQ */
     case 595: /* VPBROADCASTQ_RX_MASKQ_RMQ */
-    case 2161: /* VBROADCASTSD_RQQ_RMQ */
-    case 2179: /* VPBROADCASTQ_RX_RMQ */
+    case 2164: /* VBROADCASTSD_RQQ_RMQ */
+    case 2165: /* VBROADCASTSD_RQQ_RMQ */
+    case 2183: /* VPBROADCASTQ_RX_RMQ */
         x86emu_exec_broadcast_8(x);
         break;
     case 490: /* VBROADCASTF32X2_RX_MASKQ_RMQ */
@@ -227,7 +229,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1119: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 2313: /* BZHI_RY_RMY_VY */
+    case 2317: /* BZHI_RY_RMY_VY */
         x86emu_exec_bzhi(x);
         break;
     case 982: /* CALL_RELZ */
@@ -253,15 +255,15 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1157: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 1736: /* CLFLUSH_RMB */
-    case 1737: /* CLWB_RMB */
-    case 1738: /* CLFLUSHOPT_RMB */
+    case 1738: /* CLFLUSH_RMB */
+    case 1739: /* CLWB_RMB */
+    case 1740: /* CLFLUSHOPT_RMB */
         x86emu_exec_clflush(x);
         break;
     case 1159: /* CLI */
         x86emu_exec_cli(x);
         break;
-    case 1687: /* CLTS */
+    case 1689: /* CLTS */
         x86emu_exec_clts(x);
         break;
     case 1156: /* CMC */
@@ -297,38 +299,38 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 864: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 2201: /* CMPOXADD_RMD_RD_VD */
-    case 2202: /* CMPOXADD_RMQ_RQ_VQ */
-    case 2203: /* CMPNOXADD_RMD_RD_VD */
-    case 2204: /* CMPNOXADD_RMQ_RQ_VQ */
-    case 2205: /* CMPBXADD_RMD_RD_VD */
-    case 2206: /* CMPBXADD_RMQ_RQ_VQ */
-    case 2207: /* CMPNBXADD_RMD_RD_VD */
-    case 2208: /* CMPNBXADD_RMQ_RQ_VQ */
-    case 2209: /* CMPZXADD_RMD_RD_VD */
-    case 2210: /* CMPZXADD_RMQ_RQ_VQ */
-    case 2211: /* CMPNZXADD_RMD_RD_VD */
-    case 2212: /* CMPNZXADD_RMQ_RQ_VQ */
-    case 2213: /* CMPBEXADD_RMD_RD_VD */
-    case 2214: /* CMPBEXADD_RMQ_RQ_VQ */
-    case 2215: /* CMPNBEXADD_RMD_RD_VD */
-    case 2216: /* CMPNBEXADD_RMQ_RQ_VQ */
-    case 2217: /* CMPSXADD_RMD_RD_VD */
-    case 2218: /* CMPSXADD_RMQ_RQ_VQ */
-    case 2219: /* CMPNSXADD_RMD_RD_VD */
-    case 2220: /* CMPNSXADD_RMQ_RQ_VQ */
-    case 2221: /* CMPPXADD_RMD_RD_VD */
-    case 2222: /* CMPPXADD_RMQ_RQ_VQ */
-    case 2223: /* CMPNPXADD_RMD_RD_VD */
-    case 2224: /* CMPNPXADD_RMQ_RQ_VQ */
-    case 2225: /* CMPLXADD_RMD_RD_VD */
-    case 2226: /* CMPLXADD_RMQ_RQ_VQ */
-    case 2227: /* CMPNLXADD_RMD_RD_VD */
-    case 2228: /* CMPNLXADD_RMQ_RQ_VQ */
-    case 2229: /* CMPLEXADD_RMD_RD_VD */
-    case 2230: /* CMPLEXADD_RMQ_RQ_VQ */
-    case 2231: /* CMPNLEXADD_RMD_RD_VD */
-    case 2232: /* CMPNLEXADD_RMQ_RQ_VQ */
+    case 2205: /* CMPOXADD_RMD_RD_VD */
+    case 2206: /* CMPOXADD_RMQ_RQ_VQ */
+    case 2207: /* CMPNOXADD_RMD_RD_VD */
+    case 2208: /* CMPNOXADD_RMQ_RQ_VQ */
+    case 2209: /* CMPBXADD_RMD_RD_VD */
+    case 2210: /* CMPBXADD_RMQ_RQ_VQ */
+    case 2211: /* CMPNBXADD_RMD_RD_VD */
+    case 2212: /* CMPNBXADD_RMQ_RQ_VQ */
+    case 2213: /* CMPZXADD_RMD_RD_VD */
+    case 2214: /* CMPZXADD_RMQ_RQ_VQ */
+    case 2215: /* CMPNZXADD_RMD_RD_VD */
+    case 2216: /* CMPNZXADD_RMQ_RQ_VQ */
+    case 2217: /* CMPBEXADD_RMD_RD_VD */
+    case 2218: /* CMPBEXADD_RMQ_RQ_VQ */
+    case 2219: /* CMPNBEXADD_RMD_RD_VD */
+    case 2220: /* CMPNBEXADD_RMQ_RQ_VQ */
+    case 2221: /* CMPSXADD_RMD_RD_VD */
+    case 2222: /* CMPSXADD_RMQ_RQ_VQ */
+    case 2223: /* CMPNSXADD_RMD_RD_VD */
+    case 2224: /* CMPNSXADD_RMQ_RQ_VQ */
+    case 2225: /* CMPPXADD_RMD_RD_VD */
+    case 2226: /* CMPPXADD_RMQ_RQ_VQ */
+    case 2227: /* CMPNPXADD_RMD_RD_VD */
+    case 2228: /* CMPNPXADD_RMQ_RQ_VQ */
+    case 2229: /* CMPLXADD_RMD_RD_VD */
+    case 2230: /* CMPLXADD_RMQ_RQ_VQ */
+    case 2231: /* CMPNLXADD_RMD_RD_VD */
+    case 2232: /* CMPNLXADD_RMQ_RQ_VQ */
+    case 2233: /* CMPLEXADD_RMD_RD_VD */
+    case 2234: /* CMPLEXADD_RMQ_RQ_VQ */
+    case 2235: /* CMPNLEXADD_RMD_RD_VD */
+    case 2236: /* CMPNLEXADD_RMQ_RQ_VQ */
         x86emu_exec_cmpccxadd(x);
         break;
     case 1031: /* CMPSB_SIB_DIB */
@@ -359,11 +361,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 563: /* VPCOMPRESSQ_RMX_MASKQ_RX */
         x86emu_exec_compress_8(x);
         break;
-    case 1701: /* CPUID */
+    case 1703: /* CPUID */
         x86emu_exec_cpuid(x);
         break;
-    case 1810: /* CRC32_RY_RMB */
-    case 1811: /* CRC32_RY_RMV */
+    case 1812: /* CRC32_RY_RMB */
+    case 1813: /* CRC32_RY_RMV */
         x86emu_exec_crc32(x);
         break;
     case 1150: /* CWD */
@@ -386,8 +388,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1113: /* DIV_RMV */
         x86emu_exec_div(x);
         break;
-    case 1700: /* EMMS */
-    case 1835: /* FEMMS */
+    case 1702: /* EMMS */
+    case 1837: /* FEMMS */
         x86emu_exec_emms(x);
         break;
     case 1025: /* ENTER_IW_IB */
@@ -407,83 +409,83 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 559: /* VPEXPANDQ_RX_MASKQ_RMX */
         x86emu_exec_expand_8(x);
         break;
-    case 2564: /* FDECSTP */
+    case 2568: /* FDECSTP */
         x86emu_exec_fdecstp(x);
         break;
-    case 2601: /* FFREE_STT */
+    case 2605: /* FFREE_STT */
         x86emu_exec_ffree(x);
         break;
-    case 2615: /* FFREEP_STT */
+    case 2619: /* FFREEP_STT */
         x86emu_exec_ffreep(x);
         break;
-    case 2565: /* FINCSTP */
+    case 2569: /* FINCSTP */
         x86emu_exec_fincstp(x);
         break;
-    case 2592: /* FLD_RMT */
+    case 2596: /* FLD_RMT */
         x86emu_exec_fld_80(x);
         break;
-    case 2539: /* FLD_STT */
+    case 2543: /* FLD_STT */
         x86emu_exec_fld_register(x);
         break;
-    case 2536: /* FLDCW_RMW */
+    case 2540: /* FLDCW_RMW */
         x86emu_exec_fldcw(x);
         break;
-    case 2535: /* FLDENV_RM28 */
+    case 2539: /* FLDENV_RM28 */
         x86emu_exec_fldenv(x);
         break;
-    case 2581: /* FNCLEX */
+    case 2585: /* FNCLEX */
         x86emu_exec_fnclex(x);
         break;
-    case 2582: /* FNINIT */
+    case 2586: /* FNINIT */
         x86emu_exec_fninit(x);
         break;
-    case 2541: /* FNOP */
+    case 2545: /* FNOP */
         x86emu_exec_fnop(x);
         break;
-    case 2599: /* FNSAVE_RM108 */
+    case 2603: /* FNSAVE_RM108 */
         x86emu_exec_fnsave(x);
         break;
-    case 2538: /* FNSTCW_RMW */
+    case 2542: /* FNSTCW_RMW */
         x86emu_exec_fnstcw(x);
         break;
-    case 2537: /* FNSTENV_RM28 */
+    case 2541: /* FNSTENV_RM28 */
         x86emu_exec_fnstenv(x);
         break;
-    case 2600: /* FNSTSW_RMW */
-    case 2619: /* FNSTSW_AXW */
+    case 2604: /* FNSTSW_RMW */
+    case 2623: /* FNSTSW_AXW */
         x86emu_exec_fnstsw(x);
         break;
-    case 2598: /* FRSTOR_RM108 */
+    case 2602: /* FRSTOR_RM108 */
         x86emu_exec_frstor(x);
         break;
-    case 2603: /* FST_STT */
+    case 2607: /* FST_STT */
         x86emu_exec_fst_register(x);
         break;
-    case 2593: /* FSTP_RMT */
+    case 2597: /* FSTP_RMT */
         x86emu_exec_fstp_80(x);
         break;
-    case 2604: /* FSTP_STT */
-    case 2617: /* FSTP_STT */
-    case 2618: /* FSTP_STT */
+    case 2608: /* FSTP_STT */
+    case 2621: /* FSTP_STT */
+    case 2622: /* FSTP_STT */
         x86emu_exec_fstp_register(x);
         break;
-    case 2542: /* FSTPNCE_STT */
+    case 2546: /* FSTPNCE_STT */
         x86emu_exec_fstpnce(x);
         break;
     case 1179: /* FWAIT */
         x86emu_exec_fwait(x);
         break;
-    case 2540: /* FXCH_STT */
-    case 2602: /* FXCH_STT */
-    case 2616: /* FXCH_STT */
+    case 2544: /* FXCH_STT */
+    case 2606: /* FXCH_STT */
+    case 2620: /* FXCH_STT */
         x86emu_exec_fxch(x);
         break;
-    case 1726: /* FXRSTOR_RM512 */
-    case 1727: /* FXRSTOR64_RM512 */
+    case 1728: /* FXRSTOR_RM512 */
+    case 1729: /* FXRSTOR64_RM512 */
         x86emu_exec_fxrstor(x);
         break;
-    case 1724: /* FXSAVE_RM512 */
-    case 1725: /* FXSAVE64_RM512 */
+    case 1726: /* FXSAVE_RM512 */
+    case 1727: /* FXSAVE64_RM512 */
         x86emu_exec_fxsave(x);
         break;
     case 409: /* VPGATHERDD_RDQ_MASKQ_VSIBD */
@@ -492,10 +494,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 433: /* VGATHERDPS_RDQ_MASKQ_VSIBD */
     case 435: /* VGATHERDPS_RQQ_MASKQ_VSIBD */
     case 437: /* VGATHERDPS_ROQ_MASKQ_VSIBD */
-    case 2293: /* VPGATHERDD_RDQ_VSIBD_VDQ */
-    case 2294: /* VPGATHERDD_RQQ_VSIBD_VQQ */
-    case 2301: /* VGATHERDPS_RDQ_VSIBD_VDQ */
-    case 2302: /* VGATHERDPS_RQQ_VSIBD_VQQ */
+    case 2297: /* VPGATHERDD_RDQ_VSIBD_VDQ */
+    case 2298: /* VPGATHERDD_RQQ_VSIBD_VQQ */
+    case 2305: /* VGATHERDPS_RDQ_VSIBD_VDQ */
+    case 2306: /* VGATHERDPS_RQQ_VSIBD_VQQ */
         x86emu_exec_gather_4_4(x);
         break;
     case 421: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
@@ -504,10 +506,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 445: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
     case 447: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
     case 449: /* VGATHERQPS_RQQ_MASKQ_VSIBD */
-    case 2297: /* VPGATHERQD_RDQ_VSIBD_VDQ */
-    case 2298: /* VPGATHERQD_RDQ_VSIBD_VDQ */
-    case 2305: /* VGATHERQPS_RDQ_VSIBD_VDQ */
-    case 2306: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 2301: /* VPGATHERQD_RDQ_VSIBD_VDQ */
+    case 2302: /* VPGATHERQD_RDQ_VSIBD_VDQ */
+    case 2309: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 2310: /* VGATHERQPS_RDQ_VSIBD_VDQ */
         x86emu_exec_gather_4_8(x);
         break;
     case 415: /* VPGATHERDQ_RDQ_MASKQ_VSIBQ */
@@ -516,10 +518,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 439: /* VGATHERDPD_RDQ_MASKQ_VSIBQ */
     case 441: /* VGATHERDPD_RQQ_MASKQ_VSIBQ */
     case 443: /* VGATHERDPD_ROQ_MASKQ_VSIBQ */
-    case 2295: /* VPGATHERDQ_RDQ_VSIBQ_VDQ */
-    case 2296: /* VPGATHERDQ_RQQ_VSIBQ_VQQ */
-    case 2303: /* VGATHERDPD_RDQ_VSIBQ_VDQ */
-    case 2304: /* VGATHERDPD_RQQ_VSIBQ_VQQ */
+    case 2299: /* VPGATHERDQ_RDQ_VSIBQ_VDQ */
+    case 2300: /* VPGATHERDQ_RQQ_VSIBQ_VQQ */
+    case 2307: /* VGATHERDPD_RDQ_VSIBQ_VDQ */
+    case 2308: /* VGATHERDPD_RQQ_VSIBQ_VQQ */
         x86emu_exec_gather_8_4(x);
         break;
     case 427: /* VPGATHERQQ_RDQ_MASKQ_VSIBQ */
@@ -528,10 +530,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 451: /* VGATHERQPD_RDQ_MASKQ_VSIBQ */
     case 453: /* VGATHERQPD_RQQ_MASKQ_VSIBQ */
     case 455: /* VGATHERQPD_ROQ_MASKQ_VSIBQ */
-    case 2299: /* VPGATHERQQ_RDQ_VSIBQ_VDQ */
-    case 2300: /* VPGATHERQQ_RQQ_VSIBQ_VQQ */
-    case 2307: /* VGATHERQPD_RDQ_VSIBQ_VDQ */
-    case 2308: /* VGATHERQPD_RQQ_VSIBQ_VQQ */
+    case 2303: /* VPGATHERQQ_RDQ_VSIBQ_VDQ */
+    case 2304: /* VPGATHERQQ_RQQ_VSIBQ_VQQ */
+    case 2311: /* VGATHERQPD_RDQ_VSIBQ_VDQ */
+    case 2312: /* VGATHERQPD_RQQ_VSIBQ_VQQ */
         x86emu_exec_gather_8_8(x);
         break;
     case 1178: /* HLT */
@@ -576,7 +578,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 308: /* VINSERTPS_RDQ_VDQ_RMD_IB */
     case 1585: /* INSERTPS_RDQ_RMD_IB */
-    case 2143: /* VINSERTPS_RDQ_VDQ_RMD_IB */
+    case 2145: /* VINSERTPS_RDQ_VDQ_RMD_IB */
         x86emu_exec_insertps(x);
         break;
     case 1172: /* INT_IB */
@@ -597,7 +599,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1671: /* INVLPGB */
         x86emu_exec_invlpgb(x);
         break;
-    case 1723: /* INVPCID_RY_RMDQ */
+    case 1725: /* INVPCID_RY_RMDQ */
         x86emu_exec_invpcid(x);
         break;
     case 1175: /* IRET */
@@ -653,171 +655,171 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 995: /* JMP_FARP */
         x86emu_exec_jmp_far(x);
         break;
-    case 2355: /* KADDB_RQ_VQ_RMQ */
+    case 2359: /* KADDB_RQ_VQ_RMQ */
         x86emu_exec_kadd_1(x);
         break;
-    case 2354: /* KADDW_RQ_VQ_RMQ */
+    case 2358: /* KADDW_RQ_VQ_RMQ */
         x86emu_exec_kadd_2(x);
         break;
-    case 2357: /* KADDD_RQ_VQ_RMQ */
+    case 2361: /* KADDD_RQ_VQ_RMQ */
         x86emu_exec_kadd_4(x);
         break;
-    case 2356: /* KADDQ_RQ_VQ_RMQ */
+    case 2360: /* KADDQ_RQ_VQ_RMQ */
         x86emu_exec_kadd_8(x);
         break;
-    case 2335: /* KANDB_RQ_VQ_RMQ */
+    case 2339: /* KANDB_RQ_VQ_RMQ */
         x86emu_exec_kand_1(x);
         break;
-    case 2334: /* KANDW_RQ_VQ_RMQ */
+    case 2338: /* KANDW_RQ_VQ_RMQ */
         x86emu_exec_kand_2(x);
         break;
-    case 2337: /* KANDD_RQ_VQ_RMQ */
+    case 2341: /* KANDD_RQ_VQ_RMQ */
         x86emu_exec_kand_4(x);
         break;
-    case 2336: /* KANDQ_RQ_VQ_RMQ */
+    case 2340: /* KANDQ_RQ_VQ_RMQ */
         x86emu_exec_kand_8(x);
         break;
-    case 2339: /* KANDNB_RQ_VQ_RMQ */
+    case 2343: /* KANDNB_RQ_VQ_RMQ */
         x86emu_exec_kandn_1(x);
         break;
-    case 2338: /* KANDNW_RQ_VQ_RMQ */
+    case 2342: /* KANDNW_RQ_VQ_RMQ */
         x86emu_exec_kandn_2(x);
         break;
-    case 2341: /* KANDND_RQ_VQ_RMQ */
+    case 2345: /* KANDND_RQ_VQ_RMQ */
         x86emu_exec_kandn_4(x);
         break;
-    case 2340: /* KANDNQ_RQ_VQ_RMQ */
+    case 2344: /* KANDNQ_RQ_VQ_RMQ */
         x86emu_exec_kandn_8(x);
         break;
-    case 2369: /* KMOVB_RQ_RMB */
-    case 2370: /* KMOVB_RMB_RQ */
-    case 2383: /* KMOVB_RQ_RMD */
-    case 2384: /* KMOVB_RD_RMQ */
+    case 2373: /* KMOVB_RQ_RMB */
+    case 2374: /* KMOVB_RMB_RQ */
+    case 2387: /* KMOVB_RQ_RMD */
+    case 2388: /* KMOVB_RD_RMQ */
         x86emu_exec_kmov_1(x);
         break;
-    case 2364: /* KMOVW_RQ_RMW */
-    case 2365: /* KMOVW_RMW_RQ */
-    case 2381: /* KMOVW_RQ_RMD */
-    case 2382: /* KMOVW_RD_RMQ */
+    case 2368: /* KMOVW_RQ_RMW */
+    case 2369: /* KMOVW_RMW_RQ */
+    case 2385: /* KMOVW_RQ_RMD */
+    case 2386: /* KMOVW_RD_RMQ */
         x86emu_exec_kmov_2(x);
         break;
-    case 2379: /* KMOVD_RQ_RMD */
-    case 2380: /* KMOVD_RMD_RQ */
-    case 2385: /* KMOVD_RQ_RMD */
-    case 2386: /* KMOVD_RD_RMQ */
+    case 2383: /* KMOVD_RQ_RMD */
+    case 2384: /* KMOVD_RMD_RQ */
     case 2389: /* KMOVD_RQ_RMD */
     case 2390: /* KMOVD_RD_RMQ */
+    case 2393: /* KMOVD_RQ_RMD */
+    case 2394: /* KMOVD_RD_RMQ */
         x86emu_exec_kmov_4(x);
         break;
-    case 2374: /* KMOVQ_RQ_RMQ */
-    case 2375: /* KMOVQ_RMQ_RQ */
-    case 2387: /* KMOVQ_RQ_RMQ */
-    case 2388: /* KMOVQ_RQ_RMQ */
+    case 2378: /* KMOVQ_RQ_RMQ */
+    case 2379: /* KMOVQ_RMQ_RQ */
+    case 2391: /* KMOVQ_RQ_RMQ */
+    case 2392: /* KMOVQ_RQ_RMQ */
         x86emu_exec_kmov_8(x);
         break;
-    case 2366: /* KNOTB_RQ_RMQ */
+    case 2370: /* KNOTB_RQ_RMQ */
         x86emu_exec_knot_1(x);
         break;
-    case 2361: /* KNOTW_RQ_RMQ */
+    case 2365: /* KNOTW_RQ_RMQ */
         x86emu_exec_knot_2(x);
         break;
-    case 2376: /* KNOTD_RQ_RMQ */
+    case 2380: /* KNOTD_RQ_RMQ */
         x86emu_exec_knot_4(x);
         break;
-    case 2371: /* KNOTQ_RQ_RMQ */
+    case 2375: /* KNOTQ_RQ_RMQ */
         x86emu_exec_knot_8(x);
         break;
-    case 2343: /* KORB_RQ_VQ_RMQ */
+    case 2347: /* KORB_RQ_VQ_RMQ */
         x86emu_exec_kor_1(x);
         break;
-    case 2342: /* KORW_RQ_VQ_RMQ */
+    case 2346: /* KORW_RQ_VQ_RMQ */
         x86emu_exec_kor_2(x);
         break;
-    case 2345: /* KORD_RQ_VQ_RMQ */
+    case 2349: /* KORD_RQ_VQ_RMQ */
         x86emu_exec_kor_4(x);
         break;
-    case 2344: /* KORQ_RQ_VQ_RMQ */
+    case 2348: /* KORQ_RQ_VQ_RMQ */
         x86emu_exec_kor_8(x);
         break;
-    case 2367: /* KORTESTB_RQ_RMQ */
+    case 2371: /* KORTESTB_RQ_RMQ */
         x86emu_exec_kortest_1(x);
         break;
-    case 2362: /* KORTESTW_RQ_RMQ */
+    case 2366: /* KORTESTW_RQ_RMQ */
         x86emu_exec_kortest_2(x);
         break;
-    case 2377: /* KORTESTD_RQ_RMQ */
+    case 2381: /* KORTESTD_RQ_RMQ */
         x86emu_exec_kortest_4(x);
         break;
-    case 2372: /* KORTESTQ_RQ_RMQ */
+    case 2376: /* KORTESTQ_RQ_RMQ */
         x86emu_exec_kortest_8(x);
         break;
-    case 2395: /* KSHIFTLB_RQ_RMQ_IB */
+    case 2399: /* KSHIFTLB_RQ_RMQ_IB */
         x86emu_exec_kshiftl_1(x);
         break;
-    case 2396: /* KSHIFTLW_RQ_RMQ_IB */
+    case 2400: /* KSHIFTLW_RQ_RMQ_IB */
         x86emu_exec_kshiftl_2(x);
         break;
-    case 2397: /* KSHIFTLD_RQ_RMQ_IB */
+    case 2401: /* KSHIFTLD_RQ_RMQ_IB */
         x86emu_exec_kshiftl_4(x);
         break;
-    case 2398: /* KSHIFTLQ_RQ_RMQ_IB */
+    case 2402: /* KSHIFTLQ_RQ_RMQ_IB */
         x86emu_exec_kshiftl_8(x);
         break;
-    case 2391: /* KSHIFTRB_RQ_RMQ_IB */
+    case 2395: /* KSHIFTRB_RQ_RMQ_IB */
         x86emu_exec_kshiftr_1(x);
         break;
-    case 2392: /* KSHIFTRW_RQ_RMQ_IB */
+    case 2396: /* KSHIFTRW_RQ_RMQ_IB */
         x86emu_exec_kshiftr_2(x);
         break;
-    case 2393: /* KSHIFTRD_RQ_RMQ_IB */
+    case 2397: /* KSHIFTRD_RQ_RMQ_IB */
         x86emu_exec_kshiftr_4(x);
         break;
-    case 2394: /* KSHIFTRQ_RQ_RMQ_IB */
+    case 2398: /* KSHIFTRQ_RQ_RMQ_IB */
         x86emu_exec_kshiftr_8(x);
         break;
-    case 2368: /* KTESTB_RQ_RMQ */
+    case 2372: /* KTESTB_RQ_RMQ */
         x86emu_exec_ktest_1(x);
         break;
-    case 2363: /* KTESTW_RQ_RMQ */
+    case 2367: /* KTESTW_RQ_RMQ */
         x86emu_exec_ktest_2(x);
         break;
-    case 2378: /* KTESTD_RQ_RMQ */
+    case 2382: /* KTESTD_RQ_RMQ */
         x86emu_exec_ktest_4(x);
         break;
-    case 2373: /* KTESTQ_RQ_RMQ */
+    case 2377: /* KTESTQ_RQ_RMQ */
         x86emu_exec_ktest_8(x);
         break;
-    case 2358: /* KUNPCKBW_RQ_VQ_RMQ */
+    case 2362: /* KUNPCKBW_RQ_VQ_RMQ */
         x86emu_exec_kunpck_1(x);
         break;
-    case 2359: /* KUNPCKWD_RQ_VQ_RMQ */
+    case 2363: /* KUNPCKWD_RQ_VQ_RMQ */
         x86emu_exec_kunpck_2(x);
         break;
-    case 2360: /* KUNPCKDQ_RQ_VQ_RMQ */
+    case 2364: /* KUNPCKDQ_RQ_VQ_RMQ */
         x86emu_exec_kunpck_4(x);
         break;
-    case 2347: /* KXNORB_RQ_VQ_RMQ */
+    case 2351: /* KXNORB_RQ_VQ_RMQ */
         x86emu_exec_kxnor_1(x);
         break;
-    case 2346: /* KXNORW_RQ_VQ_RMQ */
+    case 2350: /* KXNORW_RQ_VQ_RMQ */
         x86emu_exec_kxnor_2(x);
         break;
-    case 2349: /* KXNORD_RQ_VQ_RMQ */
+    case 2353: /* KXNORD_RQ_VQ_RMQ */
         x86emu_exec_kxnor_4(x);
         break;
-    case 2348: /* KXNORQ_RQ_VQ_RMQ */
+    case 2352: /* KXNORQ_RQ_VQ_RMQ */
         x86emu_exec_kxnor_8(x);
         break;
-    case 2351: /* KXORB_RQ_VQ_RMQ */
+    case 2355: /* KXORB_RQ_VQ_RMQ */
         x86emu_exec_kxor_1(x);
         break;
-    case 2350: /* KXORW_RQ_VQ_RMQ */
+    case 2354: /* KXORW_RQ_VQ_RMQ */
         x86emu_exec_kxor_2(x);
         break;
-    case 2353: /* KXORD_RQ_VQ_RMQ */
+    case 2357: /* KXORD_RQ_VQ_RMQ */
         x86emu_exec_kxor_4(x);
         break;
-    case 2352: /* KXORQ_RQ_VQ_RMQ */
+    case 2356: /* KXORQ_RQ_VQ_RMQ */
         x86emu_exec_kxor_8(x);
         break;
     case 1162: /* LAHF */
@@ -827,8 +829,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1678: /* LAR_RV_RMZ */
         x86emu_exec_lar(x);
         break;
-    case 1728: /* LDMXCSR_RMD */
-    case 2063: /* VLDMXCSR_RMD */
+    case 1730: /* LDMXCSR_RMD */
+    case 2065: /* VLDMXCSR_RMD */
         x86emu_exec_ldmxcsr(x);
         break;
     case 914: /* LEA_RV_RM0 */
@@ -886,7 +888,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1259: /* MASKMOVQ_RQ_RMQ */
     case 1478: /* MASKMOVDQU_RDQ_RMDQ */
-    case 2055: /* VMASKMOVDQU_RDQ_RMDQ */
+    case 2057: /* VMASKMOVDQU_RDQ_RMDQ */
         x86emu_exec_maskmov(x);
         break;
     case 1623: /* MONITOR */
@@ -908,7 +910,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 899: /* MOV_RMB_IB */
     case 900: /* MOV_RMV_IZ */
     case 1484: /* MOVNTI_RMY_RY */
-    case 1807: /* MOVDIRI_RMY_RY */
+    case 1809: /* MOVDIRI_RMY_RY */
         x86emu_exec_mov(x);
         break;
     case 904: /* MOV_RMY_RY */
@@ -937,8 +939,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 118: /* VMOVDDUP_RDQ_MASKQ_RMQ */
     case 119: /* VMOVDDUP_RX_MASKQ_RMX */
     case 1374: /* MOVDDUP_RDQ_RMQ */
-    case 1954: /* VMOVDDUP_RDQ_RMQ */
-    case 1955: /* VMOVDDUP_RQQ_RMQQ */
+    case 1956: /* VMOVDDUP_RDQ_RMQ */
+    case 1957: /* VMOVDDUP_RQQ_RMQQ */
         x86emu_exec_movddup(x);
         break;
     case 1553: /* MOVDIR64B_RA_RM64 */
@@ -949,15 +951,15 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1262: /* PMOVMSKB_RD_RMQ */
     case 1480: /* PMOVMSKB_RD_RMDQ */
-    case 2057: /* VPMOVMSKB_RD_RMX */
+    case 2059: /* VPMOVMSKB_RD_RMX */
         x86emu_exec_movmsk_1(x);
         break;
     case 1337: /* MOVMSKPS_RY_RMDQ */
-    case 1917: /* VMOVMSKPS_RD_RMX */
+    case 1919: /* VMOVMSKPS_RD_RMX */
         x86emu_exec_movmsk_4(x);
         break;
     case 1349: /* MOVMSKPD_RY_RMDQ */
-    case 1929: /* VMOVMSKPD_RD_RMX */
+    case 1931: /* VMOVMSKPD_RD_RMX */
         x86emu_exec_movmsk_8(x);
         break;
     case 1260: /* MOVQ2DQ_RDQ_RMQ */
@@ -971,12 +973,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 117: /* VMOVSHDUP_RX_MASKQ_RMX */
     case 1373: /* MOVSHDUP_RDQ_RMDQ */
-    case 1953: /* VMOVSHDUP_RX_RMX */
+    case 1955: /* VMOVSHDUP_RX_RMX */
         x86emu_exec_movshdup(x);
         break;
     case 116: /* VMOVSLDUP_RX_MASKQ_RMX */
     case 1372: /* MOVSLDUP_RDQ_RMDQ */
-    case 1952: /* VMOVSLDUP_RX_RMX */
+    case 1954: /* VMOVSLDUP_RX_RMX */
         x86emu_exec_movsldup(x);
         break;
     case 910: /* MOVSX_RV_RMB */
@@ -994,7 +996,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1109: /* MUL_RMV */
         x86emu_exec_mul(x);
         break;
-    case 2316: /* MULX_RY_VY_RMY */
+    case 2320: /* MULX_RY_VY_RMY */
         x86emu_exec_mulx(x);
         break;
     case 1624: /* MWAIT */
@@ -1010,54 +1012,52 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 887: /* NOP */
     case 888: /* PAUSE */
     case 1651: /* SERIALIZE */
-    case 1748: /* LFENCE */
-    case 1749: /* MFENCE */
-    case 1750: /* SFENCE */
-    case 1754: /* PREFETCH_RMB */
-    case 1755: /* PREFETCHW_RMB */
-    case 1756: /* PREFETCHWT1_RMB */
-    case 1757: /* PREFETCH_RMB */
-    case 1758: /* PREFETCH_RMB */
+    case 1750: /* LFENCE */
+    case 1751: /* MFENCE */
+    case 1752: /* SFENCE */
+    case 1756: /* PREFETCH_RMB */
+    case 1757: /* PREFETCHW_RMB */
+    case 1758: /* PREFETCHWT1_RMB */
     case 1759: /* PREFETCH_RMB */
     case 1760: /* PREFETCH_RMB */
     case 1761: /* PREFETCH_RMB */
-    case 1762: /* NOP_RMV_RV */
-    case 1763: /* PREFETCHNTA_RMB */
-    case 1764: /* PREFETCHT0_RMB */
-    case 1765: /* PREFETCHT1_RMB */
-    case 1766: /* PREFETCHT2_RMB */
-    case 1767: /* NOP_RMV */
-    case 1768: /* NOP_RMV */
+    case 1762: /* PREFETCH_RMB */
+    case 1763: /* PREFETCH_RMB */
+    case 1764: /* NOP_RMV_RV */
+    case 1765: /* PREFETCHNTA_RMB */
+    case 1766: /* PREFETCHT0_RMB */
+    case 1767: /* PREFETCHT1_RMB */
+    case 1768: /* PREFETCHT2_RMB */
     case 1769: /* NOP_RMV */
     case 1770: /* NOP_RMV */
     case 1771: /* NOP_RMV */
     case 1772: /* NOP_RMV */
     case 1773: /* NOP_RMV */
     case 1774: /* NOP_RMV */
-    case 1775: /* PREFETCHIT1_RMB */
-    case 1776: /* PREFETCHIT0_RMB */
-    case 1777: /* NOP_RMV */
-    case 1778: /* NOP_RMV */
+    case 1775: /* NOP_RMV */
+    case 1776: /* NOP_RMV */
+    case 1777: /* PREFETCHIT1_RMB */
+    case 1778: /* PREFETCHIT0_RMB */
     case 1779: /* NOP_RMV */
     case 1780: /* NOP_RMV */
     case 1781: /* NOP_RMV */
     case 1782: /* NOP_RMV */
     case 1783: /* NOP_RMV */
-    case 1784: /* CLDEMOTE_RMB */
+    case 1784: /* NOP_RMV */
     case 1785: /* NOP_RMV */
-    case 1786: /* NOP_RMV */
+    case 1786: /* CLDEMOTE_RMB */
     case 1787: /* NOP_RMV */
     case 1788: /* NOP_RMV */
     case 1789: /* NOP_RMV */
     case 1790: /* NOP_RMV */
     case 1791: /* NOP_RMV */
-    case 1792: /* ENDBR64 */
+    case 1792: /* NOP_RMV */
     case 1793: /* NOP_RMV */
-    case 1794: /* ENDBR32 */
+    case 1794: /* ENDBR64 */
     case 1795: /* NOP_RMV */
-    case 1798: /* NOP_RMV */
-    case 1812: /* NOP_RMV */
-    case 1813: /* NOP_RMV */
+    case 1796: /* ENDBR32 */
+    case 1797: /* NOP_RMV */
+    case 1800: /* NOP_RMV */
     case 1814: /* NOP_RMV */
     case 1815: /* NOP_RMV */
     case 1816: /* NOP_RMV */
@@ -1079,9 +1079,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1832: /* NOP_RMV */
     case 1833: /* NOP_RMV */
     case 1834: /* NOP_RMV */
-    case 1843: /* NOP_RV_RMV */
-    case 1846: /* NOP_RV_RMV */
-    case 1847: /* NOP_RV_RMV */
+    case 1835: /* NOP_RMV */
+    case 1836: /* NOP_RMV */
+    case 1845: /* NOP_RV_RMV */
     case 1848: /* NOP_RV_RMV */
     case 1849: /* NOP_RV_RMV */
     case 1850: /* NOP_RV_RMV */
@@ -1090,6 +1090,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1853: /* NOP_RV_RMV */
     case 1854: /* NOP_RV_RMV */
     case 1855: /* NOP_RV_RMV */
+    case 1856: /* NOP_RV_RMV */
+    case 1857: /* NOP_RV_RMV */
         x86emu_exec_nop(x);
         break;
     case 871: /* NOT_RMB */
@@ -1122,37 +1124,37 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 159: /* VPACKSSDW_RX_MASKQ_VX_RMX */
     case 1199: /* PACKSSDW_RQ_RMQ */
     case 1408: /* PACKSSDW_RDQ_RMDQ */
-    case 1983: /* VPACKSSDW_RX_VX_RMX */
+    case 1985: /* VPACKSSDW_RX_VX_RMX */
         x86emu_exec_packssdw(x);
         break;
     case 151: /* VPACKSSWB_RX_MASKQ_VX_RMX */
     case 1191: /* PACKSSWB_RQ_RMQ */
     case 1400: /* PACKSSWB_RDQ_RMDQ */
-    case 1975: /* VPACKSSWB_RX_VX_RMX */
+    case 1977: /* VPACKSSWB_RX_VX_RMX */
         x86emu_exec_packsswb(x);
         break;
     case 273: /* VPACKUSDW_RX_MASKQ_VX_RMX */
     case 1524: /* PACKUSDW_RDQ_RMDQ */
-    case 2100: /* VPACKUSDW_RX_VX_RMX */
+    case 2102: /* VPACKUSDW_RX_VX_RMX */
         x86emu_exec_packusdw(x);
         break;
     case 155: /* VPACKUSWB_RX_MASKQ_VX_RMX */
     case 1195: /* PACKUSWB_RQ_RMQ */
     case 1404: /* PACKUSWB_RDQ_RMDQ */
-    case 1979: /* VPACKUSWB_RX_VX_RMX */
+    case 1981: /* VPACKUSWB_RX_VX_RMX */
         x86emu_exec_packuswb(x);
         break;
     case 297: /* VPALIGNR_RX_MASKQ_VX_RMX_IB */
     case 1281: /* PALIGNR_RQ_RMQ_IB */
     case 1575: /* PALIGNR_RDQ_RMDQ_IB */
-    case 2132: /* VPALIGNR_RX_VX_RMX_IB */
+    case 2134: /* VPALIGNR_RX_VX_RMX_IB */
         x86emu_exec_palignr(x);
         break;
-    case 2315: /* PDEP_RY_VY_RMY */
+    case 2319: /* PDEP_RY_VY_RMY */
         x86emu_exec_pdep(x);
         break;
-    case 2327: /* VPERM2F128_RQQ_VQQ_RMQQ_IB */
-    case 2328: /* VPERM2I128_RQQ_VQQ_RMQQ_IB */
+    case 2331: /* VPERM2F128_RQQ_VQQ_RMQQ_IB */
+    case 2332: /* VPERM2I128_RQQ_VQQ_RMQQ_IB */
         x86emu_exec_perm2x128(x);
         break;
     case 598: /* VPERMB_RX_MASKQ_VX_RMX */
@@ -1163,8 +1165,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 485: /* VPERMPS_RX_MASKQ_VX_RMX */
     case 487: /* VPERMD_RX_MASKQ_VX_RMX */
-    case 2159: /* VPERMPS_RQQ_VQQ_RMQQ */
-    case 2177: /* VPERMD_RQQ_VQQ_RMQQ */
+    case 2161: /* VPERMPS_RQQ_VQQ_RMQQ */
+    case 2181: /* VPERMD_RQQ_VQQ_RMQQ */
         x86emu_exec_perm_4(x);
         break;
     case 486: /* VPERMPD_RX_MASKQ_VX_RMX */
@@ -1172,32 +1174,32 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         x86emu_exec_perm_8(x);
         break;
     case 634: /* VPERMILPD_RX_MASKQ_RMX_IB */
-    case 2326: /* VPERMILPD_RX_RMX_IB */
+    case 2330: /* VPERMILPD_RX_RMX_IB */
         x86emu_exec_permilpd_imm(x);
         break;
     case 458: /* VPERMILPD_RX_MASKQ_VX_RMX */
-    case 2157: /* VPERMILPD_RX_VX_RMX */
+    case 2159: /* VPERMILPD_RX_VX_RMX */
         x86emu_exec_permilpd_var(x);
         break;
     case 457: /* VPERMILPS_RX_MASKQ_VX_RMX */
-    case 2156: /* VPERMILPS_RX_VX_RMX */
+    case 2158: /* VPERMILPS_RX_VX_RMX */
         x86emu_exec_permilps_var(x);
         break;
     case 629: /* VPERMQ_RX_MASKQ_RMX_IB */
     case 630: /* VPERMPD_RX_MASKQ_RMX_IB */
-    case 2322: /* VPERMQ_RQQ_RMQQ_IB */
-    case 2323: /* VPERMPD_RQQ_RMQQ_IB */
+    case 2326: /* VPERMQ_RQQ_RMQQ_IB */
+    case 2327: /* VPERMPD_RQQ_RMQQ_IB */
         x86emu_exec_permq_imm(x);
         break;
-    case 2314: /* PEXT_RY_VY_RMY */
+    case 2318: /* PEXT_RY_VY_RMY */
         x86emu_exec_pext(x);
         break;
     case 298: /* VPEXTRB_RMB_RDQ_IB */
     case 299: /* VPEXTRB_RMD_RDQ_IB */
     case 1576: /* PEXTRB_RMB_RDQ_IB */
     case 1577: /* PEXTRB_RMD_RDQ_IB */
-    case 2133: /* VPEXTRB_RMB_RDQ_IB */
-    case 2134: /* VPEXTRB_RMD_RDQ_IB */
+    case 2135: /* VPEXTRB_RMB_RDQ_IB */
+    case 2136: /* VPEXTRB_RMD_RDQ_IB */
         x86emu_exec_pextr_1(x);
         break;
     case 238: /* VPEXTRW_RD_RMDQ_IB */
@@ -1207,9 +1209,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1483: /* PEXTRW_RD_RMDQ_IB */
     case 1578: /* PEXTRW_RMW_RDQ_IB */
     case 1579: /* PEXTRW_RMD_RDQ_IB */
-    case 2060: /* VPEXTRW_RD_RMDQ_IB */
-    case 2135: /* VPEXTRW_RMW_RDQ_IB */
-    case 2136: /* VPEXTRW_RMD_RDQ_IB */
+    case 2062: /* VPEXTRW_RD_RMDQ_IB */
+    case 2137: /* VPEXTRW_RMW_RDQ_IB */
+    case 2138: /* VPEXTRW_RMD_RDQ_IB */
         x86emu_exec_pextr_2(x);
         break;
     case 302: /* VPEXTRD_RMD_RDQ_IB */
@@ -1217,22 +1219,22 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 305: /* VEXTRACTPS_RMD_RDQ_IB */
     case 1580: /* PEXTRD_RMD_RDQ_IB */
     case 1582: /* EXTRACTPS_RMD_RDQ_IB */
-    case 2137: /* VPEXTRD_RMD_RDQ_IB */
     case 2139: /* VPEXTRD_RMD_RDQ_IB */
-    case 2140: /* VEXTRACTPS_RMD_RDQ_IB */
+    case 2141: /* VPEXTRD_RMD_RDQ_IB */
+    case 2142: /* VEXTRACTPS_RMD_RDQ_IB */
         x86emu_exec_pextr_4(x);
         break;
     case 303: /* VPEXTRQ_RMQ_RDQ_IB */
     case 1581: /* PEXTRQ_RMQ_RDQ_IB */
-    case 2138: /* VPEXTRQ_RMQ_RDQ_IB */
+    case 2140: /* VPEXTRQ_RMQ_RDQ_IB */
         x86emu_exec_pextr_8(x);
         break;
     case 306: /* VPINSRB_RDQ_VDQ_RMB_IB */
     case 307: /* VPINSRB_RDQ_VDQ_RMD_IB */
     case 1583: /* PINSRB_RDQ_RMB_IB */
     case 1584: /* PINSRB_RDQ_RMD_IB */
-    case 2141: /* VPINSRB_RDQ_VDQ_RMB_IB */
-    case 2142: /* VPINSRB_RDQ_VDQ_RMD_IB */
+    case 2143: /* VPINSRB_RDQ_VDQ_RMB_IB */
+    case 2144: /* VPINSRB_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_1(x);
         break;
     case 236: /* VPINSRW_RDQ_VDQ_RMW_IB */
@@ -1241,80 +1243,80 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1264: /* PINSRW_RQ_RMD_IB */
     case 1481: /* PINSRW_RDQ_RMW_IB */
     case 1482: /* PINSRW_RDQ_RMD_IB */
-    case 2058: /* VPINSRW_RDQ_VDQ_RMW_IB */
-    case 2059: /* VPINSRW_RDQ_VDQ_RMD_IB */
+    case 2060: /* VPINSRW_RDQ_VDQ_RMW_IB */
+    case 2061: /* VPINSRW_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_2(x);
         break;
     case 309: /* VPINSRD_RDQ_VDQ_RMD_IB */
     case 311: /* VPINSRD_RDQ_VDQ_RMD_IB */
     case 1586: /* PINSRD_RDQ_RMD_IB */
-    case 2144: /* VPINSRD_RDQ_VDQ_RMD_IB */
     case 2146: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 2148: /* VPINSRD_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_4(x);
         break;
     case 310: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
     case 1587: /* PINSRQ_RDQ_RMQ_IB */
-    case 2145: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
+    case 2147: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
         x86emu_exec_pinsr_8(x);
         break;
     case 259: /* VPMOVSXBW_RX_MASKQ_RMHX */
     case 1510: /* PMOVSXBW_RDQ_RMQ */
-    case 2086: /* VPMOVSXBW_RX_RMHX */
+    case 2088: /* VPMOVSXBW_RX_RMHX */
         x86emu_exec_pmovsx_1_2(x);
         break;
     case 261: /* VPMOVSXBD_RX_MASKQ_RMQX */
     case 1512: /* PMOVSXBD_RDQ_RMD */
-    case 2088: /* VPMOVSXBD_RX_RMQX */
+    case 2090: /* VPMOVSXBD_RX_RMQX */
         x86emu_exec_pmovsx_1_4(x);
         break;
     case 263: /* VPMOVSXBQ_RX_MASKQ_RMEX */
     case 1514: /* PMOVSXBQ_RDQ_RMW */
-    case 2090: /* VPMOVSXBQ_RX_RMEX */
+    case 2092: /* VPMOVSXBQ_RX_RMEX */
         x86emu_exec_pmovsx_1_8(x);
         break;
     case 265: /* VPMOVSXWD_RX_MASKQ_RMHX */
     case 1516: /* PMOVSXWD_RDQ_RMQ */
-    case 2092: /* VPMOVSXWD_RX_RMHX */
+    case 2094: /* VPMOVSXWD_RX_RMHX */
         x86emu_exec_pmovsx_2_4(x);
         break;
     case 267: /* VPMOVSXWQ_RX_MASKQ_RMQX */
     case 1518: /* PMOVSXWQ_RDQ_RMD */
-    case 2094: /* VPMOVSXWQ_RX_RMQX */
+    case 2096: /* VPMOVSXWQ_RX_RMQX */
         x86emu_exec_pmovsx_2_8(x);
         break;
     case 269: /* VPMOVSXDQ_RX_MASKQ_RMHX */
     case 1520: /* PMOVSXDQ_RDQ_RMQ */
-    case 2096: /* VPMOVSXDQ_RX_RMHX */
+    case 2098: /* VPMOVSXDQ_RX_RMHX */
         x86emu_exec_pmovsx_4_8(x);
         break;
     case 260: /* VPMOVZXBW_RX_MASKQ_RMHX */
     case 1511: /* PMOVZXBW_RDQ_RMQ */
-    case 2087: /* VPMOVZXBW_RX_RMHX */
+    case 2089: /* VPMOVZXBW_RX_RMHX */
         x86emu_exec_pmovzx_1_2(x);
         break;
     case 262: /* VPMOVZXBD_RX_MASKQ_RMQX */
     case 1513: /* PMOVZXBD_RDQ_RMD */
-    case 2089: /* VPMOVZXBD_RX_RMQX */
+    case 2091: /* VPMOVZXBD_RX_RMQX */
         x86emu_exec_pmovzx_1_4(x);
         break;
     case 264: /* VPMOVZXBQ_RX_MASKQ_RMEX */
     case 1515: /* PMOVZXBQ_RDQ_RMW */
-    case 2091: /* VPMOVZXBQ_RX_RMEX */
+    case 2093: /* VPMOVZXBQ_RX_RMEX */
         x86emu_exec_pmovzx_1_8(x);
         break;
     case 266: /* VPMOVZXWD_RX_MASKQ_RMHX */
     case 1517: /* PMOVZXWD_RDQ_RMQ */
-    case 2093: /* VPMOVZXWD_RX_RMHX */
+    case 2095: /* VPMOVZXWD_RX_RMHX */
         x86emu_exec_pmovzx_2_4(x);
         break;
     case 268: /* VPMOVZXWQ_RX_MASKQ_RMQX */
     case 1519: /* PMOVZXWQ_RDQ_RMD */
-    case 2095: /* VPMOVZXWQ_RX_RMQX */
+    case 2097: /* VPMOVZXWQ_RX_RMQX */
         x86emu_exec_pmovzx_2_8(x);
         break;
     case 270: /* VPMOVZXDQ_RX_MASKQ_RMHX */
     case 1521: /* PMOVZXDQ_RDQ_RMQ */
-    case 2097: /* VPMOVZXDQ_RX_RMHX */
+    case 2099: /* VPMOVZXDQ_RX_RMHX */
         x86emu_exec_pmovzx_4_8(x);
         break;
     case 999: /* POP_OV */
@@ -1343,24 +1345,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 252: /* VPSHUFB_RX_MASKQ_VX_RMX */
     case 1266: /* PSHUFB_RQ_RMQ */
     case 1491: /* PSHUFB_RDQ_RMDQ */
-    case 2065: /* VPSHUFB_RX_VX_RMX */
+    case 2067: /* VPSHUFB_RX_VX_RMX */
         x86emu_exec_pshufb(x);
         break;
     case 225: /* VPSHUFD_RX_MASKQ_RMX_IB */
     case 633: /* VPERMILPS_RX_MASKQ_RMX_IB */
     case 1464: /* PSHUFD_RDQ_RMDQ_IB */
-    case 2039: /* VPSHUFD_RX_RMX_IB */
-    case 2325: /* VPERMILPS_RX_RMX_IB */
+    case 2041: /* VPSHUFD_RX_RMX_IB */
+    case 2329: /* VPERMILPS_RX_RMX_IB */
         x86emu_exec_pshufd(x);
         break;
     case 226: /* VPSHUFHW_RX_MASKQ_RMX_IB */
     case 1465: /* PSHUFHW_RDQ_RMDQ_IB */
-    case 2040: /* VPSHUFHW_RX_RMX_IB */
+    case 2042: /* VPSHUFHW_RX_RMX_IB */
         x86emu_exec_pshufhw(x);
         break;
     case 227: /* VPSHUFLW_RX_MASKQ_RMX_IB */
     case 1466: /* PSHUFLW_RDQ_RMDQ_IB */
-    case 2041: /* VPSHUFLW_RX_RMX_IB */
+    case 2043: /* VPSHUFLW_RX_RMX_IB */
         x86emu_exec_pshuflw(x);
         break;
     case 1251: /* PSHUFW_RQ_RMQ_IB */
@@ -1372,8 +1374,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1245: /* PSLLW_RMQ_IB */
     case 1451: /* PSLLW_RDQ_RMDQ */
     case 1456: /* PSLLW_RMDQ_IB */
-    case 2026: /* VPSLLW_RX_VX_RMDQ */
-    case 2031: /* VPSLLW_VX_RMX_IB */
+    case 2028: /* VPSLLW_RX_VX_RMDQ */
+    case 2033: /* VPSLLW_VX_RMX_IB */
         x86emu_exec_psll_2(x);
         break;
     case 207: /* VPSLLD_RX_MASKQ_VX_RMDQ */
@@ -1382,8 +1384,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1248: /* PSLLD_RMQ_IB */
     case 1452: /* PSLLD_RDQ_RMDQ */
     case 1459: /* PSLLD_RMDQ_IB */
-    case 2027: /* VPSLLD_RX_VX_RMDQ */
-    case 2034: /* VPSLLD_VX_RMX_IB */
+    case 2029: /* VPSLLD_RX_VX_RMDQ */
+    case 2036: /* VPSLLD_VX_RMX_IB */
         x86emu_exec_psll_4(x);
         break;
     case 208: /* VPSLLQ_RX_MASKQ_VX_RMDQ */
@@ -1392,24 +1394,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1250: /* PSLLQ_RMQ_IB */
     case 1453: /* PSLLQ_RDQ_RMDQ */
     case 1461: /* PSLLQ_RMDQ_IB */
-    case 2028: /* VPSLLQ_RX_VX_RMDQ */
-    case 2036: /* VPSLLQ_VX_RMX_IB */
+    case 2030: /* VPSLLQ_RX_VX_RMDQ */
+    case 2038: /* VPSLLQ_VX_RMX_IB */
         x86emu_exec_psll_8(x);
         break;
     case 224: /* VPSLLDQ_VX_RMX_IB */
     case 1463: /* PSLLDQ_RMDQ_IB */
-    case 2038: /* VPSLLDQ_VX_RMX_IB */
+    case 2040: /* VPSLLDQ_VX_RMX_IB */
         x86emu_exec_pslldq(x);
         break;
     case 461: /* VPSLLVW_RX_MASKQ_VX_RMX */
         x86emu_exec_psllv_2(x);
         break;
     case 535: /* VPSLLVD_RX_MASKQ_VX_RMX */
-    case 2171: /* VPSLLVD_RX_VX_RMX */
+    case 2175: /* VPSLLVD_RX_VX_RMX */
         x86emu_exec_psllv_4(x);
         break;
     case 536: /* VPSLLVQ_RX_MASKQ_VX_RMX */
-    case 2175: /* VPSLLVQ_RX_VX_RMX */
+    case 2179: /* VPSLLVQ_RX_VX_RMX */
         x86emu_exec_psllv_8(x);
         break;
     case 204: /* VPSRAW_RX_MASKQ_VX_RMDQ */
@@ -1418,8 +1420,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1244: /* PSRAW_RMQ_IB */
     case 1449: /* PSRAW_RDQ_RMDQ */
     case 1455: /* PSRAW_RMDQ_IB */
-    case 2024: /* VPSRAW_RX_VX_RMDQ */
-    case 2030: /* VPSRAW_VX_RMX_IB */
+    case 2026: /* VPSRAW_RX_VX_RMDQ */
+    case 2032: /* VPSRAW_VX_RMX_IB */
         x86emu_exec_psra_2(x);
         break;
     case 205: /* VPSRAD_RX_MASKQ_VX_RMDQ */
@@ -1428,8 +1430,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1247: /* PSRAD_RMQ_IB */
     case 1450: /* PSRAD_RDQ_RMDQ */
     case 1458: /* PSRAD_RMDQ_IB */
-    case 2025: /* VPSRAD_RX_VX_RMDQ */
-    case 2033: /* VPSRAD_VX_RMX_IB */
+    case 2027: /* VPSRAD_RX_VX_RMDQ */
+    case 2035: /* VPSRAD_VX_RMX_IB */
         x86emu_exec_psra_4(x);
         break;
     case 209: /* VPSRAQ_RX_MASKQ_VX_RMDQ */
@@ -1440,7 +1442,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         x86emu_exec_psrav_2(x);
         break;
     case 533: /* VPSRAVD_RX_MASKQ_VX_RMX */
-    case 2176: /* VPSRAVD_RX_VX_RMX */
+    case 2180: /* VPSRAVD_RX_VX_RMX */
         x86emu_exec_psrav_4(x);
         break;
     case 534: /* VPSRAVQ_RX_MASKQ_VX_RMX */
@@ -1452,8 +1454,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1243: /* PSRLW_RMQ_IB */
     case 1446: /* PSRLW_RDQ_RMDQ */
     case 1454: /* PSRLW_RMDQ_IB */
-    case 2021: /* VPSRLW_RX_VX_RMDQ */
-    case 2029: /* VPSRLW_VX_RMX_IB */
+    case 2023: /* VPSRLW_RX_VX_RMDQ */
+    case 2031: /* VPSRLW_VX_RMX_IB */
         x86emu_exec_psrl_2(x);
         break;
     case 202: /* VPSRLD_RX_MASKQ_VX_RMDQ */
@@ -1462,8 +1464,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1246: /* PSRLD_RMQ_IB */
     case 1447: /* PSRLD_RDQ_RMDQ */
     case 1457: /* PSRLD_RMDQ_IB */
-    case 2022: /* VPSRLD_RX_VX_RMDQ */
-    case 2032: /* VPSRLD_VX_RMX_IB */
+    case 2024: /* VPSRLD_RX_VX_RMDQ */
+    case 2034: /* VPSRLD_VX_RMX_IB */
         x86emu_exec_psrl_4(x);
         break;
     case 203: /* VPSRLQ_RX_MASKQ_VX_RMDQ */
@@ -1472,28 +1474,28 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1249: /* PSRLQ_RMQ_IB */
     case 1448: /* PSRLQ_RDQ_RMDQ */
     case 1460: /* PSRLQ_RMDQ_IB */
-    case 2023: /* VPSRLQ_RX_VX_RMDQ */
-    case 2035: /* VPSRLQ_VX_RMX_IB */
+    case 2025: /* VPSRLQ_RX_VX_RMDQ */
+    case 2037: /* VPSRLQ_VX_RMX_IB */
         x86emu_exec_psrl_8(x);
         break;
     case 223: /* VPSRLDQ_VX_RMX_IB */
     case 1462: /* PSRLDQ_RMDQ_IB */
-    case 2037: /* VPSRLDQ_VX_RMX_IB */
+    case 2039: /* VPSRLDQ_VX_RMX_IB */
         x86emu_exec_psrldq(x);
         break;
     case 459: /* VPSRLVW_RX_MASKQ_VX_RMX */
         x86emu_exec_psrlv_2(x);
         break;
     case 531: /* VPSRLVD_RX_MASKQ_VX_RMX */
-    case 2170: /* VPSRLVD_RX_VX_RMX */
+    case 2174: /* VPSRLVD_RX_VX_RMX */
         x86emu_exec_psrlv_4(x);
         break;
     case 532: /* VPSRLVQ_RX_MASKQ_VX_RMX */
-    case 2174: /* VPSRLVQ_RX_VX_RMX */
+    case 2178: /* VPSRLVQ_RX_VX_RMX */
         x86emu_exec_psrlv_8(x);
         break;
     case 1509: /* PTEST_RDQ_RMDQ */
-    case 2083: /* VPTEST_RX_RMX */
+    case 2085: /* VPTEST_RX_RMX */
         x86emu_exec_ptest(x);
         break;
     case 998: /* PUSH_OV */
@@ -1535,35 +1537,35 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1076: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
-    case 1742: /* RDFSBASE_RMY */
-    case 1743: /* RDGSBASE_RMY */
+    case 1744: /* RDFSBASE_RMY */
+    case 1745: /* RDGSBASE_RMY */
         x86emu_exec_rdbase(x);
         break;
-    case 1697: /* RDMSR */
+    case 1699: /* RDMSR */
         x86emu_exec_rdmsr(x);
         break;
     case 1620: /* RDMSRLIST */
         x86emu_exec_rdmsrlist(x);
         break;
-    case 1707: /* RDPID_RMY */
+    case 1709: /* RDPID_RMY */
         x86emu_exec_rdpid(x);
         break;
     case 1660: /* RDPKRU */
         x86emu_exec_rdpkru(x);
         break;
-    case 1698: /* RDPMC */
+    case 1700: /* RDPMC */
         x86emu_exec_rdpmc(x);
         break;
     case 1668: /* RDPRU */
         x86emu_exec_rdpru(x);
         break;
-    case 1703: /* RDRAND_RMV */
-    case 1704: /* RDRAND_RMV */
-    case 1705: /* RDSEED_RMV */
-    case 1706: /* RDSEED_RMV */
+    case 1705: /* RDRAND_RMV */
+    case 1706: /* RDRAND_RMV */
+    case 1707: /* RDSEED_RMV */
+    case 1708: /* RDSEED_RMV */
         x86emu_exec_rdrand(x);
         break;
-    case 1696: /* RDTSC */
+    case 1698: /* RDTSC */
         x86emu_exec_rdtsc(x);
         break;
     case 1663: /* RDTSCP */
@@ -1593,7 +1595,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1064: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 2321: /* RORX_RY_RMY_IB */
+    case 2325: /* RORX_RY_RMY_IB */
         x86emu_exec_rorx(x);
         break;
     case 1161: /* SAHF */
@@ -1610,7 +1612,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1100: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 2319: /* SARX_RY_RMY_VY */
+    case 2323: /* SARX_RY_RMY_VY */
         x86emu_exec_sarx(x);
         break;
     case 815: /* SBB_RMB_RB */
@@ -1702,7 +1704,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1102: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 2318: /* SHLX_RY_RMY_VY */
+    case 2322: /* SHLX_RY_RMY_VY */
         x86emu_exec_shlx(x);
         break;
     case 1083: /* SHR_RMB_IB */
@@ -1717,7 +1719,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1104: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 2320: /* SHRX_RY_RMY_VY */
+    case 2324: /* SHRX_RY_RMY_VY */
         x86emu_exec_shrx(x);
         break;
     case 664: /* VSHUFF32X4_RX_MASKQ_VX_RMX_IB */
@@ -1730,12 +1732,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 77: /* VSHUFPD_RX_MASKQ_VX_RMX_IB */
     case 1338: /* SHUFPD_RDQ_RMDQ_IB */
-    case 1918: /* VSHUFPD_RX_VX_RMX_IB */
+    case 1920: /* VSHUFPD_RX_VX_RMX_IB */
         x86emu_exec_shufpd(x);
         break;
     case 66: /* VSHUFPS_RX_MASKQ_VX_RMX_IB */
     case 1326: /* SHUFPS_RDQ_RMDQ_IB */
-    case 1906: /* VSHUFPS_RX_VX_RMX_IB */
+    case 1908: /* VSHUFPS_RX_VX_RMX_IB */
         x86emu_exec_shufps(x);
         break;
     case 1606: /* SIDT_RMS */
@@ -1758,8 +1760,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1160: /* STI */
         x86emu_exec_sti(x);
         break;
-    case 1729: /* STMXCSR_RMD */
-    case 2064: /* VSTMXCSR_RMD */
+    case 1731: /* STMXCSR_RMD */
+    case 2066: /* VSTMXCSR_RMD */
         x86emu_exec_stmxcsr(x);
         break;
     case 1035: /* STOSB_DIB_GPR80B */
@@ -1792,16 +1794,18 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         x86emu_exec_syscall(x);
         break;
     case 1685: /* SYSENTER */
+    case 1686: /* SYSENTER */
         x86emu_exec_sysenter(x);
         break;
-    case 1686: /* SYSEXIT */
+    case 1687: /* SYSEXIT */
+    case 1688: /* SYSEXIT */
         x86emu_exec_sysexit(x);
         break;
     case 1682: /* SYSRET */
     case 1684: /* SYSRET */
         x86emu_exec_sysret(x);
         break;
-    case 2697: /* T1MSKC_VY_RMY */
+    case 2701: /* T1MSKC_VY_RMY */
         x86emu_exec_t1mskc(x);
         break;
     case 875: /* TEST_RMB_RB */
@@ -1820,32 +1824,32 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1126: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 2694: /* TZMSK_VY_RMY */
+    case 2698: /* TZMSK_VY_RMY */
         x86emu_exec_tzmsk(x);
         break;
-    case 1692: /* UD2 */
-    case 1693: /* UD1_RD_RMD */
-    case 1694: /* UD0_RD_RMD */
-    case 1702: /* RSM */
+    case 1694: /* UD2 */
+    case 1695: /* UD1_RD_RMD */
+    case 1696: /* UD0_RD_RMD */
+    case 1704: /* RSM */
         x86emu_exec_ud(x);
         break;
-    case 1751: /* UMONITOR_RMA */
+    case 1753: /* UMONITOR_RMA */
         x86emu_exec_umonitor(x);
         break;
-    case 1752: /* UMWAIT_RMY */
-    case 1753: /* TPAUSE_RMY */
+    case 1754: /* UMWAIT_RMY */
+    case 1755: /* TPAUSE_RMY */
         x86emu_exec_umwait(x);
         break;
     case 156: /* VPUNPCKHBW_RX_MASKQ_VX_RMX */
     case 1196: /* PUNPCKHBW_RQ_RMQ */
     case 1405: /* PUNPCKHBW_RDQ_RMDQ */
-    case 1980: /* VPUNPCKHBW_RX_VX_RMX */
+    case 1982: /* VPUNPCKHBW_RX_VX_RMX */
         x86emu_exec_unpackh_1(x);
         break;
     case 157: /* VPUNPCKHWD_RX_MASKQ_VX_RMX */
     case 1197: /* PUNPCKHWD_RQ_RMQ */
     case 1406: /* PUNPCKHWD_RDQ_RMDQ */
-    case 1981: /* VPUNPCKHWD_RX_VX_RMX */
+    case 1983: /* VPUNPCKHWD_RX_VX_RMX */
         x86emu_exec_unpackh_2(x);
         break;
     case 64: /* VUNPCKHPS_RX_MASKQ_VX_RMX */
@@ -1853,28 +1857,28 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1198: /* PUNPCKHDQ_RQ_RMQ */
     case 1324: /* UNPCKHPS_RDQ_RMDQ */
     case 1407: /* PUNPCKHDQ_RDQ_RMDQ */
-    case 1904: /* VUNPCKHPS_RX_VX_RMX */
-    case 1982: /* VPUNPCKHDQ_RX_VX_RMX */
+    case 1906: /* VUNPCKHPS_RX_VX_RMX */
+    case 1984: /* VPUNPCKHDQ_RX_VX_RMX */
         x86emu_exec_unpackh_4(x);
         break;
     case 65: /* VUNPCKHPD_RX_MASKQ_VX_RMX */
     case 161: /* VPUNPCKHQDQ_RX_MASKQ_VX_RMX */
     case 1325: /* UNPCKHPD_RDQ_RMDQ */
     case 1410: /* PUNPCKHQDQ_RDQ_RMDQ */
-    case 1905: /* VUNPCKHPD_RX_VX_RMX */
-    case 1985: /* VPUNPCKHQDQ_RX_VX_RMX */
+    case 1907: /* VUNPCKHPD_RX_VX_RMX */
+    case 1987: /* VPUNPCKHQDQ_RX_VX_RMX */
         x86emu_exec_unpackh_8(x);
         break;
     case 148: /* VPUNPCKLBW_RX_MASKQ_VX_RMX */
     case 1188: /* PUNPCKLBW_RQ_RMD */
     case 1397: /* PUNPCKLBW_RDQ_RMDQ */
-    case 1972: /* VPUNPCKLBW_RX_VX_RMX */
+    case 1974: /* VPUNPCKLBW_RX_VX_RMX */
         x86emu_exec_unpackl_1(x);
         break;
     case 149: /* VPUNPCKLWD_RX_MASKQ_VX_RMX */
     case 1189: /* PUNPCKLWD_RQ_RMD */
     case 1398: /* PUNPCKLWD_RDQ_RMDQ */
-    case 1973: /* VPUNPCKLWD_RX_VX_RMX */
+    case 1975: /* VPUNPCKLWD_RX_VX_RMX */
         x86emu_exec_unpackl_2(x);
         break;
     case 62: /* VUNPCKLPS_RX_MASKQ_VX_RMX */
@@ -1882,64 +1886,64 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1190: /* PUNPCKLDQ_RQ_RMD */
     case 1322: /* UNPCKLPS_RDQ_RMDQ */
     case 1399: /* PUNPCKLDQ_RDQ_RMDQ */
-    case 1902: /* VUNPCKLPS_RX_VX_RMX */
-    case 1974: /* VPUNPCKLDQ_RX_VX_RMX */
+    case 1904: /* VUNPCKLPS_RX_VX_RMX */
+    case 1976: /* VPUNPCKLDQ_RX_VX_RMX */
         x86emu_exec_unpackl_4(x);
         break;
     case 63: /* VUNPCKLPD_RX_MASKQ_VX_RMX */
     case 160: /* VPUNPCKLQDQ_RX_MASKQ_VX_RMX */
     case 1323: /* UNPCKLPD_RDQ_RMDQ */
     case 1409: /* PUNPCKLQDQ_RDQ_RMDQ */
-    case 1903: /* VUNPCKLPD_RX_VX_RMX */
-    case 1984: /* VPUNPCKLQDQ_RX_VX_RMX */
+    case 1905: /* VUNPCKLPD_RX_VX_RMX */
+    case 1986: /* VPUNPCKLQDQ_RX_VX_RMX */
         x86emu_exec_unpackl_8(x);
         break;
     case 198: /* VPADDB_RX_MASKQ_VX_RMX */
     case 1232: /* PADDB_RQ_RMQ */
     case 1443: /* PADDB_RDQ_RMDQ */
-    case 2018: /* VPADDB_RX_VX_RMX */
+    case 2020: /* VPADDB_RX_VX_RMX */
         x86emu_exec_vadd_1(x);
         break;
     case 199: /* VPADDW_RX_MASKQ_VX_RMX */
     case 1233: /* PADDW_RQ_RMQ */
     case 1444: /* PADDW_RDQ_RMDQ */
-    case 2019: /* VPADDW_RX_VX_RMX */
+    case 2021: /* VPADDW_RX_VX_RMX */
         x86emu_exec_vadd_2(x);
         break;
     case 200: /* VPADDD_RX_MASKQ_VX_RMX */
     case 1234: /* PADDD_RQ_RMQ */
     case 1445: /* PADDD_RDQ_RMDQ */
-    case 2020: /* VPADDD_RX_VX_RMX */
+    case 2022: /* VPADDD_RX_VX_RMX */
         x86emu_exec_vadd_4(x);
         break;
     case 165: /* VPADDQ_RX_MASKQ_VX_RMX */
     case 1203: /* PADDQ_RQ_RMQ */
     case 1414: /* PADDQ_RDQ_RMDQ */
-    case 1989: /* VPADDQ_RX_VX_RMX */
+    case 1991: /* VPADDQ_RX_VX_RMX */
         x86emu_exec_vadd_8(x);
         break;
     case 186: /* VPADDSB_RX_MASKQ_VX_RMX */
     case 1221: /* PADDSB_RQ_RMQ */
     case 1432: /* PADDSB_RDQ_RMDQ */
-    case 2007: /* VPADDSB_RX_VX_RMX */
+    case 2009: /* VPADDSB_RX_VX_RMX */
         x86emu_exec_vadds_1(x);
         break;
     case 187: /* VPADDSW_RX_MASKQ_VX_RMX */
     case 1222: /* PADDSW_RQ_RMQ */
     case 1433: /* PADDSW_RDQ_RMDQ */
-    case 2008: /* VPADDSW_RX_VX_RMX */
+    case 2010: /* VPADDSW_RX_VX_RMX */
         x86emu_exec_vadds_2(x);
         break;
     case 172: /* VPADDUSB_RX_MASKQ_VX_RMX */
     case 1209: /* PADDUSB_RQ_RMQ */
     case 1420: /* PADDUSB_RDQ_RMDQ */
-    case 1995: /* VPADDUSB_RX_VX_RMX */
+    case 1997: /* VPADDUSB_RX_VX_RMX */
         x86emu_exec_vaddus_1(x);
         break;
     case 173: /* VPADDUSW_RX_MASKQ_VX_RMX */
     case 1210: /* PADDUSW_RQ_RMQ */
     case 1421: /* PADDUSW_RDQ_RMDQ */
-    case 1996: /* VPADDUSW_RX_VX_RMX */
+    case 1998: /* VPADDUSW_RX_VX_RMX */
         x86emu_exec_vaddus_2(x);
         break;
     case 631: /* VALIGND_RX_MASKQ_VX_RMX_IB */
@@ -1953,14 +1957,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1208: /* PAND_RQ_RMQ */
     case 1314: /* ANDPS_RDQ_RMDQ */
     case 1419: /* PAND_RDQ_RMDQ */
-    case 1894: /* VANDPS_RX_VX_RMX */
-    case 1994: /* VPAND_RX_VX_RMX */
+    case 1896: /* VANDPS_RX_VX_RMX */
+    case 1996: /* VPAND_RX_VX_RMX */
         x86emu_exec_vand_4(x);
         break;
     case 55: /* VANDPD_RX_MASKQ_VX_RMX */
     case 171: /* VPANDQ_RX_MASKQ_VX_RMX */
     case 1315: /* ANDPD_RDQ_RMDQ */
-    case 1895: /* VANDPD_RX_VX_RMX */
+    case 1897: /* VANDPD_RX_VX_RMX */
         x86emu_exec_vand_8(x);
         break;
     case 56: /* VANDNPS_RX_MASKQ_VX_RMX */
@@ -1968,72 +1972,72 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1212: /* PANDN_RQ_RMQ */
     case 1316: /* ANDNPS_RDQ_RMDQ */
     case 1423: /* PANDN_RDQ_RMDQ */
-    case 1896: /* VANDNPS_RX_VX_RMX */
-    case 1998: /* VPANDN_RX_VX_RMX */
+    case 1898: /* VANDNPS_RX_VX_RMX */
+    case 2000: /* VPANDN_RX_VX_RMX */
         x86emu_exec_vandn_4(x);
         break;
     case 57: /* VANDNPD_RX_MASKQ_VX_RMX */
     case 176: /* VPANDNQ_RX_MASKQ_VX_RMX */
     case 1317: /* ANDNPD_RDQ_RMDQ */
-    case 1897: /* VANDNPD_RX_VX_RMX */
+    case 1899: /* VANDNPD_RX_VX_RMX */
         x86emu_exec_vandn_8(x);
         break;
     case 177: /* VPAVGB_RX_MASKQ_VX_RMX */
     case 1213: /* PAVGB_RQ_RMQ */
     case 1424: /* PAVGB_RDQ_RMDQ */
-    case 1999: /* VPAVGB_RX_VX_RMX */
+    case 2001: /* VPAVGB_RX_VX_RMX */
         x86emu_exec_vaverage_1(x);
         break;
     case 178: /* VPAVGW_RX_MASKQ_VX_RMX */
     case 1214: /* PAVGW_RQ_RMQ */
     case 1425: /* PAVGW_RDQ_RMDQ */
-    case 2000: /* VPAVGW_RX_VX_RMX */
+    case 2002: /* VPAVGW_RX_VX_RMX */
         x86emu_exec_vaverage_2(x);
         break;
     case 162: /* VPCMPEQB_RQ_MASKQ_VX_RMX */
     case 1200: /* PCMPEQB_RQ_RMQ */
     case 1411: /* PCMPEQB_RDQ_RMDQ */
-    case 1986: /* VPCMPEQB_RX_VX_RMX */
+    case 1988: /* VPCMPEQB_RX_VX_RMX */
         x86emu_exec_vcmpeq_1(x);
         break;
     case 163: /* VPCMPEQW_RQ_MASKQ_VX_RMX */
     case 1201: /* PCMPEQW_RQ_RMQ */
     case 1412: /* PCMPEQW_RDQ_RMDQ */
-    case 1987: /* VPCMPEQW_RX_VX_RMX */
+    case 1989: /* VPCMPEQW_RX_VX_RMX */
         x86emu_exec_vcmpeq_2(x);
         break;
     case 164: /* VPCMPEQD_RQ_MASKQ_VX_RMX */
     case 1202: /* PCMPEQD_RQ_RMQ */
     case 1413: /* PCMPEQD_RDQ_RMDQ */
-    case 1988: /* VPCMPEQD_RX_VX_RMX */
+    case 1990: /* VPCMPEQD_RX_VX_RMX */
         x86emu_exec_vcmpeq_4(x);
         break;
     case 272: /* VPCMPEQQ_RQ_MASKQ_VX_RMX */
     case 1523: /* PCMPEQQ_RDQ_RMDQ */
-    case 2099: /* VPCMPEQQ_RX_VX_RMX */
+    case 2101: /* VPCMPEQQ_RX_VX_RMX */
         x86emu_exec_vcmpeq_8(x);
         break;
     case 152: /* VPCMPGTB_RQ_MASKQ_VX_RMX */
     case 1192: /* PCMPGTB_RQ_RMQ */
     case 1401: /* PCMPGTB_RDQ_RMDQ */
-    case 1976: /* VPCMPGTB_RX_VX_RMX */
+    case 1978: /* VPCMPGTB_RX_VX_RMX */
         x86emu_exec_vcmpgt_1(x);
         break;
     case 153: /* VPCMPGTW_RQ_MASKQ_VX_RMX */
     case 1193: /* PCMPGTW_RQ_RMQ */
     case 1402: /* PCMPGTW_RDQ_RMDQ */
-    case 1977: /* VPCMPGTW_RX_VX_RMX */
+    case 1979: /* VPCMPGTW_RX_VX_RMX */
         x86emu_exec_vcmpgt_2(x);
         break;
     case 154: /* VPCMPGTD_RQ_MASKQ_VX_RMX */
     case 1194: /* PCMPGTD_RQ_RMQ */
     case 1403: /* PCMPGTD_RDQ_RMDQ */
-    case 1978: /* VPCMPGTD_RX_VX_RMX */
+    case 1980: /* VPCMPGTD_RX_VX_RMX */
         x86emu_exec_vcmpgt_4(x);
         break;
     case 274: /* VPCMPGTQ_RQ_MASKQ_VX_RMX */
     case 1525: /* PCMPGTQ_RDQ_RMDQ */
-    case 2101: /* VPCMPGTQ_RX_VX_RMX */
+    case 2103: /* VPCMPGTQ_RX_VX_RMX */
         x86emu_exec_vcmpgt_8(x);
         break;
     case 1602: /* VERR_RMW */
@@ -2044,8 +2048,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 641: /* VEXTRACTF32X4_RMDQ_MASKQ_RX_IB */
     case 649: /* VEXTRACTI32X4_RMDQ_MASKQ_RX_IB */
-    case 2331: /* VEXTRACTF128_RMDQ_RQQ_IB */
-    case 2332: /* VEXTRACTI128_RMDQ_RQQ_IB */
+    case 2335: /* VEXTRACTF128_RMDQ_RQQ_IB */
+    case 2336: /* VEXTRACTI128_RMDQ_RQQ_IB */
         x86emu_exec_vextract_16_by_4(x);
         break;
     case 642: /* VEXTRACTF64X2_RMDQ_MASKQ_RX_IB */
@@ -2062,8 +2066,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 639: /* VINSERTF32X4_RX_MASKQ_VX_RMDQ_IB */
     case 647: /* VINSERTI32X4_RX_MASKQ_VX_RMDQ_IB */
-    case 2329: /* VINSERTF128_RQQ_VQQ_RMDQ_IB */
-    case 2330: /* VINSERTI128_RQQ_VQQ_RMDQ_IB */
+    case 2333: /* VINSERTF128_RQQ_VQQ_RMDQ_IB */
+    case 2334: /* VINSERTI128_RQQ_VQQ_RMDQ_IB */
         x86emu_exec_vinsert_16_by_4(x);
         break;
     case 640: /* VINSERTF64X2_RX_MASKQ_VX_RMDQ_IB */
@@ -2078,32 +2082,32 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 652: /* VINSERTI64X4_RX_MASKQ_VX_RMQQ_IB */
         x86emu_exec_vinsert_32_by_8(x);
         break;
-    case 2164: /* VMASKMOVPS_RX_VX_RMX */
-    case 2166: /* VMASKMOVPS_RMX_VX_RX */
-    case 2168: /* VPMASKMOVD_RX_VX_RMX */
-    case 2169: /* VPMASKMOVD_RMX_VX_RX */
+    case 2168: /* VMASKMOVPS_RX_VX_RMX */
+    case 2170: /* VMASKMOVPS_RMX_VX_RX */
+    case 2172: /* VPMASKMOVD_RX_VX_RMX */
+    case 2173: /* VPMASKMOVD_RMX_VX_RX */
         x86emu_exec_vmaskmov_4(x);
         break;
-    case 2165: /* VMASKMOVPD_RX_VX_RMX */
-    case 2167: /* VMASKMOVPD_RMX_VX_RX */
-    case 2172: /* VPMASKMOVQ_RX_VX_RMX */
-    case 2173: /* VPMASKMOVQ_RMX_VX_RX */
+    case 2169: /* VMASKMOVPD_RX_VX_RMX */
+    case 2171: /* VMASKMOVPD_RMX_VX_RX */
+    case 2176: /* VPMASKMOVQ_RX_VX_RMX */
+    case 2177: /* VPMASKMOVQ_RMX_VX_RX */
         x86emu_exec_vmaskmov_8(x);
         break;
     case 281: /* VPMAXSB_RX_MASKQ_VX_RMX */
     case 1530: /* PMAXSB_RDQ_RMDQ */
-    case 2106: /* VPMAXSB_RX_VX_RMX */
+    case 2108: /* VPMAXSB_RX_VX_RMX */
         x86emu_exec_vmaxs_1(x);
         break;
     case 188: /* VPMAXSW_RX_MASKQ_VX_RMX */
     case 1223: /* PMAXSW_RQ_RMQ */
     case 1434: /* PMAXSW_RDQ_RMDQ */
-    case 2009: /* VPMAXSW_RX_VX_RMX */
+    case 2011: /* VPMAXSW_RX_VX_RMX */
         x86emu_exec_vmaxs_2(x);
         break;
     case 282: /* VPMAXSD_RX_MASKQ_VX_RMX */
     case 1531: /* PMAXSD_RDQ_RMDQ */
-    case 2107: /* VPMAXSD_RX_VX_RMX */
+    case 2109: /* VPMAXSD_RX_VX_RMX */
         x86emu_exec_vmaxs_4(x);
         break;
     case 283: /* VPMAXSQ_RX_MASKQ_VX_RMX */
@@ -2112,17 +2116,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 174: /* VPMAXUB_RX_MASKQ_VX_RMX */
     case 1211: /* PMAXUB_RQ_RMQ */
     case 1422: /* PMAXUB_RDQ_RMDQ */
-    case 1997: /* VPMAXUB_RX_VX_RMX */
+    case 1999: /* VPMAXUB_RX_VX_RMX */
         x86emu_exec_vmaxu_1(x);
         break;
     case 284: /* VPMAXUW_RX_MASKQ_VX_RMX */
     case 1532: /* PMAXUW_RDQ_RMDQ */
-    case 2108: /* VPMAXUW_RX_VX_RMX */
+    case 2110: /* VPMAXUW_RX_VX_RMX */
         x86emu_exec_vmaxu_2(x);
         break;
     case 285: /* VPMAXUD_RX_MASKQ_VX_RMX */
     case 1533: /* PMAXUD_RDQ_RMDQ */
-    case 2109: /* VPMAXUD_RX_VX_RMX */
+    case 2111: /* VPMAXUD_RX_VX_RMX */
         x86emu_exec_vmaxu_4(x);
         break;
     case 286: /* VPMAXUQ_RX_MASKQ_VX_RMX */
@@ -2130,18 +2134,18 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 275: /* VPMINSB_RX_MASKQ_VX_RMX */
     case 1526: /* PMINSB_RDQ_RMDQ */
-    case 2102: /* VPMINSB_RX_VX_RMX */
+    case 2104: /* VPMINSB_RX_VX_RMX */
         x86emu_exec_vmins_1(x);
         break;
     case 183: /* VPMINSW_RX_MASKQ_VX_RMX */
     case 1219: /* PMINSW_RQ_RMQ */
     case 1430: /* PMINSW_RDQ_RMDQ */
-    case 2005: /* VPMINSW_RX_VX_RMX */
+    case 2007: /* VPMINSW_RX_VX_RMX */
         x86emu_exec_vmins_2(x);
         break;
     case 276: /* VPMINSD_RX_MASKQ_VX_RMX */
     case 1527: /* PMINSD_RDQ_RMDQ */
-    case 2103: /* VPMINSD_RX_VX_RMX */
+    case 2105: /* VPMINSD_RX_VX_RMX */
         x86emu_exec_vmins_4(x);
         break;
     case 277: /* VPMINSQ_RX_MASKQ_VX_RMX */
@@ -2150,17 +2154,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 169: /* VPMINUB_RX_MASKQ_VX_RMX */
     case 1207: /* PMINUB_RQ_RMQ */
     case 1418: /* PMINUB_RDQ_RMDQ */
-    case 1993: /* VPMINUB_RX_VX_RMX */
+    case 1995: /* VPMINUB_RX_VX_RMX */
         x86emu_exec_vminu_1(x);
         break;
     case 278: /* VPMINUW_RX_MASKQ_VX_RMX */
     case 1528: /* PMINUW_RDQ_RMDQ */
-    case 2104: /* VPMINUW_RX_VX_RMX */
+    case 2106: /* VPMINUW_RX_VX_RMX */
         x86emu_exec_vminu_2(x);
         break;
     case 279: /* VPMINUD_RX_MASKQ_VX_RMX */
     case 1529: /* PMINUD_RDQ_RMDQ */
-    case 2105: /* VPMINUD_RX_VX_RMX */
+    case 2107: /* VPMINUD_RX_VX_RMX */
         x86emu_exec_vminu_4(x);
         break;
     case 280: /* VPMINUQ_RX_MASKQ_VX_RMX */
@@ -2183,11 +2187,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1475: /* MOVDQU_RDQ_RMDQ */
     case 1476: /* MOVDQU_RMDQ_RDQ */
     case 1479: /* LDDQU_RDQ_RMDQ */
-    case 1910: /* VMOVUPS_RX_RMX */
-    case 1911: /* VMOVUPS_RMX_RX */
-    case 2052: /* VMOVDQU_RX_RMX */
-    case 2053: /* VMOVDQU_RMX_RX */
-    case 2056: /* VLDDQU_RX_RMX */
+    case 1912: /* VMOVUPS_RX_RMX */
+    case 1913: /* VMOVUPS_RMX_RX */
+    case 2054: /* VMOVDQU_RX_RMX */
+    case 2055: /* VMOVDQU_RMX_RX */
+    case 2058: /* VLDDQU_RX_RMX */
         x86emu_exec_vmov_4(x);
         break;
     case 81: /* VMOVUPD_RX_MASKQ_RMX */
@@ -2199,8 +2203,8 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1258: /* MOVNTQ_RMQ_RQ */
     case 1342: /* MOVUPD_RDQ_RMDQ */
     case 1343: /* MOVUPD_RMDQ_RDQ */
-    case 1922: /* VMOVUPD_RX_RMX */
-    case 1923: /* VMOVUPD_RMX_RX */
+    case 1924: /* VMOVUPD_RX_RMX */
+    case 1925: /* VMOVUPD_RMX_RX */
         x86emu_exec_vmov_8(x);
         break;
     case 68: /* VMOVAPS_RX_MASKQ_RMX */
@@ -2217,13 +2221,13 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1474: /* MOVDQA_RMDQ_RDQ */
     case 1477: /* MOVNTDQ_RMDQ_RDQ */
     case 1535: /* MOVNTDQA_RDQ_RMDQ */
-    case 1908: /* VMOVAPS_RX_RMX */
-    case 1909: /* VMOVAPS_RMX_RX */
-    case 1912: /* VMOVNTPS_RMX_RX */
-    case 2050: /* VMOVDQA_RX_RMX */
-    case 2051: /* VMOVDQA_RMX_RX */
-    case 2054: /* VMOVNTDQ_RMX_RX */
-    case 2111: /* VMOVNTDQA_RX_RMX */
+    case 1910: /* VMOVAPS_RX_RMX */
+    case 1911: /* VMOVAPS_RMX_RX */
+    case 1914: /* VMOVNTPS_RMX_RX */
+    case 2052: /* VMOVDQA_RX_RMX */
+    case 2053: /* VMOVDQA_RMX_RX */
+    case 2056: /* VMOVNTDQ_RMX_RX */
+    case 2113: /* VMOVNTDQA_RX_RMX */
         x86emu_exec_vmov_aligned_4(x);
         break;
     case 79: /* VMOVAPD_RX_MASKQ_RMX */
@@ -2234,9 +2238,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1340: /* MOVAPD_RDQ_RMDQ */
     case 1341: /* MOVAPD_RMDQ_RDQ */
     case 1344: /* MOVNTPD_RMDQ_RDQ */
-    case 1920: /* VMOVAPD_RX_RMX */
-    case 1921: /* VMOVAPD_RMX_RX */
-    case 1924: /* VMOVNTPD_RMX_RX */
+    case 1922: /* VMOVAPD_RX_RMX */
+    case 1923: /* VMOVAPD_RMX_RX */
+    case 1926: /* VMOVNTPD_RMX_RX */
         x86emu_exec_vmov_aligned_8(x);
         break;
     case 75: /* VMOVHPS_RDQ_VDQ_RMQ */
@@ -2249,11 +2253,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1347: /* MOVHPD_RDQ_RMQ */
     case 1348: /* MOVHPD_RMQ_RDQ */
     case 1351: /* MOVLHPS_RDQ_RMDQ */
-    case 1915: /* VMOVHPS_RDQ_VDQ_RMQ */
-    case 1916: /* VMOVHPS_RMQ_RDQ */
-    case 1927: /* VMOVHPD_RDQ_VDQ_RMQ */
-    case 1928: /* VMOVHPD_RMQ_RDQ */
-    case 1931: /* VMOVLHPS_RDQ_VDQ_RMDQ */
+    case 1917: /* VMOVHPS_RDQ_VDQ_RMQ */
+    case 1918: /* VMOVHPS_RMQ_RDQ */
+    case 1929: /* VMOVHPD_RDQ_VDQ_RMQ */
+    case 1930: /* VMOVHPD_RMQ_RDQ */
+    case 1933: /* VMOVLHPS_RDQ_VDQ_RMDQ */
         x86emu_exec_vmov_half_high(x);
         break;
     case 73: /* VMOVLPS_RDQ_VDQ_RMQ */
@@ -2266,11 +2270,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1345: /* MOVLPD_RDQ_RMQ */
     case 1346: /* MOVLPD_RMQ_RDQ */
     case 1350: /* MOVHLPS_RDQ_RMDQ */
-    case 1913: /* VMOVLPS_RDQ_VDQ_RMQ */
-    case 1914: /* VMOVLPS_RMQ_RDQ */
-    case 1925: /* VMOVLPD_RDQ_VDQ_RMQ */
-    case 1926: /* VMOVLPD_RMQ_RDQ */
-    case 1930: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+    case 1915: /* VMOVLPS_RDQ_VDQ_RMQ */
+    case 1916: /* VMOVLPS_RMQ_RDQ */
+    case 1927: /* VMOVLPD_RDQ_VDQ_RMQ */
+    case 1928: /* VMOVLPD_RMQ_RDQ */
+    case 1932: /* VMOVHLPS_RDQ_VDQ_RMDQ */
         x86emu_exec_vmov_half_low(x);
         break;
     case 711: /* VMOVSH_RDQ_MASKQ_RMW */
@@ -2288,10 +2292,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1355: /* MOVSS_RMD_RDQ */
     case 1356: /* MOVSS_RMDQ_RDQ */
     case 1489: /* MOVNTSS_RMD_RDQ */
-    case 1933: /* VMOVSS_RDQ_RMD */
-    case 1934: /* VMOVSS_RDQ_VDQ_RMDQ */
-    case 1935: /* VMOVSS_RMD_RDQ */
-    case 1936: /* VMOVSS_RMDQ_VDQ_RDQ */
+    case 1935: /* VMOVSS_RDQ_RMD */
+    case 1936: /* VMOVSS_RDQ_VDQ_RMDQ */
+    case 1937: /* VMOVSS_RMD_RDQ */
+    case 1938: /* VMOVSS_RMDQ_VDQ_RDQ */
         x86emu_exec_vmov_low_4(x);
         break;
     case 102: /* VMOVSD_RDQ_MASKQ_RMQ */
@@ -2303,10 +2307,10 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1363: /* MOVSD_RMQ_RDQ */
     case 1364: /* MOVSD_RMDQ_RDQ */
     case 1490: /* MOVNTSD_RMQ_RDQ */
-    case 1941: /* VMOVSD_RDQ_RMQ */
-    case 1942: /* VMOVSD_RDQ_VDQ_RMDQ */
-    case 1943: /* VMOVSD_RMQ_RDQ */
-    case 1944: /* VMOVSD_RMDQ_VDQ_RDQ */
+    case 1943: /* VMOVSD_RDQ_RMQ */
+    case 1944: /* VMOVSD_RDQ_VDQ_RMDQ */
+    case 1945: /* VMOVSD_RMQ_RDQ */
+    case 1946: /* VMOVSD_RMDQ_VDQ_RDQ */
         x86emu_exec_vmov_low_8(x);
         break;
     case 228: /* VMOVD_RDQ_RMD */
@@ -2327,14 +2331,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1470: /* MOVQ_RMQ_RDQ */
     case 1471: /* MOVQ_RDQ_RMQ */
     case 1472: /* MOVQ_RMQ_RDQ */
-    case 2042: /* VMOVD_RDQ_RMD */
-    case 2043: /* VMOVQ_RDQ_RMQ */
     case 2044: /* VMOVD_RDQ_RMD */
-    case 2045: /* VMOVD_RMD_RDQ */
-    case 2046: /* VMOVQ_RMQ_RDQ */
+    case 2045: /* VMOVQ_RDQ_RMQ */
+    case 2046: /* VMOVD_RDQ_RMD */
     case 2047: /* VMOVD_RMD_RDQ */
-    case 2048: /* VMOVQ_RDQ_RMQ */
-    case 2049: /* VMOVQ_RMQ_RDQ */
+    case 2048: /* VMOVQ_RMQ_RDQ */
+    case 2049: /* VMOVD_RMD_RDQ */
+    case 2050: /* VMOVQ_RDQ_RMQ */
+    case 2051: /* VMOVQ_RMQ_RDQ */
         x86emu_exec_vmov_scalar(x);
         break;
     case 715: /* VMOVW_RDQ_RMW */
@@ -2348,14 +2352,14 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1220: /* POR_RQ_RMQ */
     case 1318: /* ORPS_RDQ_RMDQ */
     case 1431: /* POR_RDQ_RMDQ */
-    case 1898: /* VORPS_RX_VX_RMX */
-    case 2006: /* VPOR_RX_VX_RMX */
+    case 1900: /* VORPS_RX_VX_RMX */
+    case 2008: /* VPOR_RX_VX_RMX */
         x86emu_exec_vor_4(x);
         break;
     case 59: /* VORPD_RX_MASKQ_VX_RMX */
     case 185: /* VPORQ_RX_MASKQ_VX_RMX */
     case 1319: /* ORPD_RDQ_RMDQ */
-    case 1899: /* VORPD_RX_VX_RMX */
+    case 1901: /* VORPD_RX_VX_RMX */
         x86emu_exec_vor_8(x);
         break;
     case 520: /* VPBROADCASTMW2D_RX_RMQ */
@@ -2499,55 +2503,55 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 194: /* VPSUBB_RX_MASKQ_VX_RMX */
     case 1228: /* PSUBB_RQ_RMQ */
     case 1439: /* PSUBB_RDQ_RMDQ */
-    case 2014: /* VPSUBB_RX_VX_RMX */
+    case 2016: /* VPSUBB_RX_VX_RMX */
         x86emu_exec_vsub_1(x);
         break;
     case 195: /* VPSUBW_RX_MASKQ_VX_RMX */
     case 1229: /* PSUBW_RQ_RMQ */
     case 1440: /* PSUBW_RDQ_RMDQ */
-    case 2015: /* VPSUBW_RX_VX_RMX */
+    case 2017: /* VPSUBW_RX_VX_RMX */
         x86emu_exec_vsub_2(x);
         break;
     case 196: /* VPSUBD_RX_MASKQ_VX_RMX */
     case 1230: /* PSUBD_RQ_RMQ */
     case 1441: /* PSUBD_RDQ_RMDQ */
-    case 2016: /* VPSUBD_RX_VX_RMX */
+    case 2018: /* VPSUBD_RX_VX_RMX */
         x86emu_exec_vsub_4(x);
         break;
     case 197: /* VPSUBQ_RX_MASKQ_VX_RMX */
     case 1231: /* PSUBQ_RQ_RMQ */
     case 1442: /* PSUBQ_RDQ_RMDQ */
-    case 2017: /* VPSUBQ_RX_VX_RMX */
+    case 2019: /* VPSUBQ_RX_VX_RMX */
         x86emu_exec_vsub_8(x);
         break;
     case 181: /* VPSUBSB_RX_MASKQ_VX_RMX */
     case 1217: /* PSUBSB_RQ_RMQ */
     case 1428: /* PSUBSB_RDQ_RMDQ */
-    case 2003: /* VPSUBSB_RX_VX_RMX */
+    case 2005: /* VPSUBSB_RX_VX_RMX */
         x86emu_exec_vsubs_1(x);
         break;
     case 182: /* VPSUBSW_RX_MASKQ_VX_RMX */
     case 1218: /* PSUBSW_RQ_RMQ */
     case 1429: /* PSUBSW_RDQ_RMDQ */
-    case 2004: /* VPSUBSW_RX_VX_RMX */
+    case 2006: /* VPSUBSW_RX_VX_RMX */
         x86emu_exec_vsubs_2(x);
         break;
     case 167: /* VPSUBUSB_RX_MASKQ_VX_RMX */
     case 1205: /* PSUBUSB_RQ_RMQ */
     case 1416: /* PSUBUSB_RDQ_RMDQ */
-    case 1991: /* VPSUBUSB_RX_VX_RMX */
+    case 1993: /* VPSUBUSB_RX_VX_RMX */
         x86emu_exec_vsubus_1(x);
         break;
     case 168: /* VPSUBUSW_RX_MASKQ_VX_RMX */
     case 1206: /* PSUBUSW_RQ_RMQ */
     case 1417: /* PSUBUSW_RDQ_RMDQ */
-    case 1992: /* VPSUBUSW_RX_VX_RMX */
+    case 1994: /* VPSUBUSW_RX_VX_RMX */
         x86emu_exec_vsubus_2(x);
         break;
-    case 2085: /* VTESTPD_RX_RMX */
+    case 2087: /* VTESTPD_RX_RMX */
         x86emu_exec_vtestpd(x);
         break;
-    case 2084: /* VTESTPS_RX_RMX */
+    case 2086: /* VTESTPS_RX_RMX */
         x86emu_exec_vtestps(x);
         break;
     case 60: /* VXORPS_RX_MASKQ_VX_RMX */
@@ -2555,32 +2559,32 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1224: /* PXOR_RQ_RMQ */
     case 1320: /* XORPS_RDQ_RMDQ */
     case 1435: /* PXOR_RDQ_RMDQ */
-    case 1900: /* VXORPS_RX_VX_RMX */
-    case 2010: /* VPXOR_RX_VX_RMX */
+    case 1902: /* VXORPS_RX_VX_RMX */
+    case 2012: /* VPXOR_RX_VX_RMX */
         x86emu_exec_vxor_4(x);
         break;
     case 61: /* VXORPD_RX_MASKQ_VX_RMX */
     case 190: /* VPXORQ_RX_MASKQ_VX_RMX */
     case 1321: /* XORPD_RDQ_RMDQ */
-    case 1901: /* VXORPD_RX_VX_RMX */
+    case 1903: /* VXORPD_RX_VX_RMX */
         x86emu_exec_vxor_8(x);
         break;
-    case 2061: /* VZEROUPPER */
-    case 2062: /* VZEROALL */
+    case 2063: /* VZEROUPPER */
+    case 2064: /* VZEROALL */
         x86emu_exec_vzero(x);
         break;
-    case 1688: /* INVD */
-    case 1689: /* WBINVD */
-    case 1690: /* WBNOINVD */
+    case 1690: /* INVD */
     case 1691: /* WBINVD */
+    case 1692: /* WBNOINVD */
+    case 1693: /* WBINVD */
         x86emu_exec_wbinvd(x);
         break;
-    case 1744: /* WRFSBASE_RMY */
-    case 1745: /* WRGSBASE_RMY */
+    case 1746: /* WRFSBASE_RMY */
+    case 1747: /* WRGSBASE_RMY */
         x86emu_exec_wrbase(x);
         break;
     case 1619: /* WRMSRNS */
-    case 1695: /* WRMSR */
+    case 1697: /* WRMSR */
         x86emu_exec_wrmsr(x);
         break;
     case 1621: /* WRMSRLIST */
@@ -2617,28 +2621,28 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 854: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
-    case 1732: /* XRSTOR_RM */
-    case 1733: /* XRSTOR64_RM */
+    case 1734: /* XRSTOR_RM */
+    case 1735: /* XRSTOR64_RM */
         x86emu_exec_xrstor(x);
         break;
-    case 1713: /* XRSTORS_RM */
-    case 1714: /* XRSTORS64_RM */
+    case 1715: /* XRSTORS_RM */
+    case 1716: /* XRSTORS64_RM */
         x86emu_exec_xrstors(x);
         break;
-    case 1730: /* XSAVE_RM */
-    case 1731: /* XSAVE64_RM */
+    case 1732: /* XSAVE_RM */
+    case 1733: /* XSAVE64_RM */
         x86emu_exec_xsave(x);
         break;
-    case 1715: /* XSAVEC_RM */
-    case 1716: /* XSAVEC64_RM */
+    case 1717: /* XSAVEC_RM */
+    case 1718: /* XSAVEC64_RM */
         x86emu_exec_xsavec(x);
         break;
-    case 1734: /* XSAVEOPT_RM */
-    case 1735: /* XSAVEOPT64_RM */
+    case 1736: /* XSAVEOPT_RM */
+    case 1737: /* XSAVEOPT64_RM */
         x86emu_exec_xsaveopt(x);
         break;
-    case 1717: /* XSAVES_RM */
-    case 1718: /* XSAVES64_RM */
+    case 1719: /* XSAVES_RM */
+    case 1720: /* XSAVES64_RM */
         x86emu_exec_xsaves(x);
         break;
     case 1635: /* XSETBV */
