@@ -21,6 +21,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/control.c
     src/exec/decimal.c
     src/exec/descriptor.c
+    src/exec/direct.c
     src/exec/divide.c
     src/exec/effect.c
     src/exec/exchange.c
@@ -30,6 +31,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/field.c
     src/exec/flagops.c
     src/exec/flagstack.c
+    src/exec/fxsave.c
     src/exec/frame.c
     src/exec/interrupt.c
     src/exec/iret.c
@@ -59,6 +61,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/vector_logic.c
     src/exec/vector_mask.c
     src/exec/vector_move.c
+    src/exec/vector_permute.c
     src/exec/vector_shuffle.c
     src/exec/vector_sparse.c
     src/exec/x87.c

@@ -38,7 +38,9 @@ enum x86emu_request_kind {
     X86EMU_REQUEST_TIME = 16,      /* time-stamp counter, 8 bytes, and IA32_TSC_AUX, 4 bytes */
     X86EMU_REQUEST_COUNTER = 17,   /* performance counter index */
     X86EMU_REQUEST_RANDOM = 18, /* subindex random bytes in 8; the ninth is 1 if they are; index 0: RDRAND, 1: RDSEED */
-    X86EMU_REQUEST_KINDS = 19,
+    X86EMU_REQUEST_ENQUEUE = 19, /* ENQCMD, ENQCMDS: a command of 64 bytes for the device at gpa; answer data 0 when it
+                                    took the command, 1 when it didn't (the guest tries again) */
+    X86EMU_REQUEST_KINDS = 20,
 };
 
 /* What the caller says. */
@@ -105,6 +107,9 @@ enum x86emu_option {
     X86EMU_OPTION_NO_BATCH = 1 << 1,  /* one element per request */
 };
 
+/* Components of XCR0 whose place in a save area can be told: numbers 2 to 9. */
+#define X86EMU_XSAVE_COMPONENTS 10
+
 /* What a context is set up with; everything may be zero. The pointers stay the caller's and must outlive the context. */
 struct x86emu_config {
     x86emu_callback *callbacks[X86EMU_REQUEST_KINDS]; /* NULL: the request goes to the caller of x86emu_step() */
@@ -115,6 +120,9 @@ struct x86emu_config {
     uint32_t decode_options;             /* enum x86emu_decode_option */
     uint8_t maxphyaddr;                  /* physical-address width; 0 means 52 */
     struct x86emu_features features;     /* what the guest's CPUID lacks: #UD; adds to decode_options what follows */
+    /* Where XSAVE puts component i in the standard format: EBX of the guest's CPUID leaf 0DH, subleaf i. It differs
+       among vendors. 0: as Intel's processors have it (SDM Vol. 1, 13.4.3). */
+    uint16_t xsave_offsets[X86EMU_XSAVE_COMPONENTS];
 };
 
 /* What the exit told about the access. */

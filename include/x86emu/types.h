@@ -132,5 +132,6 @@ enum x86emu_rflags {
 #define X86EMU_EFER_LME (UINT64_C(1) << 8)
 #define X86EMU_EFER_LMA (UINT64_C(1) << 10)
 #define X86EMU_EFER_NXE (UINT64_C(1) << 11)
+#define X86EMU_EFER_FFXSR (UINT64_C(1) << 14)
 
 #endif

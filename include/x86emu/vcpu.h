@@ -24,7 +24,7 @@ enum x86emu_state {
     X86EMU_STATE_DEBUG = 1 << 10,   /* dr */
     X86EMU_STATE_PDPTE = 1 << 11,   /* pdpte: only asked for with PAE paging outside long mode */
     X86EMU_STATE_KEYS = 1 << 12,    /* pkru, pkrs: only asked for when CR4 enables protection keys */
-    X86EMU_STATE_XCR0 = 1 << 13,    /* xcr0 */
+    X86EMU_STATE_XCR0 = 1 << 13,    /* xcr0, xss */
     X86EMU_STATE_X87 = 1 << 14,     /* x87, MMX */
     X86EMU_STATE_VECTOR = 1 << 15,  /* zmm (low parts: XMM, YMM), mxcsr */
     X86EMU_STATE_OPMASK = 1 << 16,  /* k0 to k7 */
@@ -102,7 +102,7 @@ struct x86emu_vcpu {
     uint64_t efer;
     uint64_t dr[8];
     uint64_t pdpte[4];
-    uint64_t xcr0;
+    uint64_t xcr0, xss;
     uint32_t pkru, pkrs;
 
     uint64_t star, lstar, cstar, fmask, kernel_gs_base;

@@ -3,6 +3,7 @@
 #include "control.h"
 #include "flags.h"
 #include "generated/functions.h"
+#include "xsave.h"
 
 bool x86emu_query(struct exec *x, enum x86emu_request_kind kind, uint32_t index, uint32_t subindex, unsigned size,
                   void *answer)
@@ -336,11 +337,10 @@ void x86emu_exec_xgetbv(struct exec *x)
 {
     if (!xsave_enabled(x))
         return;
-    if (ecx(x) == 1) /* which components are in use: known to the processor alone */
-        x86emu_not_emulated(x, X86EMU_REASON_COMPONENT);
-    else if (ecx(x) != 0)
+    if (ecx(x) > 1)
         raise_gp(x);
-    stage_edx_eax(x, x->vcpu->xcr0);
+    else
+        stage_edx_eax(x, ecx(x) == 0 ? x->vcpu->xcr0 : x86emu_xinuse(x));
 }
 
 /* Components that need each other (SDM Vol. 1, 13.3), and those that CPUID doesn't offer. */

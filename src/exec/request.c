@@ -66,7 +66,8 @@ static bool answer_is_legal(const struct exec *x)
     case X86EMU_ANSWER_FAULT:
         return request->fault.vector < 32;
     case X86EMU_ANSWER_UNMAPPED:
-        return request->kind != X86EMU_REQUEST_STATE && request->kind < X86EMU_REQUEST_HALT;
+        return request->kind != X86EMU_REQUEST_STATE &&
+               (request->kind < X86EMU_REQUEST_HALT || request->kind == X86EMU_REQUEST_ENQUEUE);
     default:
         return false;
     }
@@ -114,6 +115,7 @@ static void take_data(struct exec *x)
     case X86EMU_REQUEST_TIME:
     case X86EMU_REQUEST_COUNTER:
     case X86EMU_REQUEST_RANDOM:
+    case X86EMU_REQUEST_ENQUEUE:
         take_read(t, request);
         break;
     case X86EMU_REQUEST_WRITE:
@@ -147,7 +149,7 @@ static void take_unmapped(struct exec *x)
         [X86EMU_REQUEST_WRITE] = X86EMU_ACCESS_WRITE,     [X86EMU_REQUEST_RMW] = X86EMU_ACCESS_WRITE,
         [X86EMU_REQUEST_ENTRY_READ] = X86EMU_ACCESS_READ, [X86EMU_REQUEST_ENTRY_UPDATE] = X86EMU_ACCESS_WRITE,
         [X86EMU_REQUEST_TRANSLATE] = X86EMU_ACCESS_READ,  [X86EMU_REQUEST_PORT_IN] = X86EMU_ACCESS_READ,
-        [X86EMU_REQUEST_PORT_OUT] = X86EMU_ACCESS_WRITE,
+        [X86EMU_REQUEST_PORT_OUT] = X86EMU_ACCESS_WRITE,  [X86EMU_REQUEST_ENQUEUE] = X86EMU_ACCESS_WRITE,
     };
 
     x86emu_unmapped(x, x->emu->request.gpa, access[x->emu->request.kind]);

@@ -99,7 +99,7 @@ void x86emu_commit(struct exec *x)
     outcome->dr6 = x->dr6;
     outcome->trap = x->dr6 != 0;
     outcome->repeats = x->repeats;
-    vcpu->rflags = committed_rflags(x);
+    vcpu->rflags = committed_rflags(x) | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
     vcpu->rip = x->rip;
     vcpu->interruptibility &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS | x->unblocked);
     vcpu->interruptibility |= x->shadow;

@@ -9,18 +9,22 @@
 
 /* --- whether it may run ------------------------------------------------------------------------------------------- */
 
-bool x86emu_is_mmx(struct exec *x)
+static bool has_register(struct exec *x, enum x86emu_reg_class reg_class)
 {
-    const struct x86emu_operand *op;
-
-    if (x->insn->encoding != X86EMU_ENCODING_LEGACY && x->insn->encoding != X86EMU_ENCODING_3DNOW)
-        return false;
     for (unsigned n = 0; n < 3; n++) {
-        op = operand(x, n);
-        if (op->kind == X86EMU_OPERAND_REG && op->reg.reg_class == X86EMU_REG_MMX)
+        const struct x86emu_operand *op = operand(x, n);
+
+        if (op->kind == X86EMU_OPERAND_REG && op->reg.reg_class == reg_class)
             return true;
     }
     return false;
+}
+
+bool x86emu_is_mmx(struct exec *x)
+{
+    if (x->insn->encoding != X86EMU_ENCODING_LEGACY && x->insn->encoding != X86EMU_ENCODING_3DNOW)
+        return false;
+    return has_register(x, X86EMU_REG_MMX);
 }
 
 static bool usable_vex(struct exec *x)
@@ -38,9 +42,12 @@ static bool usable_vex(struct exec *x)
     return !x->stopped;
 }
 
+/* MOVQ2DQ and its like, with registers of both kinds, need what SSE needs too. */
 static bool usable_legacy(struct exec *x, bool mmx)
 {
-    if (x->vcpu->cr0 & X86EMU_CR0_EM || (!mmx && !(x->vcpu->cr4 & X86EMU_CR4_OSFXSR)))
+    bool sse = !mmx || has_register(x, X86EMU_REG_XMM);
+
+    if (x->vcpu->cr0 & X86EMU_CR0_EM || (sse && !(x->vcpu->cr4 & X86EMU_CR4_OSFXSR)))
         x86emu_raise(x, X86EMU_VECTOR_UD);
     return !x->stopped;
 }

@@ -97,4 +97,23 @@ static inline unsigned element_by_w(const struct exec *x)
     return x->insn->rex & X86EMU_REX_W ? 8 : 4;
 }
 
+/* Most shuffles work in lanes of 16 bytes; MMX has one of 8. */
+static inline unsigned lane_of(const struct vector_op *op)
+{
+    return op->size == 8 ? 8 : 16;
+}
+
+/* Semantic functions of one line, over whole vectors. */
+#define BINARY(name, element, f)                   \
+    void x86emu_exec_##name(struct exec *x)        \
+    {                                              \
+        x86emu_vector_binary_whole(x, element, f); \
+    }
+
+#define UNARY(name, element, f)                   \
+    void x86emu_exec_##name(struct exec *x)       \
+    {                                             \
+        x86emu_vector_unary_whole(x, element, f); \
+    }
+
 #endif

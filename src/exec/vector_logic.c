@@ -180,6 +180,19 @@ static uint64_t maxs(uint64_t a, uint64_t b, unsigned size)
     return signed_of(a, size) > signed_of(b, size) ? a : b;
 }
 
+/* PSIGN: a, 0 or -a by b's sign. */
+static uint64_t sign(uint64_t a, uint64_t b, unsigned size)
+{
+    return signed_of(b, size) < 0 ? 0 - a : b == 0 ? 0 : a;
+}
+
+/* PABS has one source, which is b. */
+static uint64_t absolute(uint64_t a, uint64_t b, unsigned size)
+{
+    (void)a;
+    return signed_of(b, size) < 0 ? 0 - b : b;
+}
+
 static uint64_t cmpeq(uint64_t a, uint64_t b, unsigned size)
 {
     (void)size;
@@ -236,6 +249,25 @@ EACH(maxs, 1)
 EACH(maxs, 2)
 EACH(maxs, 4)
 EACH(maxs, 8)
+EACH(sign, 1)
+EACH(sign, 2)
+EACH(sign, 4)
+
+#define ABSOLUTE(element)                                       \
+    static void op_absolute_##element(struct vector_op *op)     \
+    {                                                           \
+        each(op, absolute);                                     \
+    }                                                           \
+                                                                \
+    void x86emu_exec_vabs_##element(struct exec *x)             \
+    {                                                           \
+        x86emu_vector_unary(x, element, op_absolute_##element); \
+    }
+
+ABSOLUTE(1)
+ABSOLUTE(2)
+ABSOLUTE(4)
+ABSOLUTE(8)
 
 /* --- comparison: a vector of ones and zeroes, or with EVEX a mask register ----------------------------------------- */
 

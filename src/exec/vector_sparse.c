@@ -110,6 +110,12 @@ static struct sparse shape(struct exec *x, unsigned n, unsigned element, unsigne
     return (struct sparse){n, x86emu_vector_size(x) / wider, element, index};
 }
 
+/* Another turn follows, as part of the same instruction: no single step between them (SDM Vol. 2, VGATHERDPS). */
+static void repeat(struct exec *x)
+{
+    x->repeats = x->no_step = true;
+}
+
 /* The elements of size bytes of mask as all ones or zeroes, and nothing above them. True: it was so already. */
 static bool normalise_mask(vec *mask, const struct sparse *s, unsigned size)
 {
@@ -141,7 +147,7 @@ static void gather_vex(struct exec *x, unsigned element, unsigned index)
     mask = x->vcpu->zmm[m & 31];
     if (!normalise_mask(&mask, &s,
                         x86emu_vector_size(x))) { /* a turn of its own: that stays when the first element faults */
-        x->repeats = true;
+        repeat(x);
         x86emu_vector_stage(x, m, &mask);
         return;
     }
@@ -157,7 +163,8 @@ static void gather_vex(struct exec *x, unsigned element, unsigned index)
         set_element(&mask, i, element, 0);
         for (i++; i < s.count && !(mask.u8[(i + 1) * element - 1] >> 7); i++)
             ;
-        x->repeats = i < s.count;
+        if (i < s.count)
+            repeat(x);
     }
     if (!x->repeats) {
         mask = (vec){.u64 = {0}};
@@ -197,7 +204,8 @@ static void gather_evex(struct exec *x, unsigned element, unsigned index)
         copy_bytes(r.u8 + i * element, bytes, element);
         x86emu_vector_extend(x, d, &r, x86emu_vector_size(x));
         mask &= mask - 1;
-        x->repeats = mask != 0;
+        if (mask != 0)
+            repeat(x);
     }
     if (!x->repeats) {
         x86emu_vector_extend(x, d, &r, size < 16 ? 16 : size);
@@ -222,7 +230,8 @@ static void scatter(struct exec *x, unsigned element, unsigned index)
         i = (unsigned)__builtin_ctzll(mask);
         x86emu_memory_store(x, element_address(x, &s, i), element, USE_UNALIGNED, v.u8 + i * element);
         mask &= mask - 1;
-        x->repeats = mask != 0;
+        if (mask != 0)
+            repeat(x);
     }
     stage_mask_left(x, k, mask, s.count);
 }
@@ -245,3 +254,9 @@ SPARSE(4, 4)
 SPARSE(4, 8)
 SPARSE(8, 4)
 SPARSE(8, 8)
+
+/* VGATHERPF, VSCATTERPF: hints. */
+void x86emu_exec_sparse_prefetch(struct exec *x)
+{
+    x86emu_vector_usable(x);
+}

@@ -133,6 +133,12 @@ static void stage_pointers(struct exec *x)
     stage_register(x, X86EMU_STATE_X87, &x->vcpu->x87.ip, x->vcpu->rip);
 }
 
+/* FENI, FDISI of the 8087, FSETPM of the 287: ignored since the 387. */
+void x86emu_exec_fnop_8087(struct exec *x)
+{
+    usable(x, false);
+}
+
 void x86emu_exec_fnop(struct exec *x)
 {
     if (usable(x, true))

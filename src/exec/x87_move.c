@@ -192,6 +192,150 @@ void x86emu_exec_fxch(struct exec *x)
     end(x, &w);
 }
 
+/* FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: rounded as RC says; only the last bit depends on it. */
+static void load_constant(struct exec *x, uint64_t below, uint64_t above, uint64_t nearest, uint16_t exponent)
+{
+    uint64_t mantissa = nearest;
+    struct work w;
+
+    if (!begin(x, &w))
+        return;
+    if (w.x87.control >> 10 & 3)
+        mantissa = (w.x87.control >> 10 & 3) == 2 ? above : below;
+    push(&w, mantissa, exponent, false);
+    end(x, &w);
+}
+
+void x86emu_exec_fld1(struct exec *x)
+{
+    const uint64_t one = UINT64_C(0x8000000000000000);
+
+    load_constant(x, one, one, one, 0x3fff);
+}
+
+void x86emu_exec_fldl2t(struct exec *x)
+{
+    const uint64_t below = UINT64_C(0xd49a784bcd1b8afe);
+
+    load_constant(x, below, below + 1, below, 0x4000);
+}
+
+void x86emu_exec_fldl2e(struct exec *x)
+{
+    const uint64_t below = UINT64_C(0xb8aa3b295c17f0bb);
+
+    load_constant(x, below, below + 1, below + 1, 0x3fff);
+}
+
+void x86emu_exec_fldpi(struct exec *x)
+{
+    const uint64_t below = UINT64_C(0xc90fdaa22168c234);
+
+    load_constant(x, below, below + 1, below + 1, 0x4000);
+}
+
+void x86emu_exec_fldlg2(struct exec *x)
+{
+    const uint64_t below = UINT64_C(0x9a209a84fbcff798);
+
+    load_constant(x, below, below + 1, below + 1, 0x3ffd);
+}
+
+void x86emu_exec_fldln2(struct exec *x)
+{
+    const uint64_t below = UINT64_C(0xb17217f7d1cf79ab);
+
+    load_constant(x, below, below + 1, below + 1, 0x3ffe);
+}
+
+void x86emu_exec_fldz(struct exec *x)
+{
+    load_constant(x, 0, 0, 0, 0);
+}
+
+/* FCMOVcc: opcode DA moves if the condition holds, DB if it doesn't; the low two bits of reg say which (SDM Vol. 2). */
+void x86emu_exec_fcmov(struct exec *x)
+{
+    static const uint64_t flags[4] = {X86EMU_RFLAGS_CF, X86EMU_RFLAGS_ZF, X86EMU_RFLAGS_CF | X86EMU_RFLAGS_ZF,
+                                      X86EMU_RFLAGS_PF};
+    bool holds = x->vcpu->rflags & flags[x->insn->modrm >> 3 & 3];
+    struct work w, old;
+    unsigned n;
+
+    if (!begin(x, &w))
+        return;
+    n = number_of(x, 1);
+    if (is_empty(&w, 0) || is_empty(&w, n)) {
+        if (stack_fault(&w, false))
+            set_indefinite(&w, 0);
+        end(x, &w);
+        return;
+    }
+    w.x87.status |= x->vcpu->x87.status & C1; /* stays, unlike with other instructions */
+    if (holds == (x->insn->opcode == 0xda)) {
+        old = w;
+        set(&w, 0, old.x87.st[(w.top + n) & 7].mantissa, old.x87.st[(w.top + n) & 7].exponent);
+    }
+    end(x, &w);
+}
+
+static void change_sign(struct exec *x, uint16_t keep, uint16_t flip)
+{
+    struct work w;
+
+    if (!begin(x, &w))
+        return;
+    if (!is_empty(&w, 0))
+        w.x87.st[w.top].exponent = (uint16_t)((w.x87.st[w.top].exponent & keep) ^ flip);
+    else if (stack_fault(&w, false))
+        set_indefinite(&w, 0);
+    end(x, &w);
+}
+
+void x86emu_exec_fchs(struct exec *x)
+{
+    change_sign(x, 0xffff, 0x8000);
+}
+
+void x86emu_exec_fabs(struct exec *x)
+{
+    change_sign(x, 0x7fff, 0);
+}
+
+/* The class of ST0 in C3, C2, C0, its sign in C1 (SDM Vol. 2, FXAM). */
+static unsigned class_of(const struct work *w)
+{
+    enum {
+        C0 = 0x100,
+        C2 = 0x400,
+        C3 = 0x4000
+    };
+    uint64_t mantissa = w->x87.st[w->top].mantissa;
+    unsigned exponent = w->x87.st[w->top].exponent & 0x7fffu;
+    bool integer = mantissa >> 63;
+
+    if (is_empty(w, 0))
+        return C3 | C0;
+    if (exponent == 0)
+        return mantissa == 0 ? C3 : C3 | C2;
+    if (!integer)
+        return 0; /* unsupported */
+    if (exponent == 0x7fff)
+        return mantissa << 1 == 0 ? C2 | C0 : C0;
+    return C2;
+}
+
+void x86emu_exec_fxam(struct exec *x)
+{
+    struct work w;
+
+    if (!begin(x, &w))
+        return;
+    w.x87.status =
+        (uint16_t)((w.x87.status & ~0x4700u) | class_of(&w) | (w.x87.st[w.top].exponent & 0x8000 ? (unsigned)C1 : 0));
+    end(x, &w);
+}
+
 /* --- 80-bit memory ------------------------------------------------------------------------------------------------ */
 
 /* The data pointer stays: recent processors set it for unmasked exceptions alone (CPUID.7.0:EBX[6]). */

@@ -392,6 +392,12 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1837: /* FEMMS */
         x86emu_exec_emms(x);
         break;
+    case 1554: /* ENQCMD_RA_RM64 */
+        x86emu_exec_enqcmd(x);
+        break;
+    case 1555: /* ENQCMDS_RA_RM64 */
+        x86emu_exec_enqcmds(x);
+        break;
     case 1025: /* ENTER_IW_IB */
         x86emu_exec_enter(x);
         break;
@@ -409,6 +415,22 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 559: /* VPEXPANDQ_RX_MASKQ_RMX */
         x86emu_exec_expand_8(x);
         break;
+    case 2548: /* FABS */
+        x86emu_exec_fabs(x);
+        break;
+    case 2547: /* FCHS */
+        x86emu_exec_fchs(x);
+        break;
+    case 2574: /* FCMOVB_ST0T_STT */
+    case 2575: /* FCMOVE_ST0T_STT */
+    case 2576: /* FCMOVBE_ST0T_STT */
+    case 2577: /* FCMOVU_ST0T_STT */
+    case 2578: /* FCMOVNB_ST0T_STT */
+    case 2579: /* FCMOVNE_ST0T_STT */
+    case 2580: /* FCMOVNBE_ST0T_STT */
+    case 2581: /* FCMOVNU_ST0T_STT */
+        x86emu_exec_fcmov(x);
+        break;
     case 2568: /* FDECSTP */
         x86emu_exec_fdecstp(x);
         break;
@@ -420,6 +442,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 2569: /* FINCSTP */
         x86emu_exec_fincstp(x);
+        break;
+    case 2556: /* FLD1 */
+        x86emu_exec_fld1(x);
         break;
     case 2596: /* FLD_RMT */
         x86emu_exec_fld_80(x);
@@ -433,6 +458,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2539: /* FLDENV_RM28 */
         x86emu_exec_fldenv(x);
         break;
+    case 2558: /* FLDL2E */
+        x86emu_exec_fldl2e(x);
+        break;
+    case 2557: /* FLDL2T */
+        x86emu_exec_fldl2t(x);
+        break;
+    case 2560: /* FLDLG2 */
+        x86emu_exec_fldlg2(x);
+        break;
+    case 2561: /* FLDLN2 */
+        x86emu_exec_fldln2(x);
+        break;
+    case 2559: /* FLDPI */
+        x86emu_exec_fldpi(x);
+        break;
+    case 2562: /* FLDZ */
+        x86emu_exec_fldz(x);
+        break;
     case 2585: /* FNCLEX */
         x86emu_exec_fnclex(x);
         break;
@@ -441,6 +484,11 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 2545: /* FNOP */
         x86emu_exec_fnop(x);
+        break;
+    case 2583: /* FENI8087_NOP */
+    case 2584: /* FDISI8087_NOP */
+    case 2587: /* FSETPM287_NOP */
+        x86emu_exec_fnop_8087(x);
         break;
     case 2603: /* FNSAVE_RM108 */
         x86emu_exec_fnsave(x);
@@ -474,6 +522,9 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 1179: /* FWAIT */
         x86emu_exec_fwait(x);
+        break;
+    case 2555: /* FXAM */
+        x86emu_exec_fxam(x);
         break;
     case 2544: /* FXCH_STT */
     case 2606: /* FXCH_STT */
@@ -1173,6 +1224,20 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 488: /* VPERMQ_RX_MASKQ_VX_RMX */
         x86emu_exec_perm_8(x);
         break;
+    case 578: /* VPERMI2B_RX_MASKQ_VX_RMX */
+        x86emu_exec_permi2_1(x);
+        break;
+    case 579: /* VPERMI2W_RX_MASKQ_VX_RMX */
+        x86emu_exec_permi2_2(x);
+        break;
+    case 580: /* VPERMI2D_RX_MASKQ_VX_RMX */
+    case 582: /* VPERMI2PS_RX_MASKQ_VX_RMX */
+        x86emu_exec_permi2_4(x);
+        break;
+    case 581: /* VPERMI2Q_RX_MASKQ_VX_RMX */
+    case 583: /* VPERMI2PD_RX_MASKQ_VX_RMX */
+        x86emu_exec_permi2_8(x);
+        break;
     case 634: /* VPERMILPD_RX_MASKQ_RMX_IB */
     case 2330: /* VPERMILPD_RX_RMX_IB */
         x86emu_exec_permilpd_imm(x);
@@ -1190,6 +1255,20 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2326: /* VPERMQ_RQQ_RMQQ_IB */
     case 2327: /* VPERMPD_RQQ_RMQQ_IB */
         x86emu_exec_permq_imm(x);
+        break;
+    case 584: /* VPERMT2B_RX_MASKQ_VX_RMX */
+        x86emu_exec_permt2_1(x);
+        break;
+    case 585: /* VPERMT2W_RX_MASKQ_VX_RMX */
+        x86emu_exec_permt2_2(x);
+        break;
+    case 586: /* VPERMT2D_RX_MASKQ_VX_RMX */
+    case 588: /* VPERMT2PS_RX_MASKQ_VX_RMX */
+        x86emu_exec_permt2_4(x);
+        break;
+    case 587: /* VPERMT2Q_RX_MASKQ_VX_RMX */
+    case 589: /* VPERMT2PD_RX_MASKQ_VX_RMX */
+        x86emu_exec_permt2_8(x);
         break;
     case 2318: /* PEXT_RY_VY_RMY */
         x86emu_exec_pext(x);
@@ -1751,6 +1830,24 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1610: /* SMSW_RMV */
         x86emu_exec_smsw(x);
         break;
+    case 613: /* VGATHERPF0DPS_VSIBD_MASKQ */
+    case 614: /* VGATHERPF0DPD_VSIBQ_MASKQ */
+    case 615: /* VGATHERPF0QPS_VSIBD_MASKQ */
+    case 616: /* VGATHERPF0QPD_VSIBQ_MASKQ */
+    case 617: /* VGATHERPF1DPS_VSIBD_MASKQ */
+    case 618: /* VGATHERPF1DPD_VSIBQ_MASKQ */
+    case 619: /* VGATHERPF1QPS_VSIBD_MASKQ */
+    case 620: /* VGATHERPF1QPD_VSIBQ_MASKQ */
+    case 621: /* VSCATTERPF0DPS_VSIBD_MASKQ */
+    case 622: /* VSCATTERPF0DPD_VSIBQ_MASKQ */
+    case 623: /* VSCATTERPF0QPS_VSIBD_MASKQ */
+    case 624: /* VSCATTERPF0QPD_VSIBQ_MASKQ */
+    case 625: /* VSCATTERPF1DPS_VSIBD_MASKQ */
+    case 626: /* VSCATTERPF1DPD_VSIBQ_MASKQ */
+    case 627: /* VSCATTERPF1QPS_VSIBD_MASKQ */
+    case 628: /* VSCATTERPF1QPD_VSIBQ_MASKQ */
+        x86emu_exec_sparse_prefetch(x);
+        break;
     case 1155: /* STC */
         x86emu_exec_stc(x);
         break;
@@ -1897,6 +1994,27 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1905: /* VUNPCKLPD_RX_VX_RMX */
     case 1986: /* VPUNPCKLQDQ_RX_VX_RMX */
         x86emu_exec_unpackl_8(x);
+        break;
+    case 255: /* VPABSB_RX_MASKQ_RMX */
+    case 1278: /* PABSB_RQ_RMQ */
+    case 1503: /* PABSB_RDQ_RMDQ */
+    case 2079: /* VPABSB_RX_RMX */
+        x86emu_exec_vabs_1(x);
+        break;
+    case 256: /* VPABSW_RX_MASKQ_RMX */
+    case 1279: /* PABSW_RQ_RMQ */
+    case 1504: /* PABSW_RDQ_RMDQ */
+    case 2080: /* VPABSW_RX_RMX */
+        x86emu_exec_vabs_2(x);
+        break;
+    case 257: /* VPABSD_RX_MASKQ_RMX */
+    case 1280: /* PABSD_RQ_RMQ */
+    case 1505: /* PABSD_RDQ_RMDQ */
+    case 2081: /* VPABSD_RX_RMX */
+        x86emu_exec_vabs_4(x);
+        break;
+    case 258: /* VPABSQ_RX_MASKQ_RMX */
+        x86emu_exec_vabs_8(x);
         break;
     case 198: /* VPADDB_RX_MASKQ_VX_RMX */
     case 1232: /* PADDB_RQ_RMQ */
@@ -2499,6 +2617,21 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 510: /* VPTESTNMQ_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestnm_8(x);
+        break;
+    case 1274: /* PSIGNB_RQ_RMQ */
+    case 1499: /* PSIGNB_RDQ_RMDQ */
+    case 2075: /* VPSIGNB_RX_VX_RMX */
+        x86emu_exec_vsign_1(x);
+        break;
+    case 1275: /* PSIGNW_RQ_RMQ */
+    case 1500: /* PSIGNW_RDQ_RMDQ */
+    case 2076: /* VPSIGNW_RX_VX_RMX */
+        x86emu_exec_vsign_2(x);
+        break;
+    case 1276: /* PSIGND_RQ_RMQ */
+    case 1501: /* PSIGND_RDQ_RMDQ */
+    case 2077: /* VPSIGND_RX_VX_RMX */
+        x86emu_exec_vsign_4(x);
         break;
     case 194: /* VPSUBB_RX_MASKQ_VX_RMX */
     case 1228: /* PSUBB_RQ_RMQ */
