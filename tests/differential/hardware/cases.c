@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is run: encodings of each row, with random registers that mostly let its operands be reached. */
 #include "hardware.h"
+#include "random.h"
 
 #include <x86emu/format.h>
 
@@ -32,26 +33,6 @@ struct row {
 
 static struct row *rows;
 static unsigned row_count;
-static uint64_t random_state;
-
-static uint64_t random_64(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static unsigned below(unsigned bound)
-{
-    return (unsigned)((random_64() >> 32) * bound >> 32);
-}
-
-static bool one_in(unsigned n)
-{
-    return below(n) == 0;
-}
 
 /* --- rows that are left out --------------------------------------------------------------------------------------- */
 
@@ -192,7 +173,7 @@ static void gather_vector(unsigned encoding, const uint8_t *maps, unsigned map_c
 
 unsigned cases_start(uint64_t seed, const char *only)
 {
-    random_state = seed * 2 + 1;
+    random_start(seed);
     rows = calloc(X86EMU_FORM_COUNT * MODES, sizeof(*rows));
     if (rows == NULL)
         return 0;
@@ -223,44 +204,17 @@ static uint16_t random_selector(void)
 
 /* --- a situation -------------------------------------------------------------------------------------------------- */
 
-static uint64_t random_value(void)
+/* A register's value may also be an address in the arena, a selector, or a far pointer. */
+static uint64_t random_register(void)
 {
-    static const uint64_t edges[] = {0,
-                                     1,
-                                     2,
-                                     0x7f,
-                                     0x80,
-                                     0xff,
-                                     0x7fff,
-                                     0x8000,
-                                     0xffff,
-                                     0x7fffffff,
-                                     0x80000000,
-                                     0xffffffff,
-                                     UINT64_C(1) << 32,
-                                     INT64_MAX,
-                                     UINT64_C(1) << 63,
-                                     UINT64_MAX,
-                                     UINT64_MAX - 1};
-
     switch (below(9)) {
     case 0:
-        return edges[below(sizeof(edges) / sizeof(edges[0]))];
-    case 1:
-        return below(80);
-    case 2:
-        return (uint64_t)0 - below(80);
-    case 3:
-        return (uint32_t)random_64();
-    case 4:
         return WRITABLE + below(WRITABLE_SIZE);
-    case 5:
-        return random_64() >> below(64);
-    case 6:
+    case 1:
         return one_in(2) ? random_selector()
                          : (uint64_t)random_selector() << (one_in(2) ? 16 : 32) | (random_64() & 0xffff);
     default:
-        return random_64();
+        return random_value();
     }
 }
 
@@ -302,18 +256,6 @@ static uint64_t random_flags(void)
     return flags | X86EMU_RFLAGS_FIXED | (one_in(16) ? X86EMU_RFLAGS_AC : 0) | (one_in(16) ? X86EMU_RFLAGS_ID : 0);
 }
 
-static void random_vector(uint8_t *bytes, unsigned size)
-{
-    for (unsigned i = 0; i < size; i += 8)
-        memcpy(bytes + i, &(uint64_t){random_64()}, 8);
-    if (one_in(4))
-        for (unsigned i = 0; i < size; i += 8)
-            memcpy(bytes + i, &(uint64_t){random_value()}, 8);
-    if (one_in(4)) /* bytes and words that are equal, sign bits alone, … */
-        for (unsigned i = 0; i < size; i++)
-            bytes[i] = one_in(2) ? 0 : bytes[i] | 0x80;
-}
-
 /* The index of VSIB addressing: small numbers, so that elements are found in the arena. */
 static void small_indices(struct situation *s)
 {
@@ -339,8 +281,11 @@ void cases_vectors(struct situation *s)
 {
     struct vectors *v = &s->vectors;
 
+    unsigned size = (machine.xcr0 & 0x40) != 0 ? 64 : (machine.xcr0 & 4) != 0 ? 32 : 16;
+    const uint8_t *bytes = random_vectors(32);
+
     for (unsigned i = 0; i < 32; i++)
-        random_vector(v->zmm[i].u8, (machine.xcr0 & 0x40) != 0 ? 64 : (machine.xcr0 & 4) != 0 ? 32 : 16);
+        memcpy(v->zmm[i].u8, bytes + 64 * i, size);
     for (unsigned i = 0; i < 8; i++)
         v->k[i] = (machine.xcr0 & 0x20) != 0 ? random_value() : 0;
     if ((machine.xcr0 & 0x40) == 0)
@@ -359,12 +304,6 @@ void cases_vectors(struct situation *s)
     v->x87.ip = random_64() >> 17;
     v->x87.dp = random_64() >> 17;
     small_indices(s);
-}
-
-void cases_memory(uint8_t *bytes, unsigned size)
-{
-    for (unsigned i = 0; i < size; i += 64)
-        random_vector(bytes + i, 64);
 }
 
 static bool is_general(struct x86emu_reg reg)
@@ -428,7 +367,7 @@ static bool make_bytes(const struct row *row, struct situation *s)
                      : one_in(2) ? (uint8_t)((t->modrm & 0xf8) | below(8))
                                  : (uint8_t)((t->modrm & 0xc0) | below(64));
     for (uint64_t tail; at < X86EMU_MAX_INSN_LENGTH; at += 4) {
-        tail = random_value();
+        tail = random_register();
         memcpy(s->bytes + at, &tail, at + 8 <= X86EMU_MAX_INSN_LENGTH ? 8 : X86EMU_MAX_INSN_LENGTH - at);
     }
     return x86emu_decode(&s->insn, s->bytes, sizeof(s->bytes), row->mode) == X86EMU_DECODE_OK &&
@@ -495,7 +434,7 @@ bool cases_make(unsigned n, struct situation *s)
     s->with_vectors = false;
     choose_segments(s);
     for (unsigned i = 0; i < 16; i++)
-        s->registers.gpr[i] = random_value();
+        s->registers.gpr[i] = random_register();
     s->registers.gpr[X86EMU_RSP] = WRITABLE + PAGE + below(PAGE / 8) * 8;
     if (s->mode != X86EMU_MODE_64)
         s->registers.gpr[X86EMU_RSP] -= segment_of(s->selector[X86EMU_SS]).base;

@@ -147,7 +147,6 @@ unsigned cases_start(uint64_t seed, const char *only);
 bool cases_make(unsigned n, struct situation *situation);
 
 void cases_vectors(struct situation *situation);
-void cases_memory(uint8_t *bytes, unsigned size);
 
 /* --- compare.c: what must be equal -------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares the emulator with this processor, row by row, and reports what could not be explained. */
 #include "hardware.h"
+#include "random.h"
 
 #include <x86emu/format.h>
 
@@ -184,7 +185,7 @@ static bool run_one(unsigned n)
     tally->retired += native.ending == ENDED_RETIRED;
     judge(&s, &native, &difference);
     memcpy(before, machine_writable(), WRITABLE_SIZE);
-    cases_memory(before + executions * LINE % WRITABLE_SIZE, LINE);
+    memcpy(before + executions * LINE % WRITABLE_SIZE, random_vectors(LINE / 64), LINE);
     return tally->retired > 0 || tally->executed[s.mode] < INVALID_ENOUGH || !is_invalid(&s, &native);
 }
 
@@ -205,7 +206,7 @@ static void run_all(unsigned pairs)
     unsigned long long idle = 0;
     double start = seconds();
 
-    cases_memory(before, sizeof(before));
+    memcpy(before, random_vectors(sizeof(before) / 64), sizeof(before));
     for (unsigned turn = 0; skip != NULL && executions < options.count && idle < 64; turn++) {
         unsigned long long had = executions;
 
@@ -386,7 +387,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "x86emu-differential-hardware: no such row: %s\n", options.only);
         return 2;
     }
-    cases_memory(model_readable, PAGE);
+    memcpy(model_readable, random_vectors(PAGE / 64), PAGE);
     machine_set_readable(model_readable);
     run_all(pairs);
     return report();
