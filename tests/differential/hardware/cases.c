@@ -33,6 +33,7 @@ struct row {
 
 static struct row *rows;
 static unsigned row_count;
+static bool all_rows;
 
 /* --- rows that are left out --------------------------------------------------------------------------------------- */
 
@@ -110,7 +111,7 @@ static void gather(const struct template *t, unsigned mode, const uint8_t *bytes
         return;
     if (only != NULL && strcasecmp(only, x86emu_mnemonic_name(x86emu_form_mnemonic(insn.form))) != 0)
         return;
-    if (is_left_out(&insn))
+    if (!all_rows && is_left_out(&insn))
         return;
     row = &rows[insn.form * MODES + mode];
     row->form = insn.form;
@@ -171,8 +172,9 @@ static void gather_vector(unsigned encoding, const uint8_t *maps, unsigned map_c
     }
 }
 
-unsigned cases_start(uint64_t seed, const char *only)
+unsigned cases_start(uint64_t seed, const char *only, bool all)
 {
+    all_rows = all;
     random_start(seed);
     rows = calloc(X86EMU_FORM_COUNT * MODES, sizeof(*rows));
     if (rows == NULL)

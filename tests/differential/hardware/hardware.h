@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * The address space below 4 GiB, where 32-bit code can reach: nothing is mapped there but what stands here. The arena
@@ -107,6 +108,15 @@ static inline uint32_t code_address(const struct situation *situation)
     return (uint32_t)(segment_of(situation->selector[X86EMU_CS]).base + situation->registers.rip);
 }
 
+/* The part of the instruction that lies in what code stands for. */
+static inline void copy_code(const struct situation *s, uint8_t code[CODE_SIZE])
+{
+    uint32_t at = code_address(s) - CODE;
+    uint32_t room = CODE_SIZE - at;
+
+    memcpy(code + at, s->bytes, room < sizeof(s->bytes) ? room : sizeof(s->bytes));
+}
+
 /* --- machine.c: this processor ------------------------------------------------------------------------------------ */
 
 /* What of the processor's set-up the emulator has to know. */
@@ -135,13 +145,23 @@ extern uint8_t model_writable[WRITABLE_SIZE], model_readable[PAGE];
 
 void model_start(void);
 
+/* What may be done with the page of a linear address; -1: this comparison does not know what is there. */
+int model_page_access(uint64_t la);
+
+/* Fills the vCPU but for vectors, unless the situation has them; adds them. */
+void model_load(const struct situation *situation, struct x86emu_vcpu *vcpu);
+void model_load_vectors(const struct situation *situation, struct x86emu_vcpu *vcpu);
+
 /* Runs it. When it asks for vectors that situation doesn't have, want_vectors(situation) makes them. */
 void model_run(struct situation *situation, struct result *result);
 
 /* --- cases.c: what is run ----------------------------------------------------------------------------------------- */
 
-/* Gathers encodings for each row and mode that a user program may run; answers how many pairs there are. */
-unsigned cases_start(uint64_t seed, const char *only);
+/*
+ * Gathers encodings for each row and mode, all, or those alone whose outcome a user program can foretell; answers how
+ * many pairs there are.
+ */
+unsigned cases_start(uint64_t seed, const char *only, bool all);
 
 /* A random situation for pair number n; false when it found none this time. */
 bool cases_make(unsigned n, struct situation *situation);
@@ -162,5 +182,10 @@ void compare_results(const struct situation *situation, const struct result *mod
 /* Runs both sides from the arena contents at before (WRITABLE_SIZE bytes) and compares, memory included. */
 bool compare_run(struct situation *situation, const uint8_t *before, struct result *model, struct result *native,
                  struct difference *difference);
+
+/* --- paths.c: every way that the emulator can be driven ------------------------------------------------------------ */
+
+/* Runs count executions of the pairs' rows by all paths, and reports. True: no difference was found. */
+bool paths_run(unsigned pairs, unsigned long long count);
 
 #endif

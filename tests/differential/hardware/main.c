@@ -34,7 +34,7 @@ static struct options {
     uint64_t seed;
     unsigned long long count;
     const char *only, *coverage;
-    bool vectors;
+    bool vectors, paths;
 } options = {.seed = 1, .count = 100000000};
 
 static unsigned long long executions;
@@ -307,7 +307,7 @@ static int report(void)
 
 static const char help[] =
     "usage: x86emu-differential-hardware [--quick] [--count N] [--seed N] [--only MNEMONIC] [--coverage FILE] "
-    "[--vectors]\n\n"
+    "[--vectors] [--paths]\n\n"
     "Runs instructions on this processor, in 64-bit, 32-bit and 16-bit mode, and on the emulator, with the same "
     "random\n"
     "registers, flags and memory, and compares what they leave behind. Rows that user mode can't foretell are left "
@@ -318,6 +318,9 @@ static const char help[] =
     "  --only MNEMONIC  rows of this name\n"
     "  --coverage FILE  how often each row ran, as CSV\n"
     "  --vectors        print vector registers of a mismatch\n"
+    "  --paths          no comparison with the processor: every row, in ring 3 and ring 0, by every way that the\n"
+    "                   emulator can be driven (requests, regions, devices, moved contexts, state on demand, lost\n"
+    "                   exchanges, faulting answers), which must not make a difference\n"
     "  --help           this text\n\n"
     "A mismatch is printed with what is needed to repeat it. The last line says: N executions, R rows, M unexplained.\n"
     "Exit status: 0 without a mismatch, 1 with one, 2 when it couldn't run.\n";
@@ -337,8 +340,9 @@ static uint64_t number(const char *text)
 static void parse(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"quick", 0, NULL, 'q'},    {"count", 1, NULL, 'c'},   {"seed", 1, NULL, 's'}, {"only", 1, NULL, 'o'},
-        {"coverage", 1, NULL, 'f'}, {"vectors", 0, NULL, 'v'}, {"help", 0, NULL, 'h'}, {0}};
+        {"quick", 0, NULL, 'q'}, {"count", 1, NULL, 'c'},    {"seed", 1, NULL, 's'},
+        {"only", 1, NULL, 'o'},  {"coverage", 1, NULL, 'f'}, {"vectors", 0, NULL, 'v'},
+        {"paths", 0, NULL, 'p'}, {"help", 0, NULL, 'h'},     {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -361,6 +365,9 @@ static void parse(int argc, char **argv)
         case 'v':
             options.vectors = true;
             break;
+        case 'p':
+            options.paths = true;
+            break;
         case 'h':
             fputs(help, stdout);
             exit(0);
@@ -382,12 +389,14 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     machine_start();
     model_start();
-    pairs = cases_start(options.seed, options.only);
+    pairs = cases_start(options.seed, options.only, options.paths);
     if (pairs == 0) {
         fprintf(stderr, "x86emu-differential-hardware: no such row: %s\n", options.only);
         return 2;
     }
     memcpy(model_readable, random_vectors(PAGE / 64), PAGE);
+    if (options.paths)
+        return paths_run(pairs, options.count) ? 0 : 1;
     machine_set_readable(model_readable);
     run_all(pairs);
     return report();

@@ -29,8 +29,7 @@ static void add_region(struct x86emu_region *region, struct x86emu_host_range *h
     x86emu_region_insert(&map, region);
 }
 
-/* What may be done with the page of a linear address; -1: this comparison does not know what is there. */
-static int page_access(uint64_t la)
+int model_page_access(uint64_t la)
 {
     if (la >= CODE && la < CODE + CODE_SIZE)
         return X86EMU_ACCESS_EXECUTE;
@@ -45,7 +44,7 @@ static int page_access(uint64_t la)
 
 static void translate(void *opaque, struct x86emu_vcpu *v, struct x86emu_request *request)
 {
-    int allowed = page_access(request->gva);
+    int allowed = model_page_access(request->gva);
     unsigned wanted = request->access & 7;
 
     (void)opaque, (void)v;
@@ -66,37 +65,37 @@ static void translate(void *opaque, struct x86emu_vcpu *v, struct x86emu_request
     }
 }
 
-static void load_vectors(const struct situation *s)
+void model_load_vectors(const struct situation *s, struct x86emu_vcpu *v)
 {
-    memcpy(vcpu.zmm, s->vectors.zmm, sizeof(vcpu.zmm));
-    memcpy(vcpu.k, s->vectors.k, sizeof(vcpu.k));
-    vcpu.mxcsr = s->vectors.mxcsr;
-    vcpu.x87 = s->vectors.x87;
-    vcpu.loaded = X86EMU_STATE_ALL;
+    memcpy(v->zmm, s->vectors.zmm, sizeof(v->zmm));
+    memcpy(v->k, s->vectors.k, sizeof(v->k));
+    v->mxcsr = s->vectors.mxcsr;
+    v->x87 = s->vectors.x87;
+    v->loaded = X86EMU_STATE_ALL;
 }
 
 static void give_state(void *opaque, struct x86emu_vcpu *v, struct x86emu_request *request)
 {
-    (void)opaque, (void)v;
+    (void)opaque;
     if (!current->with_vectors) {
         cases_vectors(current);
         current->with_vectors = true;
     }
-    load_vectors(current);
+    model_load_vectors(current, v);
     request->answer = X86EMU_ANSWER_OK;
 }
 
-static void set_segments(const struct situation *s)
+static void set_segments(const struct situation *s, struct x86emu_vcpu *v)
 {
     for (unsigned i = 0; i < 6; i++)
-        vcpu.segment[i] = segment_of(s->selector[i]);
-    vcpu.segment[X86EMU_FS].base = machine.fs_base;
+        v->segment[i] = segment_of(s->selector[i]);
+    v->segment[X86EMU_FS].base = machine.fs_base;
     if (s->selector[X86EMU_GS] == 0)
-        vcpu.segment[X86EMU_GS].base = machine.gs_base;
-    vcpu.gdtr = (struct x86emu_table_register){.base = TABLES, .limit = GDT_LIMIT};
-    vcpu.ldtr =
+        v->segment[X86EMU_GS].base = machine.gs_base;
+    v->gdtr = (struct x86emu_table_register){.base = TABLES, .limit = GDT_LIMIT};
+    v->ldtr =
         (struct x86emu_segment){.base = TABLES + PAGE, .limit = ldt_limit(), .selector = 0x48, .attributes = 0x82};
-    vcpu.tr = (struct x86emu_segment){.attributes = 0x8b}; /* too short for an I/O permission bitmap */
+    v->tr = (struct x86emu_segment){.attributes = 0x8b}; /* too short for an I/O permission bitmap */
 }
 
 void model_start(void)
@@ -113,23 +112,23 @@ void model_start(void)
     config.callbacks[X86EMU_REQUEST_TRANSLATE] = translate;
     config.callbacks[X86EMU_REQUEST_STATE] = give_state;
     x86emu_init(&emu, &config);
-    vcpu.cr0 =
-        X86EMU_CR0_PE | X86EMU_CR0_MP | X86EMU_CR0_ET | X86EMU_CR0_NE | X86EMU_CR0_WP | X86EMU_CR0_AM | X86EMU_CR0_PG;
-    vcpu.cr4 = X86EMU_CR4_PAE | X86EMU_CR4_PSE | X86EMU_CR4_OSFXSR | X86EMU_CR4_OSXMMEXCPT | X86EMU_CR4_OSXSAVE |
-               X86EMU_CR4_UMIP | X86EMU_CR4_FSGSBASE | (machine.la57 ? X86EMU_CR4_LA57 : 0);
-    vcpu.efer = X86EMU_EFER_SCE | X86EMU_EFER_LME | X86EMU_EFER_LMA | X86EMU_EFER_NXE;
-    vcpu.xcr0 = machine.xcr0;
 }
 
-static void load(const struct situation *s)
+void model_load(const struct situation *s, struct x86emu_vcpu *v)
 {
-    memcpy(vcpu.gpr, s->registers.gpr, sizeof(s->registers.gpr));
-    vcpu.rip = s->registers.rip;
-    vcpu.rflags = s->registers.rflags | X86EMU_RFLAGS_IF;
-    vcpu.loaded = X86EMU_STATE_ALL & ~(unsigned)(X86EMU_STATE_VECTOR | X86EMU_STATE_OPMASK | X86EMU_STATE_X87);
-    set_segments(s);
+    v->cr0 =
+        X86EMU_CR0_PE | X86EMU_CR0_MP | X86EMU_CR0_ET | X86EMU_CR0_NE | X86EMU_CR0_WP | X86EMU_CR0_AM | X86EMU_CR0_PG;
+    v->cr4 = X86EMU_CR4_PAE | X86EMU_CR4_PSE | X86EMU_CR4_OSFXSR | X86EMU_CR4_OSXMMEXCPT | X86EMU_CR4_OSXSAVE |
+             X86EMU_CR4_UMIP | X86EMU_CR4_FSGSBASE | (machine.la57 ? X86EMU_CR4_LA57 : 0);
+    v->efer = X86EMU_EFER_SCE | X86EMU_EFER_LME | X86EMU_EFER_LMA | X86EMU_EFER_NXE;
+    v->xcr0 = machine.xcr0;
+    memcpy(v->gpr, s->registers.gpr, sizeof(s->registers.gpr));
+    v->rip = s->registers.rip;
+    v->rflags = s->registers.rflags | X86EMU_RFLAGS_IF;
+    v->loaded = X86EMU_STATE_ALL & ~(unsigned)(X86EMU_STATE_VECTOR | X86EMU_STATE_OPMASK | X86EMU_STATE_X87);
+    set_segments(s, v);
     if (s->with_vectors)
-        load_vectors(s);
+        model_load_vectors(s, v);
 }
 
 static void store(const struct situation *s, struct result *result)
@@ -167,14 +166,11 @@ static enum ending run_steps(void)
 
 void model_run(struct situation *s, struct result *result)
 {
-    uint64_t at = code_address(s) - CODE;
-    uint64_t room = CODE_SIZE - at < sizeof(s->bytes) ? CODE_SIZE - at : sizeof(s->bytes);
-
     memset(result, 0, offsetof(struct result, vectors));
     current = s;
     elsewhere = false;
-    memcpy(model_code + at, s->bytes, room);
-    load(s);
+    copy_code(s, model_code);
+    model_load(s, &vcpu);
     result->ending = run_steps();
     if (elsewhere)
         result->ending = ENDED_ELSEWHERE;
