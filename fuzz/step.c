@@ -506,6 +506,7 @@ static void answer_ok(struct guest *g, struct x86emu_request *r)
     case X86EMU_REQUEST_TIME:
     case X86EMU_REQUEST_COUNTER:
     case X86EMU_REQUEST_RANDOM:
+    case X86EMU_REQUEST_ENQUEUE:
         take_data(g, r->data.bytes, (size_t)r->size * r->count);
         break;
     case X86EMU_REQUEST_RMW:

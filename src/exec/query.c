@@ -125,6 +125,7 @@ void x86emu_exec_rdrand(struct exec *x)
 
 #define EFER_KNOWN (X86EMU_EFER_SCE | X86EMU_EFER_LME | X86EMU_EFER_LMA | X86EMU_EFER_NXE)
 #define MSR_EFER UINT32_C(0xc0000080)
+#define MSR_XSS UINT32_C(0xda0)
 
 /* Those that are part of the vCPU's state here (SDM Vol. 4, table 2-2). */
 struct msr {
@@ -140,6 +141,7 @@ static const struct msr msrs[] = {
     {0x174, X86EMU_STATE_SYSCALL, FIELD(sysenter_cs), false},
     {0x175, X86EMU_STATE_SYSCALL, FIELD(sysenter_esp), true},
     {0x176, X86EMU_STATE_SYSCALL, FIELD(sysenter_eip), true},
+    {MSR_XSS, X86EMU_STATE_XCR0, FIELD(xss), false},
     {MSR_EFER, X86EMU_STATE_CONTROL, FIELD(efer), false},
     {0xc0000081, X86EMU_STATE_SYSCALL, FIELD(star), false},
     {0xc0000082, X86EMU_STATE_SYSCALL, FIELD(lstar), true},
@@ -180,14 +182,33 @@ static bool read_msr(struct exec *x, uint32_t index, uint64_t *value)
     return true;
 }
 
+/* Whether the guest's CPUID has FFXSR. */
+static bool fast_fxsave_offered(struct exec *x)
+{
+    uint8_t offered[16] = {0};
+
+    return x86emu_query(x, X86EMU_REQUEST_CPUID, 0x80000001, 0, 16, offered) && load_le(offered + 12, 4) & 1 << 25;
+}
+
 /* LMA can't be written, and LME not while paging is on. */
 static uint64_t checked_efer(struct exec *x, uint64_t value)
 {
-    uint64_t old = x->vcpu->efer;
+    uint64_t old = x->vcpu->efer, known = EFER_KNOWN;
 
-    if (value & ~EFER_KNOWN || ((value ^ old) & X86EMU_EFER_LME && x->vcpu->cr0 & X86EMU_CR0_PG))
+    if (value & X86EMU_EFER_FFXSR && fast_fxsave_offered(x))
+        known |= X86EMU_EFER_FFXSR;
+    if (value & ~known || ((value ^ old) & X86EMU_EFER_LME && x->vcpu->cr0 & X86EMU_CR0_PG))
         raise_gp(x);
     return (value & ~X86EMU_EFER_LMA) | (old & X86EMU_EFER_LMA);
+}
+
+/* Supervisor components that the guest's CPUID has (SDM Vol. 1, 13.2). */
+static void check_xss(struct exec *x, uint64_t value)
+{
+    uint8_t offered[16] = {0};
+
+    if (value != 0 && x86emu_query(x, X86EMU_REQUEST_CPUID, 0xd, 1, 16, offered) && value & ~load_le(offered + 8, 8))
+        raise_gp(x);
 }
 
 static void write_msr(struct exec *x, uint32_t index, uint64_t value)
@@ -207,6 +228,8 @@ static void write_msr(struct exec *x, uint32_t index, uint64_t value)
         raise_gp(x);
     if (index == MSR_EFER)
         value = checked_efer(x, value);
+    if (index == MSR_XSS)
+        check_xss(x, value);
     stage_register(x, msr->group, msr_field(x, msr), value);
 }
 

@@ -13,6 +13,7 @@ struct test_case {
     enum x86emu_mode mode;
     bool user;               /* at CPL 3 */
     bool flags_by_condition; /* the status flags change only sometimes (shifts by 0): don't vary them */
+    bool requests_alone;     /* a region's plain handlers can't do it */
     const uint8_t *code;
     size_t code_size;
     void (*setup)(struct world *world); /* registers and memory before it; may be NULL */

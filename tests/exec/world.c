@@ -144,6 +144,7 @@ static void record(struct world *world, unsigned kind, uint64_t address, const v
     world->event_count++;
     *event = (struct world_event){.kind = (uint8_t)kind, .size = (uint8_t)size, .address = address};
     memcpy(&event->value, data, size < 8 ? size : 8);
+    memcpy(event->bytes, data, size < sizeof(event->bytes) ? size : sizeof(event->bytes));
 }
 
 static bool is_device(uint64_t gpa)
@@ -259,6 +260,11 @@ void world_answer(struct world *world, struct x86emu_request *request)
     case X86EMU_REQUEST_COUNTER:
     case X86EMU_REQUEST_RANDOM:
         answer_query(request);
+        break;
+    case X86EMU_REQUEST_ENQUEUE:
+        record(world, request->kind, request->gpa, request->data.bytes, request->size);
+        request->data.bytes[0] = world->busy;
+        request->answer = X86EMU_ANSWER_OK;
         break;
     case X86EMU_REQUEST_MSR_WRITE:
         record(world, request->kind, request->index, request->data.bytes, 8);

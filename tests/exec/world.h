@@ -32,7 +32,8 @@ struct world_event {
     uint8_t kind; /* enum x86emu_request_kind: READ or WRITE of the device (RMW as WRITE), PORT_IN, PORT_OUT, HALT */
     uint8_t size;
     uint64_t address;
-    uint64_t value;
+    uint64_t value;    /* the first 8 bytes */
+    uint8_t bytes[64]; /* all */
 };
 
 struct world {
@@ -40,6 +41,7 @@ struct world {
     uint8_t ram[WORLD_RAM_SIZE];
     uint8_t device[WORLD_DEVICE_SIZE]; /* registers: reads give them, and count in device_reads */
     unsigned device_reads;
+    bool busy; /* doesn't take commands */
     unsigned event_count;
     struct world_event event[WORLD_MAX_TRACE];
     struct x86emu_hint hint; /* given to the step when it says anything */
