@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What Zydis's answer means in our terms. */
 #include "compare.h"
+
+#include "capstone.h"
 #include "exceptions.h"
 
 #include <Zydis/Zydis.h>
@@ -14,13 +16,13 @@ static ZydisDecoder decoders[3];
 
 const char *difference_name(enum difference difference)
 {
-    static const char *const names[DIFFERENCES] = {"same",     "validity", "length",   "mnemonic",
-                                                   "operands", "flags",    "truncated"};
+    static const char *const names[DIFFERENCES] = {"same",     "validity", "length",    "mnemonic",
+                                                   "operands", "flags",    "truncated", "capstone"};
 
     return names[difference];
 }
 
-void compare_init(void)
+bool compare_init(void)
 {
     static const ZydisMachineMode modes[3] = {ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
                                               ZYDIS_MACHINE_MODE_LONG_64};
@@ -30,6 +32,7 @@ void compare_init(void)
         ZydisDecoderInit(&decoders[mode], modes[mode], widths[mode]);
         ZydisDecoderEnableMode(&decoders[mode], ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
     }
+    return capstone_init();
 }
 
 /* --- registers ---------------------------------------------------------------------------------------------------- */
@@ -354,6 +357,8 @@ enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *
         difference = DIFFERENT_MNEMONIC;
     else if (ours)
         difference = compare_decoded(&both, text, text_size);
+    if (ours && !capstone_agrees(&both.ours, bytes, size, text, text_size))
+        return DIFFERENT_CAPSTONE;
     if (ours && (bytes[both.ours.length - 1u] & 3) == 0 && check_prefixes(&both.ours, bytes, mode, text, text_size))
         return DIFFERENT_TRUNCATED;
     if (difference == SAME || is_exception(difference, our_name, their_name) ||

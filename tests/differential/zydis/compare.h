@@ -3,6 +3,7 @@
 #ifndef TESTS_DIFFERENTIAL_COMPARE_H
 #define TESTS_DIFFERENTIAL_COMPARE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,12 +16,14 @@ enum difference {
     DIFFERENT_OPERANDS,
     DIFFERENT_FLAGS,
     DIFFERENT_TRUNCATED, /* not from Zydis, but from a shorter buffer */
+    DIFFERENT_CAPSTONE,  /* Capstone has another length */
     DIFFERENCES,
 };
 
 const char *difference_name(enum difference difference);
 
-void compare_init(void);
+/* False: there is not enough memory. */
+bool compare_init(void);
 
 /* Decodes size bytes in a mode (enum x86emu_mode) with both. text: what to tell about a difference. */
 enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *text, size_t text_size);
