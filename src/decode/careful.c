@@ -153,8 +153,16 @@ static bool has_lost_register(const struct head *head, unsigned special)
            (special == SPECIAL_GATHER || special == SPECIAL_SCATTER);
 }
 
+/* MPX in 64-bit mode: 67 changes nothing (SDM Vol. 1, appendix E.4: "67H have no effect on data or address size"). */
+static bool ignores_address_size(const struct head *head, unsigned special)
+{
+    return head->mode == X86EMU_MODE_64 && (special == SPECIAL_BND || special == SPECIAL_BND_ADDRESS);
+}
+
 static enum x86emu_decode_status apply_special_rule(struct x86emu_insn *insn, const struct head *head, unsigned special)
 {
+    if (ignores_address_size(head, special))
+        insn->address_size = 8;
     if (special == SPECIAL_SUFFIX_OPCODE)
         return take_suffix_opcode(insn);
     if (has_lost_register(head, special))

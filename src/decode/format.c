@@ -392,7 +392,7 @@ static void put_elision(struct text *text, const struct x86emu_insn *insn, unsig
     enum x86emu_mnemonic mnemonic = x86emu_form_mnemonic(insn->form);
     bool store = mnemonic == X86EMU_MN_MOV && insn->map == 0 && insn->opcode < 0xc8 && repeat == X86EMU_PREFIX_REP;
 
-    if (insn->modrm >= 0xc0)
+    if (insn->modrm >= 0xc0 || mnemonic == X86EMU_MN_CMPXCHG16B) /* which is not in the list of 16.2.1 */
         return;
     if (insn->prefixes & X86EMU_PREFIX_LOCK || mnemonic == X86EMU_MN_XCHG ||
         (store && (insn->opcode >= 0xc6 || insn->opcode <= 0x89)))
