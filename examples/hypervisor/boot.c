@@ -187,6 +187,7 @@ static void fill_zero_page(struct machine *machine, const char *command_line)
     snprintf((char *)machine->ram + COMMAND_LINE, 2048, "%s", command_line);
     add_e820(machine, 0, 0x9fc00, 1);
     add_e820(machine, 0x9fc00, 0x400, 2);
+    add_e820(machine, FIRMWARE_ACPI, FIRMWARE_END - FIRMWARE_ACPI, 2);
     add_e820(machine, 0x100000, machine->ram_size - 0x100000, 1);
 }
 
@@ -244,6 +245,8 @@ enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, co
     if (status != BOOT_OK)
         return status;
     fill_zero_page(machine, command_line);
+    acpi_write_tables(machine);
+    mp_write_table(machine);
     build_tables(machine);
     set_vcpu(machine, vcpu, entry);
     return BOOT_OK;

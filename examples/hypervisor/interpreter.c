@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The processor as the library interprets it, one instruction a nanosecond of the guest's time: runs repeat exactly. */
+/*
+ * The processors as the library interprets them, in turns, one instruction a nanosecond of the guest's time: runs repeat
+ * exactly.
+ */
 #include "machine.h"
 #include "options.h"
 
@@ -9,12 +12,16 @@
 #include <time.h>
 
 enum {
-    SLICE = 1024 /* instructions between two looks at the timers */
+    SLICE = 1024 /* instructions of one processor between two looks at the timers */
 };
 
-struct interpreter {
+struct processor {
     struct machine *machine;
+    struct cpu *cpu;
     struct x86emu_vcpu *vcpu;
+    uint64_t activity; /* of the machine, when pending was last found out */
+    uint64_t cr8;      /* then */
+    bool pending;      /* an event waits, maybe for its window */
     struct x86emu emu;
     struct x86emu_cache cache;
 };
@@ -40,137 +47,226 @@ static bool interruptible(const struct x86emu_vcpu *vcpu)
            !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS));
 }
 
-static void fail(struct interpreter *i, const char *why)
+static bool takes_nmi(const struct x86emu_vcpu *vcpu)
 {
-    printf("\ninterpreter: %s\n", why);
-    report_vcpu(i->vcpu, i->emu.bytes, i->emu.byte_count);
-    i->machine->end = MACHINE_FAILED;
+    return !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_NMI | X86EMU_BLOCKED_BY_MOV_SS));
+}
+
+static void fail(struct processor *p, const char *why)
+{
+    printf("\ninterpreter: processor %u: %s\n", p->cpu->index, why);
+    report_vcpu(p->vcpu, p->emu.bytes, p->emu.byte_count);
+    p->machine->end = MACHINE_FAILED;
 }
 
 /* Delivers the event, and what that leads to. */
-static void deliver(struct interpreter *i, struct x86emu_event event)
+static void deliver(struct processor *p, struct x86emu_event event)
 {
     for (;;) {
-        enum x86emu_status status = x86emu_deliver(&i->emu, i->vcpu, &event);
+        enum x86emu_status status = x86emu_deliver(&p->emu, p->vcpu, &event);
 
         if (status == X86EMU_RETIRED)
             return;
         if (status != X86EMU_EXCEPTION) {
-            fail(i, status == X86EMU_SHUTDOWN ? "triple fault" : "an event can't be delivered");
+            fail(p, status == X86EMU_SHUTDOWN ? "triple fault" : "an event can't be delivered");
             return;
         }
         event = (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION,
-                                      .vector = i->emu.outcome.exception.vector,
-                                      .error_code = i->emu.outcome.exception.error_code,
-                                      .has_error_code = i->emu.outcome.exception.has_error_code,
-                                      .cr2 = i->emu.outcome.exception.cr2};
+                                      .vector = p->emu.outcome.exception.vector,
+                                      .error_code = p->emu.outcome.exception.error_code,
+                                      .has_error_code = p->emu.outcome.exception.has_error_code,
+                                      .cr2 = p->emu.outcome.exception.cr2};
     }
 }
 
-static void take_exception(struct interpreter *i)
+static void take_exception(struct processor *p)
 {
-    const struct x86emu_exception *e = &i->emu.outcome.exception;
+    const struct x86emu_exception *e = &p->emu.outcome.exception;
 
-    i->machine->statistics.exceptions++;
-    deliver(i, (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION,
+    p->machine->statistics.exceptions++;
+    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION,
                                      .vector = e->vector,
                                      .error_code = e->error_code,
                                      .has_error_code = e->has_error_code,
                                      .cr2 = e->cr2,
-                                     .dr6 = i->emu.outcome.dr6});
+                                     .dr6 = p->emu.outcome.dr6});
 }
 
 /* A single step or a breakpoint, after the instruction. */
-static void take_trap(struct interpreter *i)
+static void take_trap(struct processor *p)
 {
-    i->machine->statistics.exceptions++;
-    deliver(i, (struct x86emu_event){
-                   .kind = X86EMU_EVENT_EXCEPTION, .vector = X86EMU_VECTOR_DB, .dr6 = i->emu.outcome.dr6});
+    p->machine->statistics.exceptions++;
+    deliver(p, (struct x86emu_event){
+                   .kind = X86EMU_EVENT_EXCEPTION, .vector = X86EMU_VECTOR_DB, .dr6 = p->emu.outcome.dr6});
 }
 
-static void take_interrupt(struct interpreter *i)
+static void take_nmi(struct processor *p)
 {
-    i->machine->halted = false;
-    i->machine->statistics.interrupts++;
-    deliver(
-        i, (struct x86emu_event){.kind = X86EMU_EVENT_INTERRUPT, .vector = (uint8_t)pic_acknowledge(&i->machine->pic)});
+    p->cpu->halted = false;
+    p->cpu->apic.nmi = false;
+    p->machine->statistics.interrupts++;
+    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_NMI, .vector = 2});
 }
 
-static void run_timers(struct interpreter *i)
+static void take_interrupt(struct processor *p)
 {
-    machine_run_devices(i->machine);
-    if (pic_pending(&i->machine->pic) && interruptible(i->vcpu))
-        take_interrupt(i);
+    p->cpu->halted = false;
+    p->machine->statistics.interrupts++;
+    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_INTERRUPT, .vector = (uint8_t)cpu_acknowledge(p->cpu)});
+}
+
+static void find_pending(struct processor *p)
+{
+    cpu_take_cr8(p->cpu, p->vcpu->cr8);
+    p->activity = p->machine->activity;
+    p->cr8 = p->vcpu->cr8;
+    p->pending = p->cpu->apic.init || p->cpu->apic.startup || cpu_has_nmi(p->cpu) || cpu_has_interrupt(p->cpu);
+}
+
+/* What has come since the last instruction, as far as its window is open. */
+static void take_events(struct processor *p)
+{
+    if (p->activity != p->machine->activity || p->cr8 != p->vcpu->cr8)
+        find_pending(p);
+    if (!p->pending)
+        return;
+    cpu_take_init(p->cpu, p->vcpu);
+    if (p->cpu->waiting)
+        return;
+    if (cpu_has_nmi(p->cpu) && takes_nmi(p->vcpu))
+        take_nmi(p);
+    else if (interruptible(p->vcpu) && cpu_has_interrupt(p->cpu))
+        take_interrupt(p);
+    else
+        return;
+    find_pending(p);
 }
 
 /* --- instructions ------------------------------------------------------------------------------------------------- */
 
-static void explain(struct interpreter *i, enum x86emu_status status)
+static void explain(struct processor *p, enum x86emu_status status)
 {
     char text[128];
 
     if (status == X86EMU_NOT_EMULATED)
-        snprintf(text, sizeof(text), "not emulated: row %u", i->emu.insn.form);
+        snprintf(text, sizeof(text), "not emulated: row %u", p->emu.insn.form);
     else
-        snprintf(text, sizeof(text), "status %d, address %#llx", (int)status, (unsigned long long)i->emu.outcome.gpa);
-    fail(i, text);
+        snprintf(text, sizeof(text), "status %d, address %#llx", (int)status, (unsigned long long)p->emu.outcome.gpa);
+    fail(p, text);
 }
 
-static void run_slice(struct interpreter *i)
+static void step(struct processor *p)
 {
-    for (unsigned n = 0; n < SLICE && !i->machine->halted && i->machine->end == MACHINE_RUNS; n++) {
-        enum x86emu_status status = x86emu_step(&i->emu, i->vcpu);
+    enum x86emu_status status = x86emu_step(&p->emu, p->vcpu);
 
-        i->machine->virtual_time++;
-        i->machine->statistics.instructions++;
-        if (status == X86EMU_RETIRED && i->emu.outcome.trap)
-            take_trap(i);
-        if (status == X86EMU_RETIRED)
-            continue;
-        if (status == X86EMU_EXCEPTION)
-            take_exception(i);
-        else
-            explain(i, status);
-    }
+    p->machine->virtual_time++;
+    p->machine->statistics.instructions++;
+    if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
+        return;
+    if (status == X86EMU_RETIRED)
+        take_trap(p);
+    else if (status == X86EMU_EXCEPTION)
+        take_exception(p);
+    else
+        explain(p, status);
 }
 
-/* Sleeps until the next timer, in no time. */
+static bool runs(const struct processor *p)
+{
+    return !p->cpu->halted && !p->cpu->waiting && p->machine->end == MACHINE_RUNS;
+}
+
+/* False: it sleeps. */
+static bool run_slice(struct processor *p)
+{
+    if ((p->cpu->halted || p->cpu->waiting) && !cpu_is_woken(p->cpu, p->vcpu))
+        return false;
+    take_events(p);
+    for (unsigned n = 0; n < SLICE && runs(p); n++) {
+        step(p);
+        take_events(p);
+    }
+    return true;
+}
+
+/* --- all of them -------------------------------------------------------------------------------------------------- */
+
+struct interpreter {
+    struct machine *machine;
+    struct processor *processor[MACHINE_MAX_CPUS];
+};
+
+static bool can_be_woken(const struct processor *p)
+{
+    return !p->cpu->waiting && p->vcpu->rflags & X86EMU_RFLAGS_IF;
+}
+
+/* All processors sleep: until the next timer, in no time. */
 static void sleep_until_timer(struct interpreter *i)
 {
-    uint64_t next = pit_next(i->machine);
+    uint64_t next = machine_next_timer(i->machine);
+    bool any = false;
 
     i->machine->statistics.halts++;
-    if (!(i->vcpu->rflags & X86EMU_RFLAGS_IF) || next == UINT64_MAX) {
-        fail(i, "halted for ever");
+    for (unsigned n = 0; n < i->machine->cpu_count; n++)
+        any |= can_be_woken(i->processor[n]);
+    if (!any || next == UINT64_MAX) {
+        fail(i->processor[0], "halted for ever");
         return;
     }
     if (next > i->machine->virtual_time)
         i->machine->virtual_time = next;
 }
 
-bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+static bool add_processor(struct interpreter *i, unsigned n, struct x86emu_vcpu *vcpu)
 {
-    struct interpreter *i = calloc(1, sizeof(*i));
-    struct x86emu_config config = {.map = &machine->map, .opaque = machine};
-    double end = real_seconds() + (double)options->seconds;
+    struct processor *p = calloc(1, sizeof(*p));
+    struct x86emu_config config = {.map = &i->machine->map, .opaque = &i->machine->cpu[n]};
 
-    if (i == NULL)
+    i->processor[n] = p;
+    if (p == NULL)
         return false;
-    i->machine = machine;
-    i->vcpu = vcpu;
-    machine->now = virtual_now;
-    config.cache = &i->cache;
+    p->machine = i->machine;
+    p->cpu = &i->machine->cpu[n];
+    p->vcpu = vcpu;
+    p->activity = UINT64_MAX;
+    config.cache = &p->cache;
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
-    x86emu_init(&i->emu, &config);
-    for (unsigned slices = 0; machine->end == MACHINE_RUNS; slices++) {
-        run_slice(i);
-        if (i->machine->halted && !pic_pending(&machine->pic))
+    x86emu_init(&p->emu, &config);
+    return true;
+}
+
+static void run_all(struct interpreter *i, double end)
+{
+    struct machine *machine = i->machine;
+
+    for (unsigned rounds = 0; machine->end == MACHINE_RUNS; rounds++) {
+        bool any = false;
+
+        for (unsigned n = 0; n < machine->cpu_count && machine->end == MACHINE_RUNS; n++)
+            any |= run_slice(i->processor[n]);
+        if (!any)
             sleep_until_timer(i);
-        run_timers(i);
-        if (slices % 1024 == 0 && real_seconds() > end)
-            fail(i, "out of time");
+        machine_run_devices(machine);
+        if (rounds % 1024 == 0 && real_seconds() > end)
+            fail(i->processor[0], "out of time");
     }
-    free(i);
-    return machine->end != MACHINE_FAILED;
+}
+
+bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+{
+    struct interpreter i = {.machine = machine};
+    double end = real_seconds() + (double)options->seconds;
+    bool ok = true;
+
+    machine->now = virtual_now;
+    machine->has_deadline = true;
+    for (unsigned n = 0; ok && n < machine->cpu_count; n++)
+        ok = add_processor(&i, n, &vcpu[n]);
+    if (ok)
+        run_all(&i, end);
+    for (unsigned n = 0; n < machine->cpu_count; n++)
+        free(i.processor[n]);
+    return ok && machine->end != MACHINE_FAILED;
 }

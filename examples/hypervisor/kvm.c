@@ -47,20 +47,19 @@ static uint64_t real_now(const struct machine *machine)
 
 bool kvm_set_cpuid(struct kvm *kvm)
 {
-    static const uint32_t leaves[] = {0, 1, 7, 0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000007, 0x80000008};
     struct {
         struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entries[sizeof(leaves) / sizeof(leaves[0])];
-    } cpuid = {.head = {.nent = sizeof(leaves) / sizeof(leaves[0])}};
+        struct kvm_cpuid_entry2 entries[32];
+    } cpuid = {.head = {.nent = 0}};
 
-    for (unsigned i = 0; i < cpuid.head.nent; i++) {
-        struct kvm_cpuid_entry2 *e = &cpuid.entries[i];
+    for (unsigned i = 0; i == 0 || cpuid_leaf(i) != 0; i++) {
+        struct kvm_cpuid_entry2 *e = &cpuid.entries[cpuid.head.nent++];
         uint32_t answer[4];
 
-        cpuid_answer(leaves[i], 0, answer);
+        cpuid_answer(&kvm->machine->cpu[0], cpuid_leaf(i), 0, answer);
         *e = (struct kvm_cpuid_entry2){
-            .function = leaves[i], .eax = answer[0], .ebx = answer[1], .ecx = answer[2], .edx = answer[3]};
-        if (leaves[i] == 7)
+            .function = cpuid_leaf(i), .eax = answer[0], .ebx = answer[1], .ecx = answer[2], .edx = answer[3]};
+        if (e->function == 7)
             e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
     }
     return ioctl(kvm->cpu, KVM_SET_CPUID2, &cpuid) == 0 || kvm_failed("CPUID");
@@ -166,11 +165,11 @@ static void ports(struct kvm *kvm)
     }
 }
 
-/* Nothing is beyond RAM. */
 static void mmio(struct kvm *kvm)
 {
-    if (!kvm->run->mmio.is_write)
-        memset(kvm->run->mmio.data, 0xff, sizeof(kvm->run->mmio.data));
+    struct kvm_run *run = kvm->run;
+
+    mmio_access(&kvm->machine->cpu[0], run->mmio.phys_addr, run->mmio.len, run->mmio.data, run->mmio.is_write);
 }
 
 static bool shutdown(struct kvm *kvm)
@@ -192,7 +191,7 @@ static bool handle_exit(struct kvm *kvm)
         mmio(kvm);
         return true;
     case KVM_EXIT_HLT:
-        kvm->machine->halted = true;
+        kvm->machine->cpu[0].halted = true;
         return true;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_INTR:
@@ -213,14 +212,14 @@ static bool interrupt(struct kvm *kvm)
     struct kvm_interrupt vector;
 
     kvm->run->request_interrupt_window = 0;
-    if (!pic_pending(&kvm->machine->pic))
+    if (!cpu_has_interrupt(&kvm->machine->cpu[0]))
         return true;
-    kvm->machine->halted = false;
+    kvm->machine->cpu[0].halted = false;
     if (!kvm->run->ready_for_interrupt_injection || !kvm->run->if_flag) {
         kvm->run->request_interrupt_window = 1;
         return true;
     }
-    vector.irq = pic_acknowledge(&kvm->machine->pic);
+    vector.irq = cpu_acknowledge(&kvm->machine->cpu[0]);
     kvm->machine->statistics.interrupts++;
     return ioctl(kvm->cpu, KVM_INTERRUPT, &vector) == 0 || kvm_failed("interrupting");
 }
@@ -236,7 +235,7 @@ static bool timed_exit(struct kvm *kvm)
 
 static bool run_once(struct kvm *kvm)
 {
-    if (kvm->machine->halted) {
+    if (kvm->machine->cpu[0].halted) {
         usleep(TICK_US / 4);
         kvm->machine->statistics.halts++;
         return true;
@@ -276,7 +275,7 @@ static void print_exits(const struct kvm *kvm)
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
 {
     struct kvm *kvm = calloc(1, sizeof(*kvm));
-    struct x86emu_config config = {.map = &machine->map, .opaque = machine};
+    struct x86emu_config config = {.map = &machine->map, .opaque = &machine->cpu[0]};
     uint64_t end;
     bool ok;
 

@@ -58,15 +58,15 @@ static bool event_due(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
         kvm->kicks++;
         machine_run_devices(kvm->machine);
     }
-    return pic_pending(&kvm->machine->pic) && vcpu->rflags & X86EMU_RFLAGS_IF &&
+    return cpu_has_interrupt(&kvm->machine->cpu[0]) && vcpu->rflags & X86EMU_RFLAGS_IF &&
            !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS));
 }
 
 /* The guest's kernel, and nothing to tell anybody. Programs in ring 3 run on the processor, which is far faster. */
 static bool may_follow(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
-    return (vcpu->segment[X86EMU_SS].attributes >> 5 & 3) == 0 && !kvm->emu.outcome.trap && !kvm->machine->halted &&
-           kvm->machine->end == MACHINE_RUNS;
+    return (vcpu->segment[X86EMU_SS].attributes >> 5 & 3) == 0 && !kvm->emu.outcome.trap &&
+           !kvm->machine->cpu[0].halted && kvm->machine->end == MACHINE_RUNS;
 }
 
 /*

@@ -13,18 +13,15 @@ uint64_t machine_now(const struct machine *machine)
     return machine->now(machine);
 }
 
-/* Where nothing is, reads give ones and writes are lost: so guests find out. */
-static bool read_nothing(void *opaque, uint64_t offset, unsigned size, unsigned count, int stride, void *data)
+void machine_lock(struct machine *machine)
 {
-    (void)opaque, (void)offset, (void)stride;
-    memset(data, 0xff, (size_t)size * count);
-    return true;
+    pthread_mutex_lock(&machine->lock);
 }
 
-static bool write_nothing(void *opaque, uint64_t offset, unsigned size, unsigned count, int stride, const void *data)
+void machine_unlock(struct machine *machine)
 {
-    (void)opaque, (void)offset, (void)size, (void)count, (void)stride, (void)data;
-    return true;
+    machine->activity++;
+    pthread_mutex_unlock(&machine->lock);
 }
 
 bool machine_start(struct machine *machine, uint64_t ram_size)
@@ -41,19 +38,14 @@ bool machine_start(struct machine *machine, uint64_t ram_size)
                                .kind = X86EMU_REGION_RAM,
                                .protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE | X86EMU_ACCESS_EXECUTE,
                                .host = &machine->ram_range};
-    machine->nothing = (struct x86emu_region){.gpa = ram_size,
-                                              .size = (UINT64_C(1) << 36) - ram_size,
-                                              .kind = X86EMU_REGION_MMIO,
-                                              .protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE,
-                                              .max_width = 8,
-                                              .read = read_nothing,
-                                              .write = write_nothing};
+    pthread_mutex_init(&machine->lock, NULL);
+    pci_reset(&machine->pci, machine->bridge_vendor);
+    interrupts_reset(machine, machine->cpu_count != 0 ? machine->cpu_count : 1);
     pic_reset(&machine->pic);
     pit_reset(&machine->pit);
     serial_reset(&machine->serial);
     rtc_reset(&machine->rtc, ram_size);
-    return x86emu_region_insert(&machine->map, &machine->ram_region) == X86EMU_REGION_OK &&
-           x86emu_region_insert(&machine->map, &machine->nothing) == X86EMU_REGION_OK;
+    return x86emu_region_insert(&machine->map, &machine->ram_region) == X86EMU_REGION_OK && mmio_start(machine);
 }
 
 void machine_free(struct machine *machine)
@@ -63,9 +55,32 @@ void machine_free(struct machine *machine)
 
 void machine_run_devices(struct machine *machine)
 {
+    uint64_t now = machine_now(machine);
+
+    machine_lock(machine);
     pit_run(machine);
+    hpet_run(&machine->hpet, now);
+    for (unsigned i = 0; i < machine->cpu_count; i++)
+        apic_run(&machine->cpu[i].apic, now);
     if (machine->typed != NULL && *machine->typed != 0 && serial_wants_input(machine))
         serial_input(machine, (uint8_t)*machine->typed++);
+    machine_unlock(machine);
+}
+
+uint64_t machine_next_timer(struct machine *machine)
+{
+    uint64_t next, at;
+
+    machine_lock(machine);
+    next = pit_next(machine);
+    at = hpet_next(&machine->hpet);
+    next = at < next ? at : next;
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        at = apic_next(&machine->cpu[i].apic);
+        next = at < next ? at : next;
+    }
+    machine_unlock(machine);
+    return next;
 }
 
 /* --- ports -------------------------------------------------------------------------------------------------------- */
@@ -106,6 +121,8 @@ static uint8_t byte_in(struct machine *machine, uint16_t port)
         return rtc_read(machine, port);
     if (port >= SERIAL && port < SERIAL + 8)
         return serial_read(machine, port - SERIAL);
+    if (power_has_port(port))
+        return power_read(machine, port);
     return unknown(machine);
 }
 
@@ -119,6 +136,8 @@ static void byte_out(struct machine *machine, uint16_t port, uint8_t value)
         rtc_write(machine, port, value);
     else if (port >= SERIAL && port < SERIAL + 8)
         serial_write(machine, port - SERIAL, value);
+    else if (power_has_port(port))
+        power_write(machine, port, value);
     else if ((port == KEYBOARD_COMMAND && value == KEYBOARD_RESET) || (port == RESET_CONTROL && value & 4))
         machine->end = MACHINE_RESET;
     else if (port == POWER && value == 1)
@@ -127,7 +146,7 @@ static void byte_out(struct machine *machine, uint16_t port, uint8_t value)
         unknown(machine);
 }
 
-uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size)
+static uint32_t port_in(struct machine *machine, uint16_t port, unsigned size)
 {
     uint32_t value = 0;
 
@@ -141,15 +160,34 @@ uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size)
     return value;
 }
 
-void machine_port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value)
+static void port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value)
 {
     machine->statistics.port_accesses++;
     if (port == PCI_ADDRESS && size == 4) {
         machine->pci.address = value;
         return;
     }
-    if (port >= PCI_DATA && port < PCI_DATA + 4)
-        return; /* the bridge has nothing to be written */
+    if (port >= PCI_DATA && port < PCI_DATA + 4) {
+        pci_write(&machine->pci, port - PCI_DATA, size, value);
+        return;
+    }
     for (unsigned i = 0; i < size; i++)
         byte_out(machine, (uint16_t)(port + i), (uint8_t)(value >> 8 * i));
+}
+
+uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size)
+{
+    uint32_t value;
+
+    machine_lock(machine);
+    value = port_in(machine, port, size);
+    machine_unlock(machine);
+    return value;
+}
+
+void machine_port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value)
+{
+    machine_lock(machine);
+    port_out(machine, port, size, value);
+    machine_unlock(machine);
 }

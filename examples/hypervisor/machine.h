@@ -3,6 +3,15 @@
 #ifndef HYPERVISOR_MACHINE_H
 #define HYPERVISOR_MACHINE_H
 
+#include "cpuid.h"
+#include "firmware.h"
+#include "hpet.h"
+#include "interrupts.h"
+#include "ioapic.h"
+#include "mmio.h"
+#include "pci.h"
+
+#include <pthread.h>
 #include <x86emu/x86emu.h>
 
 #include <stdbool.h>
@@ -86,14 +95,6 @@ void rtc_reset(struct rtc *rtc, uint64_t memory_bytes);
 uint8_t rtc_read(struct machine *machine, uint16_t port);
 void rtc_write(struct machine *machine, uint16_t port, uint8_t value);
 
-/* --- PCI configuration mechanism 1: pci.c ------------------------------------------------------------------------- */
-
-struct pci {
-    uint32_t address;
-};
-
-uint32_t pci_read(const struct pci *pci, unsigned offset, unsigned size);
-
 /* --- the machine: machine.c --------------------------------------------------------------------------------------- */
 
 /* Counts of what happened, by name, for the report. */
@@ -108,19 +109,37 @@ enum machine_end {
     MACHINE_FAILED,
 };
 
+/* Widths and counts that several files know. */
+enum {
+    MACHINE_MAX_CPUS = 16,
+    MACHINE_ADDRESS_BITS = 36,
+};
+
 struct machine {
+    unsigned cpu_count; /* set before machine_start(): 0 is 1 */
+    struct cpu cpu[MACHINE_MAX_CPUS];
+    void (*kick)(struct cpu *cpu); /* something has come for it; NULL where that is seen anyway */
+    pthread_mutex_t lock;          /* of all devices; held by those who begin an access from outside */
+    uint64_t activity;             /* how often it was given back: devices may have changed since */
     uint8_t *ram;
     uint64_t ram_size;
     struct x86emu_region_map map;
     struct x86emu_host_range ram_range;
-    struct x86emu_region ram_region, nothing; /* nothing: every address beyond RAM */
+    struct x86emu_region ram_region;
+    struct mmio mmio;
+    struct ioapic ioapic;
+    struct hpet hpet;
     struct pic pic;
     struct pit pit;
     struct serial serial;
     struct rtc rtc;
     struct pci pci;
+    uint16_t bridge_vendor; /* set before machine_start(): 0 is Intel's */
+    struct power power;
+    enum cpuid_policy cpuid;
+    bool has_deadline; /* the APIC timer may be set by time-stamp counter */
+    uint32_t tsc_mhz;  /* 0: 1000, a tick each nanosecond */
     enum machine_end end;
-    bool halted; /* until an interrupt */
     struct statistics statistics;
     uint64_t (*now)(const struct machine *machine);
     void (*output)(struct machine *machine, uint8_t byte); /* of the serial line */
@@ -134,9 +153,13 @@ void machine_free(struct machine *machine);
 /* Reads the guest's memory at a linear address, through its page tables; false: some of it is nowhere (linear.c). */
 bool machine_read_linear(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, void *data,
                          uint64_t size);
+void machine_lock(struct machine *machine);
+void machine_unlock(struct machine *machine);
 
 /* Timers that are due and input that is wanted. */
 void machine_run_devices(struct machine *machine);
+/* When the first timer is due; UINT64_MAX: none runs. */
+uint64_t machine_next_timer(struct machine *machine);
 
 /* Port accesses of 1, 2 or 4 bytes; what is nowhere reads as ones. */
 uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size);
@@ -155,21 +178,18 @@ enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, co
                            const char *command_line);
 const char *boot_explain(enum boot_status status);
 
-/* CPUID as the guest sees it: cpuid.c. */
-void cpuid_answer(uint32_t leaf, uint32_t subleaf, uint32_t answer[4]);
-
 /* Model-specific registers: msr.c. False: #GP. */
-bool msr_read(struct machine *machine, uint32_t index, uint64_t *value);
-bool msr_write(struct machine *machine, uint32_t index, uint64_t value);
+bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value);
+bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 
-/* Answers the library's requests, opaque being the machine: requests.c. */
+/* Answers the library's requests, opaque being the struct cpu: requests.c. */
 x86emu_callback machine_answer;
 
 /* --- back ends ---------------------------------------------------------------------------------------------------- */
 
 struct options;
 
-/* Run until machine->end is set or the time that options allow has passed. False: a report was printed. */
+/* vcpu: one for each processor. Run until machine->end is set or the time that options allow has passed. False: a report was printed. */
 bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);

@@ -2,9 +2,13 @@
 /* The reference hypervisor: boots a Linux kernel to its console. */
 #include "machine.h"
 #include "options.h"
+#include "testdev.h"
 
 #include <stdio.h>
 #include <time.h>
+
+/* Where the test device's registers are. */
+#define TEST_DEVICE 0xe1000000u
 
 static void print_byte(struct machine *machine, uint8_t byte)
 {
@@ -31,34 +35,49 @@ static void print_statistics(const struct statistics *s, double seconds)
            (unsigned long long)s->unknown_ports, (unsigned long long)s->halts);
 }
 
+/* The machine as the options have it, at the kernel's entry point. False: said why. */
+static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+{
+    static struct testdev test_device;
+    char command_line[2048];
+    enum boot_status status;
+
+    machine->output = print_byte;
+    machine->typed = options->input;
+    machine->cpu_count = options->cpus;
+    machine->cpuid = (enum cpuid_policy)options->cpuid;
+    machine->bridge_vendor = options->bridge_vendor;
+    if (!machine_start(machine, options->memory << 20))
+        return false;
+    if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)
+        return false;
+    snprintf(command_line, sizeof(command_line),
+             "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 no_timer_check panic=-1 "
+             "reboot=k %s%s",
+             options->kvm ? "nolapic noapic acpi=off " : "", options->append);
+    for (unsigned i = 1; i < machine->cpu_count; i++)
+        cpu_power_up(&vcpu[i]);
+    status = boot_load(machine, vcpu, options->kernel, options->initrd, command_line);
+    if (status != BOOT_OK)
+        fprintf(stderr, "x86emu-hypervisor: %s: %s\n", options->kernel, boot_explain(status));
+    return status == BOOT_OK;
+}
+
 int main(int argc, char **argv)
 {
     static struct machine machine;
-    static struct x86emu_vcpu vcpu;
+    static struct x86emu_vcpu vcpu[MACHINE_MAX_CPUS];
     struct options options;
-    char command_line[2048];
-    enum boot_status status;
     double start;
 
     options_parse(&options, argc, argv);
-    machine.output = print_byte;
-    if (!machine_start(&machine, options.memory << 20))
+    if (!set_up(&machine, vcpu, &options))
         return 1;
-    snprintf(command_line, sizeof(command_line),
-             "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 no_timer_check nolapic "
-             "noapic acpi=off panic=-1 reboot=k %s",
-             options.append);
-    status = boot_load(&machine, &vcpu, options.kernel, options.initrd, command_line);
-    if (status != BOOT_OK) {
-        fprintf(stderr, "x86emu-hypervisor: %s: %s\n", options.kernel, boot_explain(status));
-        return 1;
-    }
-    machine.typed = options.input;
     start = seconds_now();
     if (options.kvm)
-        kvm_run_machine(&machine, &vcpu, &options);
+        kvm_run_machine(&machine, vcpu, &options);
     else
-        interpreter_run(&machine, &vcpu, &options);
+        interpreter_run(&machine, vcpu, &options);
     print_statistics(&machine.statistics, seconds_now() - start);
     machine_free(&machine);
     return machine.end == MACHINE_POWERED_OFF || machine.end == MACHINE_RESET ? 0 : 1;

@@ -11,14 +11,17 @@ enum {
     MSR_PAT = 0x277,
     MSR_MTRR_DEFAULT = 0x2ff,
     MSR_PLATFORM_ID = 0x17,
+    MSR_MICROCODE = 0x79,
+    MSR_TSC_DEADLINE = 0x6e0,
+    MSR_TSC_AUX = 0xc0000103,
 };
 
-bool msr_read(struct machine *machine, uint32_t index, uint64_t *value)
+bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
 {
     *value = 0;
     switch (index) {
     case MSR_TSC:
-        *value = machine_now(machine);
+        *value = machine_now(cpu->machine);
         return true;
     case MSR_PAT:
         *value = UINT64_C(0x0007040600070406);
@@ -27,6 +30,14 @@ bool msr_read(struct machine *machine, uint32_t index, uint64_t *value)
         *value = 1; /* fast strings */
         return true;
     case MSR_APIC_BASE:
+        *value = cpu->apic.base;
+        return true;
+    case MSR_TSC_DEADLINE:
+        *value = cpu->apic.deadline;
+        return true;
+    case MSR_TSC_AUX:
+        *value = cpu->tsc_aux;
+        return true;
     case MSR_BIOS_SIGN:
     case MSR_MTRRCAP:
     case MSR_MTRR_DEFAULT:
@@ -37,11 +48,24 @@ bool msr_read(struct machine *machine, uint32_t index, uint64_t *value)
     }
 }
 
-/* What may be read may be written, and forgotten. */
-bool msr_write(struct machine *machine, uint32_t index, uint64_t value)
+/* What may be read may be written, and forgotten unless it means something here. */
+bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 {
     uint64_t ignored;
 
-    (void)value;
-    return index == 0xc0000103 || index == 0x79 || msr_read(machine, index, &ignored);
+    switch (index) {
+    case MSR_APIC_BASE:
+        apic_set_base(&cpu->apic, value);
+        return true;
+    case MSR_TSC_DEADLINE:
+        apic_set_deadline(&cpu->apic, value);
+        return true;
+    case MSR_TSC_AUX:
+        cpu->tsc_aux = (uint32_t)value;
+        return true;
+    case MSR_MICROCODE:
+        return true;
+    default:
+        return msr_read(cpu, index, &ignored);
+    }
 }

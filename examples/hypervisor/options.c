@@ -2,6 +2,8 @@
 /* The command line. */
 #include "options.h"
 
+#include "machine.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +19,24 @@ static const char help[] =
     "  --seconds N     give up after so long (default: 600)\n"
     "  --input TEXT    typed at the console, from the beginning\n"
     "  --cpu=WHICH     interpreter (the default), or kvm\n"
+    "  --cpus=N        processors of the guest, 1 to 16 (default: 1)\n"
+    "  --cpuid=HOW     common: what the guests here need (default); least: what every 64-bit\n"
+    "                  processor has; most: what can be done\n"
+    "  --pci-vendor=V  of the host bridge: intel (default), amd\n"
+    "  --test-device   a PCI device with registers at E1000000H and memory wherever there is room\n"
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N instructions of "
     "the\n"
     "                  guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
-static const struct option known[] = {{"kernel", 1, NULL, 'k'},  {"initrd", 1, NULL, 'i'},
-                                      {"append", 1, NULL, 'a'},  {"memory", 1, NULL, 'm'},
-                                      {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},
-                                      {"follow", 1, NULL, 'f'},  {"cpu", 1, NULL, 'c'},
-                                      {"help", 0, NULL, 'h'},    {0}};
+static const struct option known[] = {{"kernel", 1, NULL, 'k'},     {"initrd", 1, NULL, 'i'},
+                                      {"append", 1, NULL, 'a'},     {"memory", 1, NULL, 'm'},
+                                      {"seconds", 1, NULL, 's'},    {"input", 1, NULL, 't'},
+                                      {"follow", 1, NULL, 'f'},     {"cpu", 1, NULL, 'c'},
+                                      {"cpus", 1, NULL, 'n'},       {"cpuid", 1, NULL, 'p'},
+                                      {"pci-vendor", 1, NULL, 'v'}, {"test-device", 0, NULL, 'd'},
+                                      {"help", 0, NULL, 'h'},       {0}};
 
 static void bad(const char *what, const char *text)
 {
@@ -58,6 +67,8 @@ static unsigned choice(const char *const names[], const char *what, const char *
 static void take(struct options *options, int letter, const char *text)
 {
     static const char *const processors[] = {"interpreter", "kvm", NULL};
+    static const char *const policies[] = {"common", "least", "most", NULL}; /* enum cpuid_policy */
+    static const char *const vendors[] = {"intel", "amd", NULL};
 
     switch (letter) {
     case 'k':
@@ -84,6 +95,20 @@ static void take(struct options *options, int letter, const char *text)
     case 'c':
         options->kvm = choice(processors, "no such processor", text) == 1;
         break;
+    case 'n':
+        options->cpus = (unsigned)number(text);
+        if (options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS)
+            bad("no such number of processors", text);
+        break;
+    case 'p':
+        options->cpuid = choice(policies, "no such offer of CPUID", text);
+        break;
+    case 'v':
+        options->bridge_vendor = choice(vendors, "no such vendor", text) == 1 ? 0x1022 : 0x8086;
+        break;
+    case 'd':
+        options->test_device = true;
+        break;
     case 'h':
         fputs(help, stdout);
         exit(0);
@@ -96,7 +121,7 @@ void options_parse(struct options *options, int argc, char **argv)
 {
     int letter;
 
-    *options = (struct options){.append = "", .memory = 256, .seconds = 600, .follow = 1000000};
+    *options = (struct options){.append = "", .memory = 256, .seconds = 600, .cpus = 1, .follow = 1000000};
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
         take(options, letter, optarg);
     if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072) {

@@ -11,6 +11,10 @@ struct options {
     uint64_t memory;  /* MiB */
     uint64_t seconds; /* of real time, until the run is given up */
     bool kvm;
+    unsigned cpus;
+    unsigned cpuid;         /* enum cpuid_policy */
+    uint16_t bridge_vendor; /* of the PCI host bridge; 0: Intel */
+    bool test_device;
     uint64_t follow; /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
 };
 

@@ -175,6 +175,6 @@ void pit_run(struct machine *machine)
         return;
     c->fired = true;
     machine->pit.ticks = elapsed(machine, c) / c->reload;
-    pic_set_line(&machine->pic, 0, false);
-    pic_set_line(&machine->pic, 0, true);
+    machine_set_irq(machine, 0, false);
+    machine_set_irq(machine, 0, true);
 }

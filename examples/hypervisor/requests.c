@@ -20,10 +20,10 @@ static void answer_ports(struct machine *machine, struct x86emu_request *r)
     }
 }
 
-static void answer_msr(struct machine *machine, struct x86emu_request *r)
+static void answer_msr(struct cpu *cpu, struct x86emu_request *r)
 {
-    bool known = r->kind == X86EMU_REQUEST_MSR_READ ? msr_read(machine, r->index, &r->data.value)
-                                                    : msr_write(machine, r->index, r->data.value);
+    bool known = r->kind == X86EMU_REQUEST_MSR_READ ? msr_read(cpu, r->index, &r->data.value)
+                                                    : msr_write(cpu, r->index, r->data.value);
 
     if (known)
         return;
@@ -33,10 +33,10 @@ static void answer_msr(struct machine *machine, struct x86emu_request *r)
 
 void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_request *r)
 {
-    struct machine *machine = opaque;
+    struct cpu *cpu = opaque;
+    struct machine *machine = cpu->machine;
     uint32_t cpuid[4];
 
-    (void)vcpu;
     r->answer = X86EMU_ANSWER_OK;
     switch (r->kind) {
     case X86EMU_REQUEST_PORT_IN:
@@ -45,21 +45,28 @@ void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_reques
         break;
     case X86EMU_REQUEST_MSR_READ:
     case X86EMU_REQUEST_MSR_WRITE:
-        answer_msr(machine, r);
+        answer_msr(cpu, r);
         break;
     case X86EMU_REQUEST_HALT:
-        machine->halted = true;
+        cpu->halted = true;
         break;
     case X86EMU_REQUEST_CPUID:
-        cpuid_answer(r->index, r->subindex, cpuid);
+        cpuid_answer(cpu, r->index, r->subindex, cpuid);
         memcpy(r->data.bytes, cpuid, sizeof(cpuid));
         break;
     case X86EMU_REQUEST_TIME:
         memset(r->data.bytes, 0, 12);
         r->data.value = machine_now(machine);
+        memcpy(r->data.bytes + 8, &cpu->tsc_aux, 4);
         break;
     case X86EMU_REQUEST_RANDOM:
         memset(r->data.bytes, 0, 9);
+        break;
+    case X86EMU_REQUEST_READ:
+    case X86EMU_REQUEST_WRITE:
+    case X86EMU_REQUEST_RMW:
+        if (!mmio_answer(cpu, vcpu, r))
+            r->answer = X86EMU_ANSWER_NONE;
         break;
     default: /* the regions answer the rest */
         r->answer = X86EMU_ANSWER_NONE;

@@ -46,7 +46,7 @@ static uint8_t cause(const struct serial *serial)
 
 static void update_line(struct machine *machine)
 {
-    pic_set_line(&machine->pic, IRQ, cause(&machine->serial) != NONE);
+    machine_set_irq(machine, IRQ, cause(&machine->serial) != NONE);
 }
 
 static uint8_t read_data(struct serial *serial)
