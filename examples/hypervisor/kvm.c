@@ -65,12 +65,23 @@ bool kvm_set_cpuid(struct kvm *kvm)
     return ioctl(kvm->cpu, KVM_SET_CPUID2, &cpuid) == 0 || kvm_failed("CPUID");
 }
 
-static bool set_memory(struct kvm *kvm)
+static bool set_memory(struct kvm *kvm, uint64_t size)
 {
-    struct kvm_userspace_memory_region region = {.memory_size = kvm->machine->ram_size,
+    struct kvm_userspace_memory_region region = {.memory_size = size,
                                                  .userspace_addr = (uint64_t)(uintptr_t)kvm->machine->ram};
 
     return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || kvm_failed("memory");
+}
+
+/*
+ * There is no other way to tell KVM that the guest has invalidated translations. Without nested paging it doesn't even
+ * see that guest's tables were written here: what it has made of them lives as long as the memory slot.
+ */
+bool kvm_renew_memory(struct kvm *kvm)
+{
+    kvm->stale = false;
+    kvm->renewed++;
+    return set_memory(kvm, 0) && set_memory(kvm, kvm->machine->ram_size);
 }
 
 bool kvm_open_cpu(struct kvm *kvm)
@@ -100,7 +111,7 @@ static bool open_kvm(struct kvm *kvm)
     if (kvm->system < 0)
         return kvm_failed("/dev/kvm");
     kvm->halves_syscall = kvm_halves_syscall(kvm);
-    return kvm_open_cpu(kvm) && set_memory(kvm) && kvm_set_cpuid(kvm);
+    return kvm_open_cpu(kvm) && set_memory(kvm, kvm->machine->ram_size) && kvm_set_cpuid(kvm);
 }
 
 void kvm_close(struct kvm *kvm)
@@ -264,7 +275,8 @@ static void print_exits(const struct kvm *kvm)
     for (unsigned i = 0; i < KVM_MNEMONICS; i++)
         if (kvm->finished[i] != 0)
             printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
-    printf("; and %llu that followed\n", (unsigned long long)kvm->followed);
+    printf("; and %llu that followed; translations forgotten %llu times\n", (unsigned long long)kvm->followed,
+           (unsigned long long)kvm->renewed);
     printf("%.1f s in exits, the library's part included, of %.1f s\n", (double)kvm->exit_ns * 1e-9,
            (double)(clock_ns() - power_on) * 1e-9);
     if (kvm->halves_syscall)

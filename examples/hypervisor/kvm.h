@@ -25,6 +25,8 @@ struct kvm {
     uint64_t repaired;                /* SYSCALL instructions that were finished here */
     uint64_t exits[64];               /* by reason */
     uint64_t kicks;                   /* KVM_RUN ended by a signal */
+    bool stale;                       /* the library has done what invalidates translations; KVM doesn't know yet */
+    uint64_t renewed;                 /* times that it was told */
     uint64_t exit_ns;                 /* spent between two KVM_RUN */
     uint64_t followed;                /* instructions that the library did after those, before KVM went on */
     uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
@@ -44,6 +46,9 @@ void kvm_close(struct kvm *kvm);
 
 /* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. False: reported. */
 bool kvm_finish(struct kvm *kvm);
+
+/* Makes KVM forget all translations. */
+bool kvm_renew_memory(struct kvm *kvm);
 
 /* The breakpoint at the guest's page-fault handler. */
 bool kvm_page_fault(struct kvm *kvm);

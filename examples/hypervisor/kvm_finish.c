@@ -47,6 +47,9 @@ static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *v
     do
         status = x86emu_step(&kvm->emu, vcpu);
     while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
+    if (status == X86EMU_RETIRED && kvm->emu.outcome.invalidation != X86EMU_INVALIDATE_NONE &&
+        kvm->emu.outcome.invalidation != X86EMU_INVALIDATE_CACHES)
+        kvm->stale = true;
     return status;
 }
 
@@ -93,8 +96,8 @@ static enum x86emu_status follow(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 static bool hand_back(struct kvm *kvm, struct x86emu_vcpu *vcpu, enum x86emu_status status)
 {
     kvm->run->ready_for_interrupt_injection = 0; /* what the last exit said of IF is old */
-    return kvm_watch_syscall(kvm, vcpu) && kvm_store(kvm, vcpu, vcpu->changed) &&
-           (status != X86EMU_EXCEPTION || inject(kvm));
+    return (!kvm->stale || kvm_renew_memory(kvm)) && kvm_watch_syscall(kvm, vcpu) &&
+           kvm_store(kvm, vcpu, vcpu->changed) && (status != X86EMU_EXCEPTION || inject(kvm));
 }
 
 bool kvm_finish(struct kvm *kvm)

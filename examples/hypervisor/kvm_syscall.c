@@ -142,10 +142,11 @@ bool kvm_repair_syscall(struct kvm *kvm, struct x86emu_vcpu *vcpu)
         frame.rip != vcpu->lstar || (frame.cs & 3) != 3)
         return false;
     /* A program that only jumped there still has IF set, which IA32_FMASK would have cleared. */
+    frame.rflags &= ~(uint64_t)X86EMU_RFLAGS_RF;
     if (frame.rflags & vcpu->fmask)
         return false;
     vcpu->rip = vcpu->lstar;
-    vcpu->rflags = frame.rflags & ~(uint64_t)X86EMU_RFLAGS_RF;
+    vcpu->rflags = frame.rflags;
     vcpu->gpr[X86EMU_RSP] = frame.rsp;
     vcpu->segment[X86EMU_CS] = flat(selector, X86EMU_SEGMENT_L | 0x8000 | 0x9b);
     vcpu->segment[X86EMU_SS] = flat(selector + 8, X86EMU_SEGMENT_DB | 0x8000 | 0x93);

@@ -16,7 +16,7 @@ static const char help[] =
     "  --initrd FILE   initial RAM file system\n"
     "  --append TEXT   more words for the kernel's command line\n"
     "  --memory MIB    of the guest (default: 256)\n"
-    "  --seconds N     give up after so long (default: 600)\n"
+    "  --seconds N     give up after so long (default: 1200)\n"
     "  --input TEXT    typed at the console, from the beginning\n"
     "  --cpu=WHICH     interpreter (the default), or kvm\n"
     "  --cpus=N        processors of the guest, 1 to 16 (default: 1)\n"
@@ -24,9 +24,8 @@ static const char help[] =
     "                  processor has; most: what can be done\n"
     "  --pci-vendor=V  of the host bridge: intel (default), amd\n"
     "  --test-device   a PCI device with registers at E1000000H and memory wherever there is room\n"
-    "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N instructions of "
-    "the\n"
-    "                  guest's kernel; 0: that instruction alone (default: 1000000)\n"
+    "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
+    "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
@@ -121,7 +120,7 @@ void options_parse(struct options *options, int argc, char **argv)
 {
     int letter;
 
-    *options = (struct options){.append = "", .memory = 256, .seconds = 600, .cpus = 1, .follow = 1000000};
+    *options = (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .follow = 1000000};
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
         take(options, letter, optarg);
     if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072) {

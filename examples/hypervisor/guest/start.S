@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A guest without an operating system: page tables, descriptors and handlers, then guest_main() in ring 3. */
+
+        .set    PAGE_USER, 7
+        .set    USER_CODE, 0x33
+        .set    USER_DATA, 0x2b
+        .set    KERNEL_CODE, 0x10
+
+        .section .text.start, "ax"
+        .globl  _start
+_start:                                 /* RSI: the boot protocol's zero page */
+        mov     %rsi, %rbx
+        mov     $stack_end, %rsp
+        call    build_tables
+        mov     $level4, %eax
+        mov     %rax, %cr3
+        mov     %cr4, %rax
+        or      $0x600, %eax            /* OSFXSR, OSXMMEXCPT */
+        mov     %rax, %cr4
+        lgdt    gdt_pointer(%rip)
+        call    build_gates
+        lidt    idt_pointer(%rip)
+        mov     $0x38, %eax
+        ltr     %ax
+        mov     $USER_DATA, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     0x228(%rbx), %edi         /* cmd_line_ptr */
+        push    $USER_DATA
+        push    $user_stack_end
+        push    $0x202
+        push    $USER_CODE
+        push    $guest_main
+        iretq
+
+/* The first 4 GiB one to one in pages of 2 MiB, for ring 3 as well. */
+build_tables:
+        mov     $level3 + PAGE_USER, %eax
+        mov     %eax, level4
+        xor     %ecx, %ecx
+1:      mov     %ecx, %eax              /* level 3 */
+        shl     $12, %eax
+        add     $level2 + PAGE_USER, %eax
+        mov     %rax, level3(, %rcx, 8)
+        inc     %ecx
+        cmp     $4, %ecx
+        jb      1b
+        xor     %ecx, %ecx
+2:      mov     %rcx, %rax              /* level 2 */
+        shl     $21, %rax
+        or      $0x80 + PAGE_USER, %rax
+        mov     %rax, level2(, %rcx, 8)
+        inc     %ecx
+        cmp     $2048, %ecx
+        jb      2b
+        ret
+
+/* Vector 2 counts NMIs; UD2 writes AL to port DX for ring 3; every other exception ends the run. */
+build_gates:
+        xor     %ecx, %ecx
+1:      lea     stubs(, %rcx, 8), %eax
+        call    set_gate
+        inc     %ecx
+        cmp     $32, %ecx
+        jb      1b
+        mov     $nmi, %eax
+        mov     $2, %ecx
+        call    set_gate
+        mov     $output, %eax
+        mov     $6, %ecx
+        call    set_gate
+        ret
+
+/* Gate ECX leads to EAX; code is below 4 GiB. */
+set_gate:
+        mov     %ecx, %edx
+        shl     $4, %edx
+        mov     %ax, gates(%rdx)
+        movw    $KERNEL_CODE, gates + 2(%rdx)
+        movw    $0x8e00, gates + 4(%rdx)
+        shr     $16, %eax
+        mov     %ax, gates + 6(%rdx)
+        ret
+
+output:                                 /* a fault, because some KVM without VT-x or SVM does no INT n of ring 3 */
+        mov     (%rsp), %r11
+        cmpw    $0x0b0f, (%r11)
+        jne     stubs + 6 * 8
+        out     %al, %dx
+        addq    $2, (%rsp)
+        iretq
+
+nmi:
+        incl    guest_nmis
+        iretq
+
+        .balign 8
+stubs:
+        .set    vector, 0
+        .rept   32
+        .balign 8
+        push    $vector
+        jmp     unexpected
+        .set    vector, vector + 1
+        .endr
+
+unexpected:
+        pop     %rax
+        add     $0x40, %eax
+        mov     $0x600, %edx            /* anything but 1 at the power port: failure, with this code */
+        out     %al, %dx
+        hlt
+
+        .data
+        .balign 16
+        .globl  guest_nmis
+guest_nmis:
+        .long   0
+        .balign 8
+gdt:
+        .quad   0, 0
+        .quad   0x00af9b000000ffff      /* 0x10: kernel code */
+        .quad   0x00cf93000000ffff      /* 0x18: kernel data */
+        .quad   0
+        .quad   0x00cff3000000ffff      /* 0x28: user data */
+        .quad   0x00affb000000ffff      /* 0x30: user code */
+        .word   103, tss_low            /* 0x38: task state */
+        .byte   tss_middle, 0x89, 0, 0
+        .quad   0
+gdt_pointer:
+        .word   . - gdt - 1
+        .quad   gdt
+idt_pointer:
+        .word   32 * 16 - 1
+        .quad   gates
+        .globl  tss
+tss:
+        .long   0
+        .quad   stack_end               /* RSP0 */
+        .fill   92, 1, 0
+
+        .bss
+        .balign 4096
+level4: .skip   4096
+level3: .skip   4096
+level2: .skip   4 * 4096
+gates:  .skip   4096
+        .skip   16384
+stack_end:
+        .skip   65536
+user_stack_end:
+
+        .section .note.GNU-stack, "", @progbits

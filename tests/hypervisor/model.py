@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+# What the small guest's jobs must print, worked out from what they are to do, not from how the guest does it.
+import sys
+import zlib
+
+MASK32 = (1 << 32) - 1
+MASK64 = (1 << 64) - 1
+
+
+class Random:
+    def __init__(self, seed):
+        self.state = seed
+
+    def next(self):
+        self.state = (self.state * 1664525 + 1013904223) & MASK32
+        return self.state
+
+
+def signed(value):
+    return value - (1 << 64) if value >> 63 else value
+
+
+def arithmetic(random):
+    total = 0
+    for _ in range(4000):
+        a = random.next()
+        b = random.next() | 1
+        product = ((a << 29) ^ b) * ((b << 31) | a)
+        total = (total + ((product >> 64) ^ (product & MASK64))) & MASK64
+        count = a & 31
+        total = ((total << count) | (total >> (63 - count))) & MASK64
+        remainder = abs(signed(total)) % b * (-1 if total >> 63 else 1)
+        total ^= (((a << 32) | b) // b + remainder) & MASK64
+    return total
+
+
+def compute():
+    random = Random(1)
+    values = sorted(random.next() for _ in range(4096))
+    written = "".join((f"{v} " if i & 1 else f"{v:x} ") for i, v in enumerate(values)).encode()
+    yield f"compute: text {zlib.crc32(written):x}"
+    text = bytearray(written.ljust(65536, b"\0"))
+    text[30000:50000] = text[0:20000]
+    text[10000:15000] = b"\xa5" * 5000
+    yield f"compute: memory {zlib.crc32(text):x}"
+    yield f"compute: arithmetic {arithmetic(random):x}"
+
+
+def dirty():
+    size = 0x800000
+    random = Random(7)
+    field = [0] * (size // 8)
+    for i in range(1000000):
+        field[(random.next() >> 8) % size // 8] += i
+    total = 0
+    for value in field:
+        total = (total * 31 + value) & MASK64
+    yield f"dirty: field {total:x}"
+
+
+# An I/O APIC keeps bits 63:56 of a redirection entry, the destination; the other bits of its upper half are reserved and
+# read as zero. The index register keeps 8 bits.
+def mmio():
+    total = 0
+    for turn in range(200):
+        for pin in range(24):
+            index = 0x11 + 2 * pin
+            destination = (turn * 24 + pin) & 0xFF
+            destination = ((destination + 1) & 0xFF) ^ 0x5A
+            total = (total * 31 + (destination << 24) + index) & MASK32
+    yield f"mmio: sum {total:x}"
+
+
+for job in sys.argv[1:]:
+    for line in {"compute": compute, "dirty": dirty, "mmio": mmio}[job]():
+        print(line)
