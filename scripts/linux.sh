@@ -38,6 +38,7 @@ write_init() {
 #!/bin/sh
 mount -t proc proc /proc
 mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
 echo "guest: $(uname -sm) is up"
 while read -r line; do
     echo "console: $line"
@@ -45,7 +46,7 @@ while read -r line; do
     sh -c "$line"
 done
 echo "guest: done"
-busybox reboot -f
+busybox poweroff -f
 INIT
 }
 
@@ -53,7 +54,7 @@ build_initrd() {
     local root=$1/root command
     mkdir -p "$root"/{bin,dev,proc,sys}
     cp "$1/busybox/bin/busybox" "$root/bin/"
-    for command in sh mount cat echo uname ls md5sum; do
+    for command in sh mount cat echo uname ls md5sum nproc devmem; do
         ln -sf busybox "$root/bin/$command"
     done
     write_init >"$root/init"
@@ -85,19 +86,28 @@ expect() {
     }
 }
 
-# run_linux FOLDER ARGUMENTS...: boots, types commands, checks what they print.
+# The commands that are typed; the first key is lost: the driver empties its buffer once more after it has begun to listen.
+# shellcheck disable=SC2016 # for the guest's shell to expand
+linux_input=$'\necho $((6 * 7))\nnproc\ncat /bin/busybox | md5sum\nls /proc/self/exe\ncat /sys/bus/pci/devices/*:01.0/resource\ndevmem 0xe1000000\nquit\n'
+
+# run_linux FOLDER ARGUMENTS...: boots with two processors and the test device, types commands, checks what they print.
 run_linux() {
-    local folder=$1 result=0 sum
+    local folder=$1 result=0 argument sum cpus=2
     shift
+    for argument; do
+        [[ $argument != --cpus=* ]] || cpus=${argument#--cpus=}
+        [[ $argument != --cpu=kvm ]] || cpus=1
+    done
     sum=$(md5sum <"$folder/busybox/bin/busybox")
-    # The first key is lost: the driver empties its buffer once more after it has begun to listen.
-    # shellcheck disable=SC2016 # for the guest's shell to expand
-    "$build/release/examples/x86emu-hypervisor" --kernel "$folder/vmlinux" --initrd "$folder/initrd" \
-        --append 'rdinit=/init quiet' --input $'\necho $((6 * 7))\ncat /bin/busybox | md5sum\nls /proc/self/exe\nquit\n' \
-        "$@" | tee "$folder/console" || result=1
+    "$build/release/examples/x86emu-hypervisor" --kernel "$folder/vmlinux" --initrd "$folder/initrd" --cpus "$cpus" \
+        --test-device --append 'rdinit=/init quiet' --input "$linux_input" "$@" | tee "$folder/console" || result=1
     expect "$folder/console" 42 || result=1
+    expect "$folder/console" "$cpus" || result=1
     expect "$folder/console" "$sum" || result=1
     expect "$folder/console" /proc/self/exe || result=1
+    # The test device's base address, as it was given, and what is read there: examples/hypervisor/testdev.h.
+    expect "$folder/console" '0x00000000e1000000 0x00000000e1000fff 0x0000000000040200' || result=1
+    expect "$folder/console" 0x36387865 || result=1
     expect "$folder/console" 'guest: done' || result=1
     return $result
 }

@@ -160,6 +160,8 @@ static void step(struct processor *p)
     enum x86emu_status status = x86emu_step(&p->emu, p->vcpu);
 
     p->machine->virtual_time++;
+    if (p->machine->failure[0] != 0)
+        fail(p, p->machine->failure);
     p->machine->statistics.instructions++;
     if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
         return;

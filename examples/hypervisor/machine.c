@@ -105,9 +105,11 @@ static bool is_pit(uint16_t port)
     return (port >= 0x40 && port <= 0x43) || port == 0x61;
 }
 
-static uint8_t unknown(struct machine *machine)
+static uint8_t unknown(struct machine *machine, uint16_t port, const char *what)
 {
     machine->statistics.unknown_ports++;
+    if (machine->strict && machine->failure[0] == 0)
+        snprintf(machine->failure, sizeof(machine->failure), "%s port %#x, where nothing is", what, port);
     return 0xff;
 }
 
@@ -123,7 +125,7 @@ static uint8_t byte_in(struct machine *machine, uint16_t port)
         return serial_read(machine, port - SERIAL);
     if (power_has_port(port))
         return power_read(machine, port);
-    return unknown(machine);
+    return unknown(machine, port, "read from");
 }
 
 static void byte_out(struct machine *machine, uint16_t port, uint8_t value)
@@ -143,7 +145,7 @@ static void byte_out(struct machine *machine, uint16_t port, uint8_t value)
     else if (port == POWER && value == 1)
         machine->end = MACHINE_POWERED_OFF;
     else
-        unknown(machine);
+        unknown(machine, port, "write to");
 }
 
 static uint32_t port_in(struct machine *machine, uint16_t port, unsigned size)
@@ -153,6 +155,8 @@ static uint32_t port_in(struct machine *machine, uint16_t port, unsigned size)
     machine->statistics.port_accesses++;
     if (port == PCI_ADDRESS && size == 4)
         return machine->pci.address;
+    if (port == BVM_PORT)
+        return bvm_read(machine, size);
     if (port >= PCI_DATA && port < PCI_DATA + 4)
         return pci_read(&machine->pci, port - PCI_DATA, size);
     for (unsigned i = 0; i < size; i++)
@@ -165,6 +169,10 @@ static void port_out(struct machine *machine, uint16_t port, unsigned size, uint
     machine->statistics.port_accesses++;
     if (port == PCI_ADDRESS && size == 4) {
         machine->pci.address = value;
+        return;
+    }
+    if (port == BVM_PORT) {
+        bvm_write(machine, size, value);
         return;
     }
     if (port >= PCI_DATA && port < PCI_DATA + 4) {

@@ -84,6 +84,13 @@ bool serial_input(struct machine *machine, uint8_t byte);
 /* The guest listens, and has taken what it was given. */
 bool serial_wants_input(const struct machine *machine);
 
+/* --- bvm console: bvm.c ------------------------------------------------------------------------------------------- */
+
+#define BVM_PORT 0x220
+
+uint32_t bvm_read(struct machine *machine, unsigned size);
+void bvm_write(struct machine *machine, unsigned size, uint32_t value);
+
 /* --- MC146818: rtc.c ---------------------------------------------------------------------------------------------- */
 
 struct rtc {
@@ -137,6 +144,9 @@ struct machine {
     uint16_t bridge_vendor; /* set before machine_start(): 0 is Intel's */
     struct power power;
     enum cpuid_policy cpuid;
+    bool strict;       /* a port that nothing is at ends the run */
+    bool ignores_msrs; /* unknown ones read as 0 and take what is written; else #GP */
+    char failure[96];  /* set by a device: why the run has to end; the back end reports it */
     bool has_deadline; /* the APIC timer may be set by time-stamp counter */
     uint32_t tsc_mhz;  /* 0: 1000, a tick each nanosecond */
     enum machine_end end;
@@ -161,7 +171,7 @@ void machine_run_devices(struct machine *machine);
 /* When the first timer is due; UINT64_MAX: none runs. */
 uint64_t machine_next_timer(struct machine *machine);
 
-/* Port accesses of 1, 2 or 4 bytes; what is nowhere reads as ones. */
+/* Port accesses of 1, 2 or 4 bytes; what is nowhere reads as ones, or ends the run when the machine is strict. */
 uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size);
 void machine_port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value);
 

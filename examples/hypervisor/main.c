@@ -46,6 +46,8 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
     machine->typed = options->input;
     machine->cpu_count = options->cpus;
     machine->cpuid = (enum cpuid_policy)options->cpuid;
+    machine->strict = options->strict;
+    machine->ignores_msrs = options->ignores_msrs;
     machine->bridge_vendor = options->bridge_vendor;
     if (!machine_start(machine, options->memory << 20))
         return false;

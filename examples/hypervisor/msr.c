@@ -14,6 +14,7 @@ enum {
     MSR_MICROCODE = 0x79,
     MSR_TSC_DEADLINE = 0x6e0,
     MSR_TSC_AUX = 0xc0000103,
+    MSR_NB_CFG = 0xc001001f, /* AMD: kernels set a bit in it and expect no fault */
 };
 
 bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
@@ -42,9 +43,10 @@ bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
     case MSR_MTRRCAP:
     case MSR_MTRR_DEFAULT:
     case MSR_PLATFORM_ID:
+    case MSR_NB_CFG:
         return true;
     default:
-        return false;
+        return cpu->machine->ignores_msrs;
     }
 }
 

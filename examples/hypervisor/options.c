@@ -23,19 +23,19 @@ static const char help[] =
     "  --cpuid=HOW     common: what the guests here need (default); least: what every 64-bit\n"
     "                  processor has; most: what can be done\n"
     "  --pci-vendor=V  of the host bridge: intel (default), amd\n"
+    "  --msr=HOW       unknown model-specific registers: refuse, #GP (default); ignore\n"
+    "  --strict        an access to a port where nothing is ends the run\n"
     "  --test-device   a PCI device with registers at E1000000H and memory wherever there is room\n"
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
-static const struct option known[] = {{"kernel", 1, NULL, 'k'},     {"initrd", 1, NULL, 'i'},
-                                      {"append", 1, NULL, 'a'},     {"memory", 1, NULL, 'm'},
-                                      {"seconds", 1, NULL, 's'},    {"input", 1, NULL, 't'},
-                                      {"follow", 1, NULL, 'f'},     {"cpu", 1, NULL, 'c'},
-                                      {"cpus", 1, NULL, 'n'},       {"cpuid", 1, NULL, 'p'},
-                                      {"pci-vendor", 1, NULL, 'v'}, {"test-device", 0, NULL, 'd'},
-                                      {"help", 0, NULL, 'h'},       {0}};
+static const struct option known[] = {
+    {"kernel", 1, NULL, 'k'},  {"initrd", 1, NULL, 'i'}, {"append", 1, NULL, 'a'},     {"memory", 1, NULL, 'm'},
+    {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},  {"follow", 1, NULL, 'f'},     {"cpu", 1, NULL, 'c'},
+    {"cpus", 1, NULL, 'n'},    {"cpuid", 1, NULL, 'p'},  {"pci-vendor", 1, NULL, 'v'}, {"test-device", 0, NULL, 'd'},
+    {"strict", 0, NULL, 'S'},  {"msr", 1, NULL, 'M'},    {"help", 0, NULL, 'h'},       {0}};
 
 static void bad(const char *what, const char *text)
 {
@@ -67,6 +67,7 @@ static void take(struct options *options, int letter, const char *text)
 {
     static const char *const processors[] = {"interpreter", "kvm", NULL};
     static const char *const policies[] = {"common", "least", "most", NULL}; /* enum cpuid_policy */
+    static const char *const unknown_msrs[] = {"refuse", "ignore", NULL};
     static const char *const vendors[] = {"intel", "amd", NULL};
 
     switch (letter) {
@@ -104,6 +105,12 @@ static void take(struct options *options, int letter, const char *text)
         break;
     case 'v':
         options->bridge_vendor = choice(vendors, "no such vendor", text) == 1 ? 0x1022 : 0x8086;
+        break;
+    case 'S':
+        options->strict = true;
+        break;
+    case 'M':
+        options->ignores_msrs = choice(unknown_msrs, "no such treatment of registers", text) == 1;
         break;
     case 'd':
         options->test_device = true;

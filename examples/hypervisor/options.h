@@ -14,7 +14,7 @@ struct options {
     unsigned cpus;
     unsigned cpuid;         /* enum cpuid_policy */
     uint16_t bridge_vendor; /* of the PCI host bridge; 0: Intel */
-    bool test_device;
+    bool test_device, strict, ignores_msrs;
     uint64_t follow; /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
 };
 

@@ -15,6 +15,10 @@ enum {
     STATUS_C = 12,
     STATUS_D = 13,
     CENTURY = 0x32,
+
+    /* Of STATUS_B: the time is always told in BCD and 24 hours. */
+    BINARY = 1 << 2,
+    HOURS_24 = 1 << 1,
 };
 
 /* The date at power-on: runs repeat exactly. 2026-01-01 was a Thursday. */
@@ -28,8 +32,9 @@ void rtc_reset(struct rtc *rtc, uint64_t memory_bytes)
     if (extended > 0xffff)
         extended = 0xffff;
     rtc->memory[STATUS_A] = 0x26;
-    rtc->memory[STATUS_B] = 0x02; /* BCD, 24 hours */
+    rtc->memory[STATUS_B] = HOURS_24;
     rtc->memory[STATUS_D] = 0x80;
+    rtc->memory[0x14] = 0;    /* equipment: no display, no drives */
     rtc->memory[0x15] = 0x80; /* 640 KiB */
     rtc->memory[0x16] = 0x02;
     rtc->memory[0x17] = rtc->memory[0x30] = (uint8_t)extended;
@@ -111,6 +116,8 @@ void rtc_write(struct machine *machine, uint16_t port, uint8_t value)
 
     if ((port & 1) == 0)
         rtc->index = value & 0x7f; /* bit 7 masks NMI, of which there are none */
+    else if (rtc->index == STATUS_B)
+        rtc->memory[STATUS_B] = (value & (uint8_t)~BINARY) | HOURS_24;
     else if (rtc->index != STATUS_C && rtc->index != STATUS_D)
         rtc->memory[rtc->index] = value;
 }

@@ -223,6 +223,94 @@ Test(devices, F28_rtc_tells_the_time_in_bcd)
     machine_free(machine);
 }
 
+Test(devices, F28_rtc_century_in_bcd_and_no_equipment)
+{
+    struct machine *machine = start();
+
+    out(machine, 0x70, 0x32);
+    cr_assert_eq(in(machine, 0x71), 0x20);
+    out(machine, 0x70, 0x14);
+    cr_assert_eq(in(machine, 0x71), 0x00);
+    now = UINT64_C(75) * 366 * 86400 * 1000000000;
+    out(machine, 0x70, 0x32);
+    cr_assert_eq(in(machine, 0x71), 0x21, "75 years after 2026");
+    out(machine, 0x70, 0x0b);
+    out(machine, 0x71, 0x04);
+    cr_assert_eq(in(machine, 0x71) & 0x06, 0x02, "BCD and 24 hours whatever is asked for");
+    machine_free(machine);
+}
+
+Test(devices, F28_bvm_console)
+{
+    struct machine *machine = start();
+
+    machine->typed = "k";
+    cr_assert_eq(machine_port_in(machine, 0x220, 2), 0x6276, "'b', 'v'");
+    cr_assert_eq(machine_port_in(machine, 0x220, 4), 'k');
+    cr_assert_eq(machine_port_in(machine, 0x220, 4), 0xffffffff, "nothing was typed");
+    machine_port_out(machine, 0x220, 4, '!');
+    cr_assert_str_eq(printed, "!");
+    machine_free(machine);
+}
+
+Test(devices, F27_strict_names_the_port)
+{
+    struct machine *machine = start();
+
+    machine->strict = true;
+    out(machine, 0x80, 1);
+    cr_assert_str_eq(machine->failure, "write to port 0x80, where nothing is");
+    machine_free(machine);
+}
+
+Test(devices, F26_model_specific_registers)
+{
+    struct machine *machine = start();
+    struct cpu *cpu = &machine->cpu[0];
+    uint64_t value;
+
+    now = 12345;
+    cr_assert(msr_read(cpu, 0x10, &value));
+    cr_assert_eq(value, 12345, "time-stamp counter");
+    cr_assert(msr_read(cpu, 0xc001001f, &value), "NB_CFG");
+    cr_assert(msr_write(cpu, 0xc001001f, UINT64_C(1) << 46));
+    cr_assert_not(msr_read(cpu, 0x12345, &value), "refused");
+    cr_assert_not(msr_write(cpu, 0x12345, 0));
+    machine->ignores_msrs = true;
+    cr_assert(msr_read(cpu, 0x12345, &value));
+    cr_assert_eq(value, 0);
+    cr_assert(msr_write(cpu, 0x12345, 7));
+    cr_assert(msr_read(cpu, 0x1b, &value));
+    cr_assert_eq(value, 0xfee00900, "APIC base, bootstrap processor");
+    machine_free(machine);
+}
+
+/* SDM Vol. 2, CPUID; SVM: APM Vol. 3, Fn8000_0001_ECX. */
+Test(devices, F25_cpuid_by_policy)
+{
+    struct machine *machine = start();
+    const struct cpu *cpu = &machine->cpu[0];
+    uint32_t a[4], features[3];
+
+    for (unsigned policy = CPUID_COMMON; policy <= CPUID_MOST; policy++) {
+        machine->cpuid = (enum cpuid_policy)policy;
+        cpuid_answer(cpu, 1, 0, a);
+        cr_assert_eq(a[2] >> 5 & 1, 0, "VMX");
+        cr_assert_eq(a[2] >> 31, 1, "there is a hypervisor");
+        features[policy] = (uint32_t)__builtin_popcount(a[2]);
+        cpuid_answer(cpu, 7, 0, a);
+        features[policy] += (uint32_t)__builtin_popcount(a[1]) + (uint32_t)__builtin_popcount(a[2]);
+        cpuid_answer(cpu, 0x80000001, 0, a);
+        cr_assert_eq(a[2] >> 2 & 1, 0, "SVM");
+        cr_assert_eq(a[3] >> 29 & 1, 1, "64-bit mode");
+        cpuid_answer(cpu, 0x40000000, 0, a);
+        cr_assert_eq(memcmp(&a[1], "x86emux86emu", 12), 0);
+    }
+    cr_assert_lt(features[CPUID_LEAST], features[CPUID_COMMON]);
+    cr_assert_lt(features[CPUID_COMMON], features[CPUID_MOST]);
+    machine_free(machine);
+}
+
 Test(devices, F27_ports_of_nothing_read_as_ones)
 {
     struct machine *machine = start();

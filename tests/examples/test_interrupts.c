@@ -103,9 +103,8 @@ Test(interrupts, F28_shorthands)
     static const struct {
         uint32_t command;
         bool reaches[3];
-    } rows[] = {{0x00040041, {true, false, false}},
-                {0x00080041, {true, true, true}},
-                {0x000c0041, {false, true, true}}};
+    } rows[] = {
+        {0x00040041, {true, false, false}}, {0x00080041, {true, true, true}}, {0x000c0041, {false, true, true}}};
 
     for (unsigned i = 0; i < 3; i++) {
         struct machine *machine = start(3);
