@@ -224,7 +224,10 @@ struct x86emu_nested_attributes {
     uint8_t largest;     /* 12, 21 or 30: shift of the largest page to use; 0: as large as possible */
 };
 
-/* Maps [gpa, gpa + size) to hpa, in the largest pages that alignment and format allow. */
+/*
+ * Maps [gpa, gpa + size) to hpa, in the largest pages that alignment and format allow. OVERLAP, INVALID, UNSUPPORTED;
+ * NO_MEMORY; RETRY: somebody is asking for a hold in the range at this moment.
+ */
 enum x86emu_nested_status x86emu_nested_map(struct x86emu_nested *table, uint64_t gpa, uint64_t hpa, uint64_t size,
                                             const struct x86emu_nested_attributes *attributes);
 
@@ -237,7 +240,10 @@ typedef void x86emu_nested_report(void *opaque, uint64_t gpa, uint64_t size, uns
  */
 enum x86emu_nested_status x86emu_nested_unmap(struct x86emu_nested *table, uint64_t gpa, uint64_t size,
                                               x86emu_nested_report *report, void *opaque);
-/* Changes the rights of what is mapped in the range; holes are passed over, accessed and dirty bits stay. */
+/*
+ * Changes the rights of what is mapped in the range; holes are passed over, accessed and dirty bits stay. A write
+ * protection for dirty logging stays on pages that are and remain writable.
+ */
 enum x86emu_nested_status x86emu_nested_protect(struct x86emu_nested *table, uint64_t gpa, uint64_t size,
                                                 unsigned rights);
 /* Splits pages in the range that are larger than 1 << shift. */

@@ -9,6 +9,7 @@ enum {
     ENTRIES = 512,
     PAGE_SHIFT = 12,
     MAX_LEVELS = 5,
+    TOP_LEAF_LEVEL = 3, /* of the largest pages, 1G */
 };
 #define PAGE_SIZE (UINT64_C(1) << PAGE_SHIFT)
 
@@ -47,7 +48,8 @@ enum {
 #define SOFT_EXECUTE BIT(54)
 #define SOFT_READ BIT(55)
 #define SOFT_USER_EXECUTE BIT(56)
-#define SOFT_DIRTY EPT_DIRTY /* emulated: dirty, while the read bit is away and the write bit therefore too */
+#define SOFT_ACCESSED EPT_ACCESSED /* emulated: accessed, while there are no rights that could say so */
+#define SOFT_DIRTY EPT_DIRTY       /* emulated: dirty, while the read bit is away and the write bit therefore too */
 /* Not a leaf, not a table: its page is being merged into a larger one. */
 #define ENTRY_FROZEN BIT(62)
 

@@ -66,6 +66,8 @@ static uint64_t encode_ept(const struct x86emu_nested_format *format, const stru
         return entry | (leaf->dirty ? SOFT_DIRTY : 0);
     if (leaf->dirty && !(rights & EPT_WRITE))
         entry |= SOFT_DIRTY;
+    if (rights == 0)
+        entry |= SOFT_ACCESSED;
     return entry | (leaf->dirty ? rights : rights & ~EPT_WRITE);
 }
 
@@ -74,7 +76,7 @@ static void decode_ept(const struct x86emu_nested_format *format, uint64_t entry
     leaf->memory_type = (uint8_t)(entry >> EPT_TYPE_SHIFT & 7);
     leaf->ignore_pat = entry & EPT_IGNORE_PAT;
     if (is_emulated(format)) {
-        leaf->accessed = entry & (EPT_READ | EPT_EXECUTE | EPT_USER_EXECUTE);
+        leaf->accessed = entry & (EPT_READ | EPT_EXECUTE | EPT_USER_EXECUTE | SOFT_ACCESSED);
         leaf->dirty = entry & (EPT_WRITE | SOFT_DIRTY);
         return;
     }

@@ -78,6 +78,9 @@ enum x86emu_nested_status x86emu_nested_hold(struct x86emu_nested *table, uint64
 
 void x86emu_nested_release(struct x86emu_nested *table, const struct x86emu_nested_hold *hold)
 {
+    uint64_t slot = (hold->gpa & ~(PAGE_SIZE - 1)) | SLOT_TAKEN;
+
+    /* Released twice by mistake: the slot may be another page's by now. */
     if (hold->slot < table->hold_count)
-        store_ordered(&table->holds[hold->slot], 0);
+        replace_entry(&table->holds[hold->slot], &slot, 0);
 }

@@ -25,7 +25,7 @@ static bool has_pages(const struct x86emu_nested_format *format, unsigned level)
 static unsigned level_for(const struct x86emu_nested_format *format, uint64_t addresses, uint64_t size,
                           unsigned largest)
 {
-    for (unsigned level = 3; level > 1; level--) {
+    for (unsigned level = TOP_LEAF_LEVEL; level > 1; level--) {
         unsigned shift = level_shift(level);
 
         if (shift <= largest && has_pages(format, level) && (addresses & low_bits(shift)) == 0 && size >> shift != 0)
@@ -127,6 +127,7 @@ static void unmap_pages(struct x86emu_nested *table, uint64_t gpa, uint64_t size
 /* Makes both ends of a range borders of pages. */
 static bool split_ends(struct x86emu_nested *table, uint64_t gpa, uint64_t size)
 {
+    unsigned level = x86emu_cursor_at(table, gpa).level;
     uint64_t tables = table->tables;
 
     if (!x86emu_split_at(table, gpa, 30))
@@ -134,8 +135,27 @@ static bool split_ends(struct x86emu_nested *table, uint64_t gpa, uint64_t size)
     if (x86emu_split_at(table, gpa + size, 30))
         return true;
     if (table->tables != tables)
-        x86emu_merge(table, gpa, PAGE_SIZE, true);
+        x86emu_merge(table, gpa, PAGE_SIZE, level, true);
     return false;
+}
+
+static void unmap_again(struct x86emu_nested *table, uint64_t gpa, uint64_t size)
+{
+    struct run run = {0};
+
+    if (size != 0)
+        unmap_pages(table, gpa, size, &run);
+}
+
+/* What was just mapped may complete a larger page with what was there before. */
+static void promote_ends(struct x86emu_nested *table, uint64_t gpa, uint64_t size, unsigned largest)
+{
+    unsigned top = TOP_LEAF_LEVEL;
+
+    while (top > 1 && level_shift(top) > largest)
+        top--;
+    x86emu_merge(table, gpa, PAGE_SIZE, top, true);
+    x86emu_merge(table, gpa + size - PAGE_SIZE, PAGE_SIZE, top, true);
 }
 
 /* --- the public functions: changes --------------------------------------------------------------------------------- */
@@ -157,17 +177,16 @@ enum x86emu_nested_status x86emu_nested_map(struct x86emu_nested *table, uint64_
         return X86EMU_NESTED_UNSUPPORTED;
     if (!is_unmapped(table, gpa, size))
         return X86EMU_NESTED_OVERLAP;
+    /* What is mapped here may have to go again, so that nobody may hold it before the end. */
+    if (!x86emu_take_away(table, gpa, size))
+        return X86EMU_NESTED_RETRY;
     done = map_pages(table, gpa, size, leaf, largest);
-    if (done < size) {
-        struct run run = {0};
-
-        if (done != 0)
-            unmap_pages(table, gpa, done, &run);
-    } else if (table->promote && largest > PAGE_SHIFT) {
-        x86emu_merge(table, gpa, PAGE_SIZE, true);
-        x86emu_merge(table, gpa + size - PAGE_SIZE, PAGE_SIZE, true);
-    }
+    if (done < size)
+        unmap_again(table, gpa, done);
+    else if (table->promote)
+        promote_ends(table, gpa, size, largest);
     x86emu_table_changed(table);
+    x86emu_taken_away(table);
     return done < size ? X86EMU_NESTED_NO_MEMORY : X86EMU_NESTED_OK;
 }
 
@@ -219,7 +238,7 @@ enum x86emu_nested_status x86emu_nested_protect(struct x86emu_nested *table, uin
             if (is_leaf(load_entry(cursor_entry(&cursor))))
                 set_rights(&table->format, cursor_entry(&cursor), cursor.level, rights);
         if (table->promote)
-            x86emu_merge(table, gpa, size, true);
+            x86emu_merge(table, gpa, size, TOP_LEAF_LEVEL, true);
     }
     x86emu_table_changed(table);
     x86emu_taken_away(table);
@@ -251,7 +270,7 @@ uint64_t x86emu_nested_promote(struct x86emu_nested *table, uint64_t gpa, uint64
 
     if (!x86emu_range_valid(table, gpa, size))
         return 0;
-    merged = x86emu_merge(table, gpa, size, false);
+    merged = x86emu_merge(table, gpa, size, TOP_LEAF_LEVEL, false);
     x86emu_table_changed(table);
     return merged;
 }

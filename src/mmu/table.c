@@ -151,7 +151,7 @@ bool x86emu_split_at(struct x86emu_nested *table, uint64_t gpa, unsigned shift)
            (cursor_base(&cursor) != gpa || level_shift(cursor.level) > shift)) {
         if (!x86emu_split_leaf(table, &cursor)) {
             if (cursor.level != level)
-                x86emu_merge(table, gpa, PAGE_SIZE, true);
+                x86emu_merge(table, gpa, PAGE_SIZE, level, true);
             return false;
         }
     }
@@ -285,17 +285,17 @@ static bool merge_page(struct x86emu_nested *table, struct cursor *cursor, bool 
     return true;
 }
 
-uint64_t x86emu_merge(struct x86emu_nested *table, uint64_t gpa, uint64_t size, bool exact)
+uint64_t x86emu_merge(struct x86emu_nested *table, uint64_t gpa, uint64_t size, unsigned top, bool exact)
 {
     struct cursor cursor = x86emu_cursor_at(table, gpa);
     uint64_t merged = 0;
 
     while (cursor.gpa - gpa < size) {
-        if (cursor.level == 1 && merge_page(table, &cursor, exact))
+        if (cursor.level == 1 && top > 1 && merge_page(table, &cursor, exact))
             merged++;
         else if (cursor.level == 1)
             cursor.level++; /* on to the next table */
-        if (cursor.level == 2) {
+        if (cursor.level == 2 && top > 2) {
             uint64_t next = cursor_base(&cursor) + cursor_size(&cursor);
             bool leaves = entry_index(next, 2) == 0 || next - gpa >= size;
 

@@ -51,7 +51,8 @@ void x86emu_table_changed(struct x86emu_nested *table);
 bool x86emu_split_leaf(struct x86emu_nested *table, struct cursor *cursor);
 /* Makes gpa a border between pages of at most 1 << shift. False: no page-table page; then all is as before. */
 bool x86emu_split_at(struct x86emu_nested *table, uint64_t gpa, unsigned shift);
-/* Merges the pages of [gpa, gpa + size) where possible; exact: only those whose accessed and dirty bits agree. */
-uint64_t x86emu_merge(struct x86emu_nested *table, uint64_t gpa, uint64_t size, bool exact);
+/* Merges the pages of [gpa, gpa + size) into leaves of level top at most; exact: only those whose accessed and dirty bits
+   agree. Answers how many leaves it made. */
+uint64_t x86emu_merge(struct x86emu_nested *table, uint64_t gpa, uint64_t size, unsigned top, bool exact);
 
 #endif
