@@ -132,12 +132,23 @@ static void attempt(uint8_t *bytes, enum x86emu_mode mode)
         bytes[at] = random_byte();
 }
 
+static void set_seed(uint64_t seed)
+{
+    state = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+void sample_attempt(uint8_t *bytes, enum x86emu_mode mode, uint64_t seed)
+{
+    set_seed(seed);
+    attempt(bytes, mode);
+}
+
 struct sample sample_make(enum x86emu_mode mode, unsigned share, uint64_t seed)
 {
     static unsigned taken[X86EMU_FORM_COUNT];
     struct sample sample = {.encodings = calloc((size_t)X86EMU_FORM_COUNT * share, sizeof(struct encoding))};
 
-    state = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    set_seed(seed);
     memset(taken, 0, sizeof(taken));
     for (unsigned n = 0; n < ATTEMPTS && sample.encodings != NULL; n++) {
         struct encoding *encoding = &sample.encodings[sample.count];

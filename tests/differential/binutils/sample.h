@@ -20,4 +20,7 @@ struct sample {
 /* At most share encodings of each row, valid in mode. encodings are the caller's to free(); null: out of memory. */
 struct sample sample_make(enum x86emu_mode mode, unsigned share, uint64_t seed);
 
+/* Writes X86EMU_MAX_INSN_LENGTH bytes that begin with legal prefixes and payloads; what follows is random. */
+void sample_attempt(uint8_t *bytes, enum x86emu_mode mode, uint64_t seed);
+
 #endif

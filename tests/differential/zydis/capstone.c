@@ -56,6 +56,12 @@ static bool is_rounding_mistake(const struct x86emu_insn *insn)
     return insn->encoding == X86EMU_ENCODING_EVEX && insn->evex & 0x10 && insn->modrm >= 0xc0;
 }
 
+/* 67 and EVEX: it takes the low three bits of R12D and R13D for the whole of a base (SDM Vol. 2, table 2-3). */
+static bool is_base_mistake(const struct x86emu_insn *insn)
+{
+    return insn->encoding == X86EMU_ENCODING_EVEX && insn->prefixes & X86EMU_PREFIX_67;
+}
+
 /* Known mistakes of Capstone 4.0.2 about lengths. */
 static bool is_mistake(const struct x86emu_insn *insn)
 {
@@ -70,7 +76,7 @@ static bool is_mistake(const struct x86emu_insn *insn)
     case X86EMU_MN_INSERTQ:
         return true;
     default:
-        return is_prefix_mistake(insn) || is_rounding_mistake(insn);
+        return is_prefix_mistake(insn) || is_rounding_mistake(insn) || is_base_mistake(insn);
     }
 }
 

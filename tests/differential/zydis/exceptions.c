@@ -25,6 +25,8 @@ static const struct {
     {DIFFERENT_VALIDITY, "vcvtsi2s* vcvtusi2s* vcvtsh2* vcvttsh2*", "W is ignored outside 64-bit mode (SDM Vol. 2)"},
     {DIFFERENT_VALIDITY, "rdpru", "F3 and F2 together: the last one counts"},
     {DIFFERENT_VALIDITY, "tdcall seamret seamops seamcall", "#UD outside 64-bit mode (SDM Vol. 3, TDX)"},
+    {DIFFERENT_MNEMONIC, "pfrcpit1 pfrsqrt", "their names lack an r (APM Vol. 5, PFRCPIT1, PFRSQRT)"},
+    {DIFFERENT_OPERANDS, "pf2i* pi2f* pfrcp pfrsqrt pswapd", "the destination is only written (APM Vol. 5)"},
     {DIFFERENT_MNEMONIC, "wbnoinvd", "F3 0F 09 (SDM Vol. 2, WBNOINVD)"},
     /* The vendor is Intel unless asked otherwise; Zydis accepts what either has. */
     {DIFFERENT_VALIDITY, "syscall sysret", "SDM Vol. 2, SYSCALL: #UD outside 64-bit mode"},
