@@ -56,13 +56,33 @@ bool kvm_set_cpuid(struct kvm *kvm)
         struct kvm_cpuid_entry2 *e = &cpuid.entries[cpuid.head.nent++];
         uint32_t answer[4];
 
-        cpuid_answer(&kvm->machine->cpu[0], cpuid_leaf(i), 0, answer);
+        cpuid_answer(kvm->vcpu, cpuid_leaf(i), 0, answer);
         *e = (struct kvm_cpuid_entry2){
             .function = cpuid_leaf(i), .eax = answer[0], .ebx = answer[1], .ecx = answer[2], .edx = answer[3]};
         if (e->function == 7)
             e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
     }
     return ioctl(kvm->cpu, KVM_SET_CPUID2, &cpuid) == 0 || kvm_failed("CPUID");
+}
+
+static uint64_t host_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+/* The guest's time-stamp counter is the host's: also where KVM lets ring 3 read that one. */
+static bool set_tsc(struct kvm *kvm)
+{
+    uint64_t offset = 0;
+    struct kvm_device_attr attribute = {
+        .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uint64_t)(uintptr_t)&offset};
+    int khz = ioctl(kvm->cpu, KVM_GET_TSC_KHZ, 0);
+
+    if (khz <= 0 || ioctl(kvm->cpu, KVM_SET_DEVICE_ATTR, &attribute) != 0)
+        return kvm_failed("time-stamp counter");
+    kvm->machine->tsc_mhz = (uint32_t)khz / 1000;
+    kvm->machine->tsc = host_tsc;
+    return true;
 }
 
 static bool set_memory(struct kvm *kvm, uint64_t size)
@@ -111,7 +131,7 @@ static bool open_kvm(struct kvm *kvm)
     if (kvm->system < 0)
         return kvm_failed("/dev/kvm");
     kvm->halves_syscall = kvm_halves_syscall(kvm);
-    return kvm_open_cpu(kvm) && set_memory(kvm, kvm->machine->ram_size) && kvm_set_cpuid(kvm);
+    return kvm_open_cpu(kvm) && set_memory(kvm, kvm->machine->ram_size) && set_tsc(kvm) && kvm_set_cpuid(kvm);
 }
 
 void kvm_close(struct kvm *kvm)
@@ -176,13 +196,6 @@ static void ports(struct kvm *kvm)
     }
 }
 
-static void mmio(struct kvm *kvm)
-{
-    struct kvm_run *run = kvm->run;
-
-    mmio_access(&kvm->machine->cpu[0], run->mmio.phys_addr, run->mmio.len, run->mmio.data, run->mmio.is_write);
-}
-
 static bool shutdown(struct kvm *kvm)
 {
     struct x86emu_vcpu vcpu;
@@ -191,24 +204,26 @@ static bool shutdown(struct kvm *kvm)
            kvm_report(kvm, &vcpu, "the guest has shut itself down, exit", kvm->run->exit_reason);
 }
 
-static bool handle_exit(struct kvm *kvm)
+static bool handle_exit(struct kvm *kvm, bool fault)
 {
+    if (fault)
+        return kvm_memory_fault(kvm);
     kvm->exits[kvm->run->exit_reason % 64]++;
     switch (kvm->run->exit_reason) {
     case KVM_EXIT_IO:
         ports(kvm);
         return true;
     case KVM_EXIT_MMIO:
-        mmio(kvm);
-        return true;
+        return kvm_mmio(kvm);
     case KVM_EXIT_HLT:
-        kvm->machine->cpu[0].halted = true;
+        kvm->vcpu->halted = true;
         return true;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_INTR:
+    case KVM_EXIT_SET_TPR: /* it was taken already */
         return true;
     case KVM_EXIT_INTERNAL_ERROR:
-        return kvm_finish(kvm);
+        return kvm_finish(kvm, NULL);
     case KVM_EXIT_DEBUG:
         return kvm_page_fault(kvm);
     default:
@@ -218,27 +233,10 @@ static bool handle_exit(struct kvm *kvm)
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
 
-static bool interrupt(struct kvm *kvm)
-{
-    struct kvm_interrupt vector;
-
-    kvm->run->request_interrupt_window = 0;
-    if (!cpu_has_interrupt(&kvm->machine->cpu[0]))
-        return true;
-    kvm->machine->cpu[0].halted = false;
-    if (!kvm->run->ready_for_interrupt_injection || !kvm->run->if_flag) {
-        kvm->run->request_interrupt_window = 1;
-        return true;
-    }
-    vector.irq = cpu_acknowledge(&kvm->machine->cpu[0]);
-    kvm->machine->statistics.interrupts++;
-    return ioctl(kvm->cpu, KVM_INTERRUPT, &vector) == 0 || kvm_failed("interrupting");
-}
-
-static bool timed_exit(struct kvm *kvm)
+static bool timed_exit(struct kvm *kvm, bool fault)
 {
     uint64_t start = clock_ns();
-    bool ok = handle_exit(kvm);
+    bool ok = handle_exit(kvm, fault);
 
     kvm->exit_ns += clock_ns() - start;
     return ok;
@@ -246,16 +244,23 @@ static bool timed_exit(struct kvm *kvm)
 
 static bool run_once(struct kvm *kvm)
 {
-    if (kvm->machine->cpu[0].halted) {
+    int result;
+
+    if (kvm->vcpu->halted) {
         usleep(TICK_US / 4);
         kvm->machine->statistics.halts++;
         return true;
     }
-    if (ioctl(kvm->cpu, KVM_RUN, 0) == 0)
-        return timed_exit(kvm);
+    kvm->run->cr8 = kvm->vcpu->apic.task_priority >> 4;
+    kvm->run->exit_reason = KVM_EXIT_UNKNOWN;
+    result = ioctl(kvm->cpu, KVM_RUN, 0) == 0 ? 0 : errno;
+    cpu_take_cr8(kvm->vcpu, kvm->run->cr8);
+    if (result == 0 || result == EFAULT)
+        return timed_exit(kvm, result == EFAULT);
     kvm->run->immediate_exit = 0;
     kvm->kicks++;
-    return errno == EINTR || errno == EAGAIN || kvm_failed("running");
+    errno = result;
+    return result == EINTR || result == EAGAIN || kvm_failed("running");
 }
 
 static void print_exits(const struct kvm *kvm)
@@ -271,6 +276,7 @@ static void print_exits(const struct kvm *kvm)
     for (unsigned i = 0; i < 64; i++)
         if (kvm->exits[i] != 0)
             printf(", %llu %s", (unsigned long long)kvm->exits[i], names[i] != NULL ? names[i] : "other");
+    printf(", %llu device fault", (unsigned long long)kvm->cover_faults);
     printf("\nfinished by the library:");
     for (unsigned i = 0; i < KVM_MNEMONICS; i++)
         if (kvm->finished[i] != 0)
@@ -279,9 +285,21 @@ static void print_exits(const struct kvm *kvm)
            (unsigned long long)kvm->renewed);
     printf("%.1f s in exits, the library's part included, of %.1f s\n", (double)kvm->exit_ns * 1e-9,
            (double)(clock_ns() - power_on) * 1e-9);
+    if (kvm->check != NULL)
+        kvm_check_print(kvm->check);
     if (kvm->halves_syscall)
         printf("this KVM does half a SYSCALL in ring 3; the other half of %llu was done here\n",
                (unsigned long long)kvm->repaired);
+}
+
+static bool open_devices(struct kvm *kvm)
+{
+    if (kvm->options->mmio == MMIO_X86EMU)
+        return kvm_cover_devices(kvm);
+    if (kvm->options->mmio == MMIO_KVM)
+        return true;
+    kvm->check = kvm_check_new(kvm);
+    return kvm->check != NULL;
 }
 
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
@@ -293,7 +311,8 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
 
     if (kvm == NULL)
         return false;
-    *kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = machine, .options = options};
+    *kvm = (struct kvm){
+        .system = -1, .vm = -1, .cpu = -1, .machine = machine, .vcpu = &machine->cpu[0], .options = options};
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
     config.cache = &kvm->cache;
@@ -301,13 +320,13 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     power_on = clock_ns();
     end = power_on + options->seconds * 1000000000u;
     machine->now = real_now;
-    ok = open_kvm(kvm) && kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
+    ok = open_kvm(kvm) && open_devices(kvm) && kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
     if (ok)
         start_clock(kvm);
     while (ok && machine->end == MACHINE_RUNS) {
         ok = run_once(kvm);
         machine_run_devices(machine);
-        ok = ok && interrupt(kvm);
+        ok = ok && kvm_take_events(kvm);
         if (clock_ns() > end) {
             printf("\nKVM: out of time\n");
             ok = false;
@@ -316,6 +335,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     stop_clock();
     print_exits(kvm);
     kvm_close(kvm);
+    free(kvm->check);
     free(kvm);
     return ok;
 }

@@ -17,7 +17,11 @@ struct kvm {
     struct kvm_run *run;
     size_t run_size;
     struct machine *machine;
+    struct cpu *vcpu; /* as the machine's devices see it */
     const struct options *options;
+    struct kvm_check *check;
+    void *cover; /* memory without access over the devices; NULL: none */
+    uint64_t cover_faults;
     struct x86emu emu;
     struct x86emu_cache cache;
     bool halves_syscall;              /* kvm_syscall.c */
@@ -44,8 +48,30 @@ bool kvm_open_cpu(struct kvm *kvm);
 bool kvm_set_cpuid(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
-/* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. False: reported. */
-bool kvm_finish(struct kvm *kvm);
+/* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. hint: what the exit said of
+   its access; may be NULL. False: reported. */
+bool kvm_finish(struct kvm *kvm, const struct x86emu_hint *hint);
+
+/* --- devices in memory: kvm_mmio.c ---------------------------------------------------------------------------------- */
+
+/* Gives devices memory that nobody may touch, so that accesses come as faults. */
+bool kvm_cover_devices(struct kvm *kvm);
+/* KVM_RUN met such memory. */
+bool kvm_memory_fault(struct kvm *kvm);
+/* KVM_EXIT_MMIO. */
+bool kvm_mmio(struct kvm *kvm);
+
+/* --mmio=check: holds KVM_EXIT_MMIO against the library. Before the device is asked, and after. */
+struct kvm_check;
+struct kvm_check *kvm_check_new(struct kvm *kvm);
+bool kvm_check_before(struct kvm_check *check);
+bool kvm_check_after(struct kvm_check *check);
+void kvm_check_print(const struct kvm_check *check);
+
+/* Gives KVM the exception that the library's instruction raised. */
+bool kvm_inject(struct kvm *kvm);
+/* Before KVM_RUN: what the machine has for the processor. */
+bool kvm_take_events(struct kvm *kvm);
 
 /* Makes KVM forget all translations. */
 bool kvm_renew_memory(struct kvm *kvm);

@@ -16,29 +16,6 @@ bool kvm_report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why
     return false;
 }
 
-/* An exception that the library's instruction raised goes back to KVM for injection. */
-static bool inject(struct kvm *kvm)
-{
-    const struct x86emu_exception *e = &kvm->emu.outcome.exception;
-    struct kvm_vcpu_events events;
-    struct kvm_sregs sregs;
-
-    if (e->vector == X86EMU_VECTOR_PF) {
-        if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-        sregs.cr2 = e->cr2;
-        if (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-    }
-    if (ioctl(kvm->cpu, KVM_GET_VCPU_EVENTS, &events) != 0)
-        return kvm_failed("reading events");
-    events.exception.injected = 1;
-    events.exception.nr = e->vector;
-    events.exception.has_error_code = e->has_error_code;
-    events.exception.error_code = e->error_code;
-    return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("injecting an exception");
-}
-
 /* Does one instruction, with all iterations of REP. */
 static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
@@ -61,15 +38,18 @@ static bool event_due(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
         kvm->kicks++;
         machine_run_devices(kvm->machine);
     }
-    return cpu_has_interrupt(&kvm->machine->cpu[0]) && vcpu->rflags & X86EMU_RFLAGS_IF &&
+    cpu_take_cr8(kvm->vcpu, vcpu->cr8);
+    if (cpu_has_nmi(kvm->vcpu) && !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_NMI | X86EMU_BLOCKED_BY_MOV_SS)))
+        return true;
+    return cpu_has_interrupt(kvm->vcpu) && vcpu->rflags & X86EMU_RFLAGS_IF &&
            !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS));
 }
 
 /* The guest's kernel, and nothing to tell anybody. Programs in ring 3 run on the processor, which is far faster. */
 static bool may_follow(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
-    return (vcpu->segment[X86EMU_SS].attributes >> 5 & 3) == 0 && !kvm->emu.outcome.trap &&
-           !kvm->machine->cpu[0].halted && kvm->machine->end == MACHINE_RUNS;
+    return (vcpu->segment[X86EMU_SS].attributes >> 5 & 3) == 0 && !kvm->emu.outcome.trap && !kvm->vcpu->halted &&
+           kvm->machine->end == MACHINE_RUNS;
 }
 
 /*
@@ -96,11 +76,12 @@ static enum x86emu_status follow(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 static bool hand_back(struct kvm *kvm, struct x86emu_vcpu *vcpu, enum x86emu_status status)
 {
     kvm->run->ready_for_interrupt_injection = 0; /* what the last exit said of IF is old */
+    cpu_take_cr8(kvm->vcpu, vcpu->cr8);
     return (!kvm->stale || kvm_renew_memory(kvm)) && kvm_watch_syscall(kvm, vcpu) &&
-           kvm_store(kvm, vcpu, vcpu->changed) && (status != X86EMU_EXCEPTION || inject(kvm));
+           kvm_store(kvm, vcpu, vcpu->changed) && (status != X86EMU_EXCEPTION || kvm_inject(kvm));
 }
 
-bool kvm_finish(struct kvm *kvm)
+bool kvm_finish(struct kvm *kvm, const struct x86emu_hint *hint)
 {
     enum x86emu_status status;
     struct x86emu_vcpu vcpu;
@@ -108,7 +89,11 @@ bool kvm_finish(struct kvm *kvm)
     if (!kvm_load(kvm, &vcpu))
         return false;
     x86emu_cache_flush(&kvm->cache);
+    if (hint != NULL)
+        x86emu_hint(&kvm->emu, hint);
     status = one_instruction(kvm, &vcpu);
+    if (status == X86EMU_NOT_THIS_INSN || status == X86EMU_NO_ACCESS)
+        return true; /* another processor has changed it meanwhile: the guest tries again */
     if (status != X86EMU_RETIRED && status != X86EMU_EXCEPTION)
         return kvm_report(kvm, &vcpu, "the library can't finish the instruction either, status", status);
     if (status == X86EMU_RETIRED) {

@@ -197,10 +197,12 @@ static bool move_interruptibility(struct kvm *kvm, struct x86emu_vcpu *vcpu, boo
         return kvm_failed("reading events");
     if (load) {
         vcpu->interruptibility = (events.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? X86EMU_BLOCKED_BY_STI : 0u) |
-                                 (events.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? X86EMU_BLOCKED_BY_MOV_SS : 0u);
+                                 (events.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? X86EMU_BLOCKED_BY_MOV_SS : 0u) |
+                                 (events.nmi.masked ? X86EMU_BLOCKED_BY_NMI : 0u);
         return true;
     }
     events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    events.nmi.masked = (vcpu->interruptibility & X86EMU_BLOCKED_BY_NMI) != 0;
     events.interrupt.shadow =
         (__u8)((vcpu->interruptibility & X86EMU_BLOCKED_BY_STI ? KVM_X86_SHADOW_INT_STI : 0) |
                (vcpu->interruptibility & X86EMU_BLOCKED_BY_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0));

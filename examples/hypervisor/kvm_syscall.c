@@ -74,7 +74,7 @@ static bool run_trial(struct kvm *trial, uint8_t *memory)
 
 bool kvm_halves_syscall(struct kvm *kvm)
 {
-    struct kvm trial = {.system = kvm->system, .vm = -1, .cpu = -1, .machine = kvm->machine};
+    struct kvm trial = {.system = kvm->system, .vm = -1, .cpu = -1, .machine = kvm->machine, .vcpu = kvm->vcpu};
     uint8_t *memory = mmap(NULL, TRIAL_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct kvm_regs regs;
     bool halves = false;

@@ -13,6 +13,11 @@ uint64_t machine_now(const struct machine *machine)
     return machine->now(machine);
 }
 
+uint64_t machine_tsc(const struct machine *machine)
+{
+    return machine->tsc != NULL ? machine->tsc() : machine->now(machine);
+}
+
 void machine_lock(struct machine *machine)
 {
     pthread_mutex_lock(&machine->lock);

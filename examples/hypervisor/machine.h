@@ -22,6 +22,7 @@ struct machine;
 /* --- time: nanoseconds since power-on, as the back end counts them ------------------------------------------------- */
 
 uint64_t machine_now(const struct machine *machine);
+uint64_t machine_tsc(const struct machine *machine);
 
 /* --- 8259: pic.c -------------------------------------------------------------------------------------------------- */
 
@@ -152,6 +153,7 @@ struct machine {
     enum machine_end end;
     struct statistics statistics;
     uint64_t (*now)(const struct machine *machine);
+    uint64_t (*tsc)(void);                                 /* time-stamp counter; NULL: nanoseconds */
     void (*output)(struct machine *machine, uint8_t byte); /* of the serial line */
     const char *typed;                                     /* at the console, as soon as the guest listens */
     uint64_t virtual_time;                                 /* ns, where instructions make time pass */

@@ -44,11 +44,11 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
 
     machine->output = print_byte;
     machine->typed = options->input;
-    machine->cpu_count = options->cpus;
+    machine->cpu_count = (unsigned)options->cpus;
     machine->cpuid = (enum cpuid_policy)options->cpuid;
     machine->strict = options->strict;
     machine->ignores_msrs = options->ignores_msrs;
-    machine->bridge_vendor = options->bridge_vendor;
+    machine->bridge_vendor = options->vendor == 1 ? 0x1022 : 0x8086;
     if (!machine_start(machine, options->memory << 20))
         return false;
     if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)

@@ -22,7 +22,7 @@ bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
     *value = 0;
     switch (index) {
     case MSR_TSC:
-        *value = machine_now(cpu->machine);
+        *value = machine_tsc(cpu->machine);
         return true;
     case MSR_PAT:
         *value = UINT64_C(0x0007040600070406);

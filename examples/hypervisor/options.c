@@ -5,6 +5,7 @@
 #include "machine.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,111 +27,108 @@ static const char help[] =
     "  --msr=HOW       unknown model-specific registers: refuse, #GP (default); ignore\n"
     "  --strict        an access to a port where nothing is ends the run\n"
     "  --test-device   a PCI device with registers at E1000000H and memory wherever there is room\n"
+    "  --mmio=WHO      kvm: who does device accesses in memory: x86emu, the library, where KVM lets it\n"
+    "                  (default); kvm; check: KVM, and the library holds each against its own\n"
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
-static const struct option known[] = {
-    {"kernel", 1, NULL, 'k'},  {"initrd", 1, NULL, 'i'}, {"append", 1, NULL, 'a'},     {"memory", 1, NULL, 'm'},
-    {"seconds", 1, NULL, 's'}, {"input", 1, NULL, 't'},  {"follow", 1, NULL, 'f'},     {"cpu", 1, NULL, 'c'},
-    {"cpus", 1, NULL, 'n'},    {"cpuid", 1, NULL, 'p'},  {"pci-vendor", 1, NULL, 'v'}, {"test-device", 0, NULL, 'd'},
-    {"strict", 0, NULL, 'S'},  {"msr", 1, NULL, 'M'},    {"help", 0, NULL, 'h'},       {0}};
+/* --- the options: one line each ------------------------------------------------------------------------------------- */
 
-static void bad(const char *what, const char *text)
+enum kind {
+    TEXT,
+    NUMBER, /* uint64_t */
+    CHOICE, /* unsigned: the place among choices */
+    FLAG,   /* bool */
+};
+
+static const char *const processors[] = {"interpreter", "kvm", NULL};
+static const char *const policies[] = {"common", "least", "most", NULL}; /* enum cpuid_policy */
+static const char *const unknown_msrs[] = {"refuse", "ignore", NULL};
+static const char *const vendors[] = {"intel", "amd", NULL};
+static const char *const mmio_modes[] = {"x86emu", "kvm", "check", NULL}; /* enum mmio_mode */
+
+#define FIELD(name) offsetof(struct options, name)
+static const struct row {
+    const char *name;
+    enum kind kind;
+    size_t field;
+    const char *const *choices;
+} rows[] = {
+    {"kernel", TEXT, FIELD(kernel), NULL},
+    {"initrd", TEXT, FIELD(initrd), NULL},
+    {"append", TEXT, FIELD(append), NULL},
+    {"memory", NUMBER, FIELD(memory), NULL},
+    {"seconds", NUMBER, FIELD(seconds), NULL},
+    {"input", TEXT, FIELD(input), NULL},
+    {"cpu", CHOICE, FIELD(kvm), processors},
+    {"cpus", NUMBER, FIELD(cpus), NULL},
+    {"cpuid", CHOICE, FIELD(cpuid), policies},
+    {"pci-vendor", CHOICE, FIELD(vendor), vendors},
+    {"msr", CHOICE, FIELD(ignores_msrs), unknown_msrs},
+    {"strict", FLAG, FIELD(strict), NULL},
+    {"test-device", FLAG, FIELD(test_device), NULL},
+    {"mmio", CHOICE, FIELD(mmio), mmio_modes},
+    {"follow", NUMBER, FIELD(follow), NULL},
+};
+
+enum {
+    ROWS = sizeof(rows) / sizeof(rows[0])
+};
+
+static void bad(const char *name, const char *text)
 {
-    fprintf(stderr, "x86emu-hypervisor: %s: %s\n", what, text);
+    fprintf(stderr, "x86emu-hypervisor: --%s: not understood: %s\n", name, text);
     exit(2);
 }
 
-static uint64_t number(const char *text)
+static void take(void *field, const struct row *row, const char *text)
 {
     char *end;
-    unsigned long value = strtoul(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end != 0)
-        bad("not a number", text);
-    return value;
-}
-
-/* The place of text in names, which NULL ends. */
-static unsigned choice(const char *const names[], const char *what, const char *text)
-{
-    for (unsigned i = 0; names[i] != NULL; i++)
-        if (strcmp(text, names[i]) == 0)
-            return i;
-    bad(what, text);
-    return 0;
-}
-
-static void take(struct options *options, int letter, const char *text)
-{
-    static const char *const processors[] = {"interpreter", "kvm", NULL};
-    static const char *const policies[] = {"common", "least", "most", NULL}; /* enum cpuid_policy */
-    static const char *const unknown_msrs[] = {"refuse", "ignore", NULL};
-    static const char *const vendors[] = {"intel", "amd", NULL};
-
-    switch (letter) {
-    case 'k':
-        options->kernel = text;
+    switch (row->kind) {
+    case TEXT:
+        *(const char **)field = text;
         break;
-    case 'i':
-        options->initrd = text;
+    case NUMBER:
+        *(uint64_t *)field = strtoul(text, &end, 10);
+        if (*text < '0' || *text > '9' || *end != 0)
+            bad(row->name, text);
         break;
-    case 'a':
-        options->append = text;
+    case CHOICE:
+        for (unsigned i = 0; row->choices[i] != NULL; i++)
+            if (strcmp(text, row->choices[i]) == 0) {
+                *(unsigned *)field = i;
+                return;
+            }
+        bad(row->name, text);
         break;
-    case 'm':
-        options->memory = number(text);
+    case FLAG:
+        *(bool *)field = true;
         break;
-    case 's':
-        options->seconds = number(text);
-        break;
-    case 't':
-        options->input = text;
-        break;
-    case 'f':
-        options->follow = number(text);
-        break;
-    case 'c':
-        options->kvm = choice(processors, "no such processor", text) == 1;
-        break;
-    case 'n':
-        options->cpus = (unsigned)number(text);
-        if (options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS)
-            bad("no such number of processors", text);
-        break;
-    case 'p':
-        options->cpuid = choice(policies, "no such offer of CPUID", text);
-        break;
-    case 'v':
-        options->bridge_vendor = choice(vendors, "no such vendor", text) == 1 ? 0x1022 : 0x8086;
-        break;
-    case 'S':
-        options->strict = true;
-        break;
-    case 'M':
-        options->ignores_msrs = choice(unknown_msrs, "no such treatment of registers", text) == 1;
-        break;
-    case 'd':
-        options->test_device = true;
-        break;
-    case 'h':
-        fputs(help, stdout);
-        exit(0);
-    default:
-        exit(2);
     }
 }
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-    int letter;
+    struct option known[ROWS + 2] = {{"help", no_argument, NULL, 0}};
+    int found = 0;
 
     *options = (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .follow = 1000000};
-    while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
-        take(options, letter, optarg);
-    if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072) {
+    for (unsigned i = 0; i < ROWS; i++)
+        known[i + 1] = (struct option){rows[i].name, rows[i].kind != FLAG, NULL, 0};
+    for (int result; (result = getopt_long(argc, argv, "", known, &found)) != -1;) {
+        if (result != 0)
+            exit(2);
+        if (found == 0) {
+            fputs(help, stdout);
+            exit(0);
+        }
+        take((char *)options + rows[found - 1].field, &rows[found - 1], optarg);
+    }
+    if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072 ||
+        options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
         fputs(help, stderr);
         exit(2);
     }

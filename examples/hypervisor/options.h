@@ -6,16 +6,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum mmio_mode {
+    MMIO_X86EMU, /* the library, wherever the kernel lets it */
+    MMIO_KVM,    /* KVM's emulator */
+    MMIO_CHECK,  /* KVM's, and the library beside it */
+};
+
 struct options {
     const char *kernel, *initrd, *append, *input;
     uint64_t memory;  /* MiB */
     uint64_t seconds; /* of real time, until the run is given up */
-    bool kvm;
-    unsigned cpus;
-    unsigned cpuid;         /* enum cpuid_policy */
-    uint16_t bridge_vendor; /* of the PCI host bridge; 0: Intel */
-    bool test_device, strict, ignores_msrs;
+    uint64_t cpus;
     uint64_t follow; /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
+    unsigned kvm;    /* 1: on KVM */
+    unsigned cpuid;  /* enum cpuid_policy */
+    unsigned vendor; /* of the PCI host bridge; 0: Intel, 1: AMD */
+    unsigned mmio;   /* enum mmio_mode */
+    unsigned ignores_msrs;
+    bool test_device, strict;
 };
 
 /* Fills options from the arguments; ends the process when they are wrong or ask for help. */

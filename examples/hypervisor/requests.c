@@ -56,7 +56,7 @@ void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_reques
         break;
     case X86EMU_REQUEST_TIME:
         memset(r->data.bytes, 0, 12);
-        r->data.value = machine_now(machine);
+        r->data.value = machine_tsc(machine);
         memcpy(r->data.bytes + 8, &cpu->tsc_aux, 4);
         break;
     case X86EMU_REQUEST_RANDOM:

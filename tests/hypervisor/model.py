@@ -63,15 +63,22 @@ def dirty():
 # read as zero. The index register keeps 8 bits.
 def mmio():
     total = 0
-    for turn in range(200):
+    pins = [0] * 24
+    for turn in range(20):
         for pin in range(24):
             index = 0x11 + 2 * pin
-            destination = (turn * 24 + pin) & 0xFF
-            destination = ((destination + 1) & 0xFF) ^ 0x5A
-            total = (total * 31 + (destination << 24) + index) & MASK32
+            before = pins[pin]
+            pins[pin] = (((turn * 24 + pin) + 1) & 0xFF) ^ 0x5A
+            total = (total * 31 + (pins[pin] << 24) + index + (before >> 7)) & MASK32
     yield f"mmio: sum {total:x}"
 
 
+# The handler sends a second NMI, which waits until the first has returned.
+def nmi():
+    yield "nmi: seen 2"
+    yield "nmi: nested 0"
+
+
 for job in sys.argv[1:]:
-    for line in {"compute": compute, "dirty": dirty, "mmio": mmio}[job]():
+    for line in {"compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi}[job]():
         print(line)

@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern volatile uint32_t guest_nmis;
+extern volatile uint32_t guest_nmis, guest_nested; /* start.S */
+extern volatile uint32_t guest_sends;
 
 /* --- the console, the power port ----------------------------------------------------------------------------------- */
 
@@ -185,31 +186,62 @@ static void dirty(void)
 
 /* --- mmio: the I/O APIC's registers, through an index ---------------------------------------------------------------- */
 
+static void store_string(volatile uint32_t *to, uint32_t value)
+{
+    __asm__ volatile("stosl" : "+D"(to) : "a"(value) : "memory");
+}
+
+static uint32_t load_string(volatile uint32_t *from)
+{
+    uint32_t value;
+    uint32_t *to = &value;
+
+    __asm__ volatile("movsl" : "+D"(to), "+S"(from) : : "memory");
+    return value;
+}
+
 static void mmio(void)
 {
     volatile uint32_t *select = (volatile uint32_t *)0xfec00000;
     volatile uint32_t *window = (volatile uint32_t *)0xfec00010;
     uint32_t sum = 0;
 
-    for (unsigned round = 0; round < 200; round++)
+    for (unsigned round = 0; round < 20; round++)
         for (unsigned pin = 0; pin < 24; pin++) {
-            *select = 0x11 + 2 * pin; /* a redirection entry's upper half: the destination */
-            *window = (round * 24 + pin) << 24;
-            *window += 0x01000000;
-            *window ^= 0x5a000000;
-            sum = sum * 31 + *window + *select;
+            uint32_t value = (round * 24 + pin) << 24;
+
+            store_string(select, 0x11 + 2 * pin); /* a redirection entry's upper half: the destination */
+            __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*window));
+            __asm__ volatile("addl %1, %0" : "+m"(*window) : "i"(0x01000000));
+            __asm__ volatile("xorl %1, %0" : "+m"(*window) : "r"(0x5a000000));
+            sum = sum * 31 + load_string(window) + *select + (value >> 31);
         }
     print_result("mmio: sum", sum);
 }
 
-/* --- nmi: waits for as many as it is told ----------------------------------------------------------------------------- */
+/* --- nmi: one that this processor sends to itself, another that its handler sends ------------------------------------ */
 
 static void nmi(void)
 {
-    print("nmi: ready\n");
-    while (guest_nmis < 3)
+    volatile uint32_t *command = (volatile uint32_t *)0xfee00300;
+
+    guest_sends = 1;
+    command[4] = 0;      /* upper half, at 310H: to the processor with number 0 */
+    command[0] = 0x4400; /* an NMI */
+    for (unsigned i = 0; i < 100000000 && guest_nmis < 2; i++)
         __asm__ volatile("pause");
     print_result("nmi: seen", guest_nmis);
+    print_result("nmi: nested", guest_nested);
+}
+
+/* --- wait: for an NMI from outside ------------------------------------------------------------------------------------ */
+
+static void wait(void)
+{
+    print("wait: ready\n");
+    while (guest_nmis == 0)
+        __asm__ volatile("pause");
+    print_result("wait: NMIs", guest_nmis);
 }
 
 /* --- the beginning ----------------------------------------------------------------------------------------------------- */
@@ -239,6 +271,8 @@ void guest_main(const char *command_line)
         mmio();
     if (has_word(command_line, "job=nmi"))
         nmi();
+    if (has_word(command_line, "job=wait"))
+        wait();
     print("guest: done\n");
     out8(0x600, 1);
     for (;;)

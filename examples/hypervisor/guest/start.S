@@ -90,8 +90,24 @@ output:                                 /* a fault, because some KVM without VT-
         addq    $2, (%rsp)
         iretq
 
+/* The first may send another, which is not to come before this one returns; so long, it would see the depth. */
 nmi:
+        push    %rcx
         incl    guest_nmis
+        cmpl    $0, guest_depth
+        je      1f
+        incl    guest_nested
+1:      incl    guest_depth
+        cmpl    $0, guest_sends
+        je      3f
+        decl    guest_sends
+        mov     $0xfee00300, %ecx
+        movl    $0x4400, (%rcx)
+        mov     $10000, %ecx
+2:      dec     %ecx
+        jnz     2b
+3:      decl    guest_depth
+        pop     %rcx
         iretq
 
         .balign 8
@@ -113,8 +129,14 @@ unexpected:
 
         .data
         .balign 16
-        .globl  guest_nmis
-guest_nmis:
+        .globl  guest_nmis, guest_nested, guest_sends
+guest_nmis:                             /* handled */
+        .long   0
+guest_nested:                           /* that came while another was handled */
+        .long   0
+guest_sends:                            /* by the handler */
+        .long   0
+guest_depth:
         .long   0
         .balign 8
 gdt:

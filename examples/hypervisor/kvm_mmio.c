@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Devices in memory. KVM emulates accesses to where it has no memory, and asks for the device alone. Where it has memory
+ * that can't be accessed it gives up instead (EFAULT) with the processor before the instruction: so the library does it.
+ */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include "kvm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+/* Newer than some systems' headers (Linux 6.8). */
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT 39
+#endif
+
+enum {
+    PAGE = 4096,
+    FIRST_SLOT = 8,
+    COVERED = 3,
+};
+
+/* The devices that are nowhere else: PCI's move, and KVM does them. */
+static bool set_slots(struct kvm *kvm, uint64_t size)
+{
+    const struct mmio *mmio = &kvm->machine->mmio;
+    const struct x86emu_region *const devices[COVERED] = {&mmio->apic, &mmio->ioapic, &mmio->hpet};
+
+    for (unsigned i = 0; i < COVERED; i++) {
+        struct kvm_userspace_memory_region region = {.slot = FIRST_SLOT + i,
+                                                     .guest_phys_addr = devices[i]->gpa & ~(uint64_t)(PAGE - 1),
+                                                     .memory_size = size,
+                                                     .userspace_addr = (uint64_t)(uintptr_t)kvm->cover};
+
+        if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
+            return kvm_failed("memory without access");
+    }
+    return true;
+}
+
+bool kvm_cover_devices(struct kvm *kvm)
+{
+    void *cover = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (cover == MAP_FAILED)
+        return kvm_failed("memory without access");
+    kvm->cover = cover;
+    return set_slots(kvm, PAGE);
+}
+
+/*
+ * A KVM that runs ring 0 by its own emulator asks for the device there all the same. It must not have a slot then: a
+ * locked instruction would read the device, find no memory to exchange, and give up with some registers changed.
+ */
+static bool uncover(struct kvm *kvm)
+{
+    if (kvm->cover == NULL)
+        return true;
+    if (!set_slots(kvm, 0))
+        return false;
+    munmap(kvm->cover, PAGE);
+    kvm->cover = NULL;
+    return true;
+}
+
+bool kvm_memory_fault(struct kvm *kvm)
+{
+    const uint64_t *fault = (const uint64_t *)(const void *)&kvm->run->hw; /* flags, gpa, size */
+    struct x86emu_hint hint = {.gpa = fault[1], .flags = X86EMU_HINT_GPA_PAGE};
+
+    kvm->cover_faults++;
+    return kvm_finish(kvm, kvm->run->exit_reason == KVM_EXIT_MEMORY_FAULT ? &hint : NULL);
+}
+
+bool kvm_mmio(struct kvm *kvm)
+{
+    struct kvm_run *run = kvm->run;
+
+    if (!uncover(kvm))
+        return false;
+    if (kvm->check != NULL && !kvm_check_before(kvm->check))
+        return false;
+    mmio_access(kvm->vcpu, run->mmio.phys_addr, run->mmio.len, run->mmio.data, run->mmio.is_write);
+    return kvm->check == NULL || kvm_check_after(kvm->check);
+}
