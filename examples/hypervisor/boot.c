@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include <elf.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum {
     E820_COUNT = 0x1e8,
     E820_TABLE = 0x2d0,
     KERNEL_64_ENTRY = 0x200,
+    MAX_SEGMENTS = 64, /* a kernel has five */
 };
 
 /* Fields of the setup header, by their offset in the zero page. */
@@ -39,25 +41,44 @@ struct file {
     size_t size;
 };
 
-static bool read_file(const char *path, struct file *file)
+/* Of files that can be sought in, and are no larger than limit. */
+static enum boot_status read_open_file(FILE *stream, uint64_t limit, struct file *file)
 {
-    FILE *stream = fopen(path, "rb");
     long size;
 
-    if (stream == NULL)
-        return false;
-    *file = (struct file){NULL, 0};
-    if (fseek(stream, 0, SEEK_END) == 0 && (size = ftell(stream)) > 0 && fseek(stream, 0, SEEK_SET) == 0) {
-        file->bytes = malloc((size_t)size);
-        file->size = (size_t)size;
-        if (file->bytes != NULL && fread(file->bytes, 1, file->size, stream) != file->size) {
-            free(file->bytes);
-            file->bytes = NULL;
-        }
-    }
-    fclose(stream);
-    return file->bytes != NULL;
+    if (fseek(stream, 0, SEEK_END) != 0 || (size = ftell(stream)) < 0 || size == LONG_MAX || /* a folder */
+        fseek(stream, 0, SEEK_SET) != 0)
+        return BOOT_CANNOT_READ;
+    if (size == 0)
+        return BOOT_TRUNCATED;
+    if ((uint64_t)size > limit)
+        return BOOT_TOO_LARGE;
+    file->bytes = malloc((size_t)size);
+    file->size = (size_t)size;
+    if (file->bytes == NULL || fread(file->bytes, 1, file->size, stream) != file->size)
+        return BOOT_CANNOT_READ;
+    return BOOT_OK;
 }
+
+static enum boot_status read_file(const char *path, uint64_t limit, struct file *file)
+{
+    FILE *stream = fopen(path, "rb");
+    enum boot_status status;
+
+    *file = (struct file){NULL, 0};
+    if (stream == NULL)
+        return BOOT_CANNOT_READ;
+    status = read_open_file(stream, limit, file);
+    fclose(stream);
+    if (status != BOOT_OK)
+        free(file->bytes);
+    return status;
+}
+
+/* Where the kernel begins, and where it ends in memory. */
+struct kernel {
+    uint64_t entry, end;
+};
 
 static void put(struct machine *machine, uint64_t at, uint64_t value, unsigned size)
 {
@@ -79,7 +100,7 @@ static bool fits(const struct machine *machine, uint64_t at, uint64_t size)
     return at >= 1 << 20 && at <= machine->ram_size && size <= machine->ram_size - at;
 }
 
-static enum boot_status load_elf(struct machine *machine, const struct file *file, uint64_t *entry)
+static enum boot_status load_elf(struct machine *machine, const struct file *file, struct kernel *kernel)
 {
     Elf64_Ehdr header;
     Elf64_Phdr segment;
@@ -87,7 +108,7 @@ static enum boot_status load_elf(struct machine *machine, const struct file *fil
     if (file->size < sizeof(header))
         return BOOT_TRUNCATED;
     memcpy(&header, file->bytes, sizeof(header));
-    if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64)
+    if (header.e_machine != EM_X86_64 || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phnum > MAX_SEGMENTS)
         return BOOT_NOT_A_KERNEL;
     for (unsigned i = 0; i < header.e_phnum; i++) {
         uint64_t at = header.e_phoff + (uint64_t)i * sizeof(segment);
@@ -102,12 +123,14 @@ static enum boot_status load_elf(struct machine *machine, const struct file *fil
         if (segment.p_filesz > segment.p_memsz || !fits(machine, segment.p_paddr, segment.p_memsz))
             return BOOT_TOO_LARGE;
         memcpy(machine->ram + segment.p_paddr, file->bytes + segment.p_offset, segment.p_filesz);
+        if (segment.p_paddr + segment.p_memsz > kernel->end)
+            kernel->end = segment.p_paddr + segment.p_memsz;
     }
-    *entry = header.e_entry;
+    kernel->entry = header.e_entry;
     return BOOT_OK;
 }
 
-static enum boot_status load_bzimage(struct machine *machine, const struct file *file, uint64_t *entry)
+static enum boot_status load_bzimage(struct machine *machine, const struct file *file, struct kernel *kernel)
 {
     uint64_t setup, at, need;
 
@@ -124,35 +147,37 @@ static enum boot_status load_bzimage(struct machine *machine, const struct file 
         return BOOT_TOO_LARGE;
     memcpy(machine->ram + at, file->bytes + setup, file->size - setup);
     memcpy(machine->ram + ZERO_PAGE + SETUP_HEADER, file->bytes + SETUP_HEADER, 0x268 - SETUP_HEADER);
-    *entry = at + KERNEL_64_ENTRY;
+    kernel->entry = at + KERNEL_64_ENTRY;
+    kernel->end = at + (need > file->size - setup ? need : file->size - setup);
     return BOOT_OK;
 }
 
-static enum boot_status load_kernel(struct machine *machine, const char *path, uint64_t *entry)
+static enum boot_status load_kernel(struct machine *machine, const char *path, struct kernel *kernel)
 {
-    enum boot_status status;
     struct file file;
+    enum boot_status status = read_file(path, machine->ram_size, &file);
 
-    if (!read_file(path, &file))
-        return BOOT_CANNOT_READ;
+    if (status != BOOT_OK)
+        return status;
     if (file.size >= 4 && memcmp(file.bytes, ELFMAG, SELFMAG) == 0)
-        status = load_elf(machine, &file, entry);
+        status = load_elf(machine, &file, kernel);
     else
-        status = load_bzimage(machine, &file, entry);
+        status = load_bzimage(machine, &file, kernel);
     free(file.bytes);
     return status;
 }
 
-/* At the end of memory, where nothing else is. */
-static enum boot_status load_initrd(struct machine *machine, const char *path)
+/* At the end of memory, above the kernel. */
+static enum boot_status load_initrd(struct machine *machine, const char *path, const struct kernel *kernel)
 {
     struct file file;
+    enum boot_status status = read_file(path, machine->ram_size, &file);
     uint64_t at;
 
-    if (!read_file(path, &file))
-        return BOOT_CANNOT_READ;
+    if (status != BOOT_OK)
+        return status;
     at = (machine->ram_size - file.size) & ~UINT64_C(0xfff);
-    if (file.size > machine->ram_size / 2) {
+    if (at < kernel->end) {
         free(file.bytes);
         return BOOT_TOO_LARGE;
     }
@@ -234,21 +259,25 @@ static void set_vcpu(struct machine *machine, struct x86emu_vcpu *vcpu, uint64_t
     vcpu->x87.tag = 0xffff;
 }
 
-enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, const char *kernel, const char *initrd,
-                           const char *command_line)
+enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, const struct boot_files *files,
+                           const char **culprit)
 {
-    uint64_t entry = 0;
-    enum boot_status status = load_kernel(machine, kernel, &entry);
+    struct kernel kernel = {.end = 0};
+    enum boot_status status;
 
-    if (status == BOOT_OK && initrd != NULL)
-        status = load_initrd(machine, initrd);
+    *culprit = files->kernel;
+    status = load_kernel(machine, files->kernel, &kernel);
+    if (status == BOOT_OK && files->initrd != NULL) {
+        *culprit = files->initrd;
+        status = load_initrd(machine, files->initrd, &kernel);
+    }
     if (status != BOOT_OK)
         return status;
-    fill_zero_page(machine, command_line);
+    fill_zero_page(machine, files->command_line);
     acpi_write_tables(machine);
     mp_write_table(machine);
     build_tables(machine);
-    set_vcpu(machine, vcpu, entry);
+    set_vcpu(machine, vcpu, kernel.entry);
     return BOOT_OK;
 }
 

@@ -146,12 +146,20 @@ static void take_events(struct processor *p)
 
 static void explain(struct processor *p, enum x86emu_status status)
 {
+    const struct x86emu_request *r = &p->emu.request;
     char text[128];
 
     if (status == X86EMU_NOT_EMULATED)
-        snprintf(text, sizeof(text), "not emulated: row %u", p->emu.insn.form);
+        snprintf(text, sizeof(text), "instruction not emulated, reason %u", p->emu.outcome.reason);
+    else if (status == X86EMU_UNMAPPED)
+        snprintf(text, sizeof(text), "%s at %#llx, where no memory is",
+                 p->emu.outcome.access & X86EMU_ACCESS_EXECUTE ? "instruction fetch" : "access",
+                 (unsigned long long)p->emu.outcome.gpa);
+    else if (status == X86EMU_REQUEST)
+        snprintf(text, sizeof(text), "access at %#llx that no device takes, request %u", (unsigned long long)r->gpa,
+                 r->kind);
     else
-        snprintf(text, sizeof(text), "status %d, address %#llx", (int)status, (unsigned long long)p->emu.outcome.gpa);
+        snprintf(text, sizeof(text), "emulation ended with status %d", (int)status);
     fail(p, text);
 }
 

@@ -196,12 +196,11 @@ static void ports(struct kvm *kvm)
     }
 }
 
-static bool shutdown(struct kvm *kvm)
+static bool stop(struct kvm *kvm, const char *why)
 {
     struct x86emu_vcpu vcpu;
 
-    return kvm_load(kvm, &vcpu) &&
-           kvm_report(kvm, &vcpu, "the guest has shut itself down, exit", kvm->run->exit_reason);
+    return kvm_load(kvm, &vcpu) && kvm_report(kvm, &vcpu, why, kvm->run->exit_reason);
 }
 
 static bool handle_exit(struct kvm *kvm, bool fault)
@@ -227,7 +226,7 @@ static bool handle_exit(struct kvm *kvm, bool fault)
     case KVM_EXIT_DEBUG:
         return kvm_page_fault(kvm);
     default:
-        return shutdown(kvm);
+        return stop(kvm, "the guest has shut itself down");
     }
 }
 
@@ -327,9 +326,10 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
         ok = run_once(kvm);
         machine_run_devices(machine);
         ok = ok && kvm_take_events(kvm);
+        if (ok && machine->failure[0] != 0)
+            ok = stop(kvm, machine->failure);
         if (clock_ns() > end) {
-            printf("\nKVM: out of time\n");
-            ok = false;
+            ok = stop(kvm, "out of time");
         }
     }
     stop_clock();

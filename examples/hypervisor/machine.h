@@ -186,8 +186,16 @@ enum boot_status {
     BOOT_TOO_LARGE,
 };
 
-enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, const char *kernel, const char *initrd,
-                           const char *command_line);
+/* initrd may be NULL; command_line is of up to BOOT_COMMAND_LINE bytes, with the zero at its end. */
+struct boot_files {
+    const char *kernel, *initrd, *command_line;
+};
+
+#define BOOT_COMMAND_LINE 2048
+
+/* culprit: the file that is to blame. */
+enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, const struct boot_files *files,
+                           const char **culprit);
 const char *boot_explain(enum boot_status status);
 
 /* Model-specific registers: msr.c. False: #GP. */

@@ -39,8 +39,11 @@ static void print_statistics(const struct statistics *s, double seconds)
 static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
 {
     static struct testdev test_device;
-    char command_line[2048];
+    char command_line[BOOT_COMMAND_LINE];
+    const struct boot_files files = {options->kernel, options->initrd, command_line};
+    const char *culprit;
     enum boot_status status;
+    int length;
 
     machine->output = print_byte;
     machine->typed = options->input;
@@ -53,15 +56,19 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
         return false;
     if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)
         return false;
-    snprintf(command_line, sizeof(command_line),
-             "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 no_timer_check panic=-1 "
-             "reboot=k %s%s",
-             options->kvm ? "nolapic noapic acpi=off " : "", options->append);
+    length = snprintf(command_line, sizeof(command_line),
+                      "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 "
+                      "no_timer_check panic=-1 reboot=k %s%s",
+                      options->kvm ? "nolapic noapic acpi=off " : "", options->append);
+    if (length < 0 || length >= BOOT_COMMAND_LINE) {
+        fprintf(stderr, "x86emu-hypervisor: --append: too long\n");
+        return false;
+    }
     for (unsigned i = 1; i < machine->cpu_count; i++)
         cpu_power_up(&vcpu[i]);
-    status = boot_load(machine, vcpu, options->kernel, options->initrd, command_line);
+    status = boot_load(machine, vcpu, &files, &culprit);
     if (status != BOOT_OK)
-        fprintf(stderr, "x86emu-hypervisor: %s: %s\n", options->kernel, boot_explain(status));
+        fprintf(stderr, "x86emu-hypervisor: %s: %s\n", culprit, boot_explain(status));
     return status == BOOT_OK;
 }
 

@@ -353,13 +353,14 @@ static enum boot_status boot_bytes(const void *bytes, size_t size)
     struct machine *machine = start();
     char path[] = "/tmp/x86emu-kernel-XXXXXX";
     int file = mkstemp(path);
+    const char *culprit;
     struct x86emu_vcpu vcpu;
     enum boot_status status;
     FILE *stream = fdopen(file, "wb");
 
     fwrite(bytes, 1, size, stream);
     fclose(stream);
-    status = boot_load(machine, &vcpu, path, NULL, "");
+    status = boot_load(machine, &vcpu, &(struct boot_files){path, NULL, ""}, &culprit);
     remove(path);
     machine_free(machine);
     return status;
@@ -370,7 +371,7 @@ Test(devices, kernels_that_are_none_are_refused)
     uint8_t image[2048] = {0};
     uint64_t large = UINT64_C(1) << 40;
 
-    cr_assert_eq(boot_bytes("", 0), BOOT_CANNOT_READ);
+    cr_assert_eq(boot_bytes("", 0), BOOT_TRUNCATED);
     cr_assert_eq(boot_bytes("hello", 5), BOOT_NOT_A_KERNEL);
     memcpy(image,
            "\x7f"
