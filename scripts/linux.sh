@@ -90,7 +90,7 @@ expect() {
 # shellcheck disable=SC2016 # for the guest's shell to expand
 linux_input=$'\necho $((6 * 7))\nnproc\ncat /bin/busybox | md5sum\nls /proc/self/exe\ncat /sys/bus/pci/devices/*:01.0/resource\ndevmem 0xe1000000\nquit\n'
 
-# run_linux FOLDER ARGUMENTS...: boots with two processors and the test device, types commands, checks what they print.
+# run_linux FOLDER ARGUMENTS...: boots (the release's hypervisor, or HYPERVISOR) with two processors and the test device, types commands, checks what they print.
 run_linux() {
     local folder=$1 result=0 argument sum cpus=2
     shift
@@ -99,7 +99,7 @@ run_linux() {
         [[ $argument != --cpu=kvm ]] || cpus=1
     done
     sum=$(md5sum <"$folder/busybox/bin/busybox")
-    "$build/release/examples/x86emu-hypervisor" --kernel "$folder/vmlinux" --initrd "$folder/initrd" --cpus "$cpus" \
+    "${HYPERVISOR:-$build/release/examples/x86emu-hypervisor}" --kernel "$folder/vmlinux" --initrd "$folder/initrd" --cpus "$cpus" \
         --test-device --append 'rdinit=/init quiet' --input "$linux_input" "$@" | tee "$folder/console" || result=1
     expect "$folder/console" 42 || result=1
     expect "$folder/console" "$cpus" || result=1

@@ -17,7 +17,6 @@
 #include <x86emu/format.h>
 
 enum {
-    TICK_US = 2000, /* between two looks at the timers */
     IDENTITY_MAP = 0xfeffc000u,
 };
 
@@ -99,20 +98,30 @@ static bool set_memory(struct kvm *kvm, uint64_t size)
  */
 bool kvm_renew_memory(struct kvm *kvm)
 {
+    bool done;
+
     kvm->stale = false;
     kvm->renewed++;
-    return set_memory(kvm, 0) && set_memory(kvm, kvm->machine->ram_size);
+    kvm_stop_others(kvm);
+    done = set_memory(kvm, 0) && set_memory(kvm, kvm->machine->ram_size);
+    kvm_let_others();
+    return done;
 }
 
-bool kvm_open_cpu(struct kvm *kvm)
+bool kvm_open_vm(struct kvm *kvm)
 {
-    int size;
-
     kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
     if (kvm->vm < 0)
         return kvm_failed("creating a virtual machine");
     ioctl(kvm->vm, KVM_SET_TSS_ADDR, IDENTITY_MAP + 0x1000);
-    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
+    return true;
+}
+
+bool kvm_open_cpu(struct kvm *kvm, unsigned number)
+{
+    int size;
+
+    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)number);
     size = ioctl(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (kvm->cpu < 0 || size <= 0)
         return kvm_failed("creating a vCPU");
@@ -131,49 +140,24 @@ static bool open_kvm(struct kvm *kvm)
     if (kvm->system < 0)
         return kvm_failed("/dev/kvm");
     kvm->halves_syscall = kvm_halves_syscall(kvm);
-    return kvm_open_cpu(kvm) && set_memory(kvm, kvm->machine->ram_size) && set_tsc(kvm) && kvm_set_cpuid(kvm);
+    return kvm_open_vm(kvm) && set_memory(kvm, kvm->machine->ram_size);
 }
 
-void kvm_close(struct kvm *kvm)
+static void close_cpu(struct kvm *kvm)
 {
     if (kvm->run != NULL)
         munmap(kvm->run, kvm->run_size);
     if (kvm->cpu >= 0)
         close(kvm->cpu);
+}
+
+void kvm_close(struct kvm *kvm)
+{
+    close_cpu(kvm);
     if (kvm->vm >= 0)
         close(kvm->vm);
     if (kvm->system >= 0)
         close(kvm->system);
-}
-
-/* --- the clock that kicks the vCPU ---------------------------------------------------------------------------------- */
-
-static struct kvm_run *kicked;
-
-/* Also when the signal comes just before KVM_RUN: that then returns at once. */
-static void kick(int number)
-{
-    (void)number;
-    if (kicked != NULL)
-        kicked->immediate_exit = 1;
-}
-
-static void start_clock(struct kvm *kvm)
-{
-    const struct itimerval tick = {.it_interval = {.tv_usec = TICK_US}, .it_value = {.tv_usec = TICK_US}};
-    struct sigaction action = {.sa_handler = kick};
-
-    kicked = kvm->run;
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &tick, NULL);
-}
-
-static void stop_clock(void)
-{
-    const struct itimerval never = {.it_value = {.tv_usec = 0}};
-
-    setitimer(ITIMER_REAL, &never, NULL);
-    kicked = NULL;
 }
 
 /* --- exits -------------------------------------------------------------------------------------------------------- */
@@ -241,18 +225,18 @@ static bool timed_exit(struct kvm *kvm, bool fault)
     return ok;
 }
 
-static bool run_once(struct kvm *kvm)
+static bool enter(struct kvm *kvm)
 {
     int result;
 
     if (kvm->vcpu->halted) {
-        usleep(TICK_US / 4);
+        kvm_sleep();
         kvm->machine->statistics.halts++;
         return true;
     }
     kvm->run->cr8 = kvm->vcpu->apic.task_priority >> 4;
     kvm->run->exit_reason = KVM_EXIT_UNKNOWN;
-    result = ioctl(kvm->cpu, KVM_RUN, 0) == 0 ? 0 : errno;
+    result = kvm_enter(kvm);
     cpu_take_cr8(kvm->vcpu, kvm->run->cr8);
     if (result == 0 || result == EFAULT)
         return timed_exit(kvm, result == EFAULT);
@@ -260,6 +244,21 @@ static bool run_once(struct kvm *kvm)
     kvm->kicks++;
     errno = result;
     return result == EINTR || result == EAGAIN || kvm_failed("running");
+}
+
+bool kvm_run_once(struct kvm *kvm)
+{
+    bool ok = enter(kvm);
+
+    machine_run_devices(kvm->machine);
+    machine_lock(kvm->machine);
+    ok = ok && kvm_take_events(kvm);
+    machine_unlock(kvm->machine);
+    if (ok && kvm->machine->failure[0] != 0)
+        return stop(kvm, kvm->machine->failure);
+    if (ok && kvm->vcpu->index == 0 && clock_ns() > kvm->end)
+        return stop(kvm, "out of time");
+    return ok;
 }
 
 static void print_exits(const struct kvm *kvm)
@@ -271,7 +270,7 @@ static void print_exits(const struct kvm *kvm)
                                           [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window",
                                           [KVM_EXIT_INTERNAL_ERROR] = "emulation failure"};
 
-    printf("\nexits: %llu kicks", (unsigned long long)kvm->kicks);
+    printf("\nprocessor %u: exits: %llu kicks", kvm->vcpu->index, (unsigned long long)kvm->kicks);
     for (unsigned i = 0; i < 64; i++)
         if (kvm->exits[i] != 0)
             printf(", %llu %s", (unsigned long long)kvm->exits[i], names[i] != NULL ? names[i] : "other");
@@ -301,41 +300,68 @@ static bool open_devices(struct kvm *kvm)
     return kvm->check != NULL;
 }
 
-bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+static struct kvm *new_kvm(struct machine *machine, unsigned number, const struct options *options)
 {
     struct kvm *kvm = calloc(1, sizeof(*kvm));
-    struct x86emu_config config = {.map = &machine->map, .opaque = &machine->cpu[0]};
-    uint64_t end;
-    bool ok;
+    struct x86emu_config config = {.map = &machine->map, .opaque = &machine->cpu[number]};
 
     if (kvm == NULL)
-        return false;
+        return NULL;
     *kvm = (struct kvm){
-        .system = -1, .vm = -1, .cpu = -1, .machine = machine, .vcpu = &machine->cpu[0], .options = options};
+        .system = -1, .vm = -1, .cpu = -1, .machine = machine, .vcpu = &machine->cpu[number], .options = options};
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
     config.cache = &kvm->cache;
     x86emu_init(&kvm->emu, &config);
-    power_on = clock_ns();
-    end = power_on + options->seconds * 1000000000u;
-    machine->now = real_now;
-    ok = open_kvm(kvm) && open_devices(kvm) && kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
-    if (ok)
-        start_clock(kvm);
-    while (ok && machine->end == MACHINE_RUNS) {
-        ok = run_once(kvm);
-        machine_run_devices(machine);
-        ok = ok && kvm_take_events(kvm);
-        if (ok && machine->failure[0] != 0)
-            ok = stop(kvm, machine->failure);
-        if (clock_ns() > end) {
-            ok = stop(kvm, "out of time");
-        }
+    kvm->end = power_on + options->seconds * 1000000000u;
+    return kvm;
+}
+
+/* The vCPU of a virtual machine that the first has opened. */
+static bool open_member(struct kvm *kvm, const struct kvm *first, struct x86emu_vcpu *vcpu)
+{
+    kvm->vm = first->vm;
+    kvm->system = first->system;
+    kvm->halves_syscall = first->halves_syscall;
+    return kvm_open_cpu(kvm, kvm->vcpu->index) && set_tsc(kvm) && kvm_set_cpuid(kvm) &&
+           kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
+}
+
+static bool open_all(struct kvm **members, struct machine *machine, struct x86emu_vcpu *vcpu,
+                     const struct options *options)
+{
+    for (unsigned n = 0; n < machine->cpu_count; n++) {
+        members[n] = new_kvm(machine, n, options);
+        if (members[n] == NULL || (n == 0 && !open_kvm(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
+            return false;
     }
-    stop_clock();
-    print_exits(kvm);
-    kvm_close(kvm);
-    free(kvm->check);
-    free(kvm);
-    return ok;
+    return open_devices(members[0]);
+}
+
+static void close_all(struct kvm **members, unsigned count)
+{
+    for (unsigned n = count; n-- > 0;) {
+        if (members[n] == NULL)
+            continue;
+        if (n == 0)
+            kvm_close(members[n]);
+        else
+            close_cpu(members[n]);
+        free(members[n]->check);
+        free(members[n]);
+    }
+}
+
+bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+{
+    struct kvm *members[MACHINE_MAX_CPUS] = {NULL};
+    bool ok;
+
+    power_on = clock_ns();
+    machine->now = real_now;
+    ok = open_all(members, machine, vcpu, options) && kvm_run_threads(members, machine->cpu_count);
+    for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++)
+        print_exits(members[n]);
+    close_all(members, machine->cpu_count);
+    return ok && machine->end != MACHINE_FAILED;
 }

@@ -7,11 +7,13 @@
 #include "options.h"
 
 #include <linux/kvm.h>
+#include <time.h>
 
 enum {
     KVM_MNEMONICS = 2048
 };
 
+/* One vCPU. system and vm are the same for all; what the first has opened it closes. */
 struct kvm {
     int system, vm, cpu;
     struct kvm_run *run;
@@ -19,6 +21,10 @@ struct kvm {
     struct machine *machine;
     struct cpu *vcpu; /* as the machine's devices see it */
     const struct options *options;
+    uint64_t end;     /* ns on the clock when the run is given up */
+    pthread_t thread; /* kvm_threads.c */
+    timer_t clock;
+    bool has_thread;
     struct kvm_check *check;
     void *cover; /* memory without access over the devices; NULL: none */
     uint64_t cover_faults;
@@ -43,8 +49,9 @@ bool kvm_failed(const char *what);
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu);
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed);
 
-/* Parts of setting up: virtual machine and vCPU of kvm->system, and what CPUID says. */
-bool kvm_open_cpu(struct kvm *kvm);
+/* Parts of setting up: virtual machine of kvm->system, its vCPUs, and what CPUID says. */
+bool kvm_open_vm(struct kvm *kvm);
+bool kvm_open_cpu(struct kvm *kvm, unsigned number);
 bool kvm_set_cpuid(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
@@ -72,6 +79,20 @@ void kvm_check_print(const struct kvm_check *check);
 bool kvm_inject(struct kvm *kvm);
 /* Before KVM_RUN: what the machine has for the processor. */
 bool kvm_take_events(struct kvm *kvm);
+
+/* --- threads: kvm_threads.c ----------------------------------------------------------------------------------------- */
+
+/* Runs all vCPUs, each in a thread, until machine->end is set. False: they couldn't be started. */
+bool kvm_run_threads(struct kvm *const *members, unsigned count);
+/* KVM_RUN: 0 or errno. */
+int kvm_enter(struct kvm *kvm);
+/* Between the two no other vCPU is in the guest. */
+void kvm_stop_others(struct kvm *kvm);
+void kvm_let_others(void);
+/* As long as nothing else is to be done. */
+void kvm_sleep(void);
+/* Into the guest and out again, and what that leads to. False: reported. */
+bool kvm_run_once(struct kvm *kvm);
 
 /* Makes KVM forget all translations. */
 bool kvm_renew_memory(struct kvm *kvm);

@@ -33,15 +33,22 @@ static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *v
 /* Something waits that only KVM_RUN's loop does: events are KVM's to deliver. */
 static bool event_due(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
+    bool nmi, interrupt, init;
+
     if (kvm->run->immediate_exit) {
         kvm->run->immediate_exit = 0;
         kvm->kicks++;
         machine_run_devices(kvm->machine);
     }
+    machine_lock(kvm->machine);
     cpu_take_cr8(kvm->vcpu, vcpu->cr8);
-    if (cpu_has_nmi(kvm->vcpu) && !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_NMI | X86EMU_BLOCKED_BY_MOV_SS)))
+    nmi = cpu_has_nmi(kvm->vcpu);
+    interrupt = cpu_has_interrupt(kvm->vcpu);
+    init = kvm->vcpu->apic.init;
+    machine_unlock(kvm->machine);
+    if (init || (nmi && !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_NMI | X86EMU_BLOCKED_BY_MOV_SS))))
         return true;
-    return cpu_has_interrupt(kvm->vcpu) && vcpu->rflags & X86EMU_RFLAGS_IF &&
+    return interrupt && vcpu->rflags & X86EMU_RFLAGS_IF &&
            !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS));
 }
 

@@ -68,8 +68,8 @@ static bool run_trial(struct kvm *trial, uint8_t *memory)
                                                        .userspace_addr = (uint64_t)(uintptr_t)memory};
 
     write_trial(memory);
-    return kvm_open_cpu(trial) && ioctl(trial->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 && kvm_set_cpuid(trial) &&
-           set_trial_state(trial->cpu) && ioctl(trial->cpu, KVM_RUN, 0) == 0;
+    return kvm_open_vm(trial) && kvm_open_cpu(trial, 0) && ioctl(trial->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 &&
+           kvm_set_cpuid(trial) && set_trial_state(trial->cpu) && ioctl(trial->cpu, KVM_RUN, 0) == 0;
 }
 
 bool kvm_halves_syscall(struct kvm *kvm)

@@ -10,6 +10,9 @@
 /* Where the test device's registers are. */
 #define TEST_DEVICE 0xe1000000u
 
+/* Some KVM adds features to those that CPUID was told to offer: the kernel is asked to leave them alone. */
+#define KVM_WORDS "noxsave nosmap nosmep nopcid noinvpcid nofsgsbase nopku "
+
 static void print_byte(struct machine *machine, uint8_t byte)
 {
     (void)machine;
@@ -59,7 +62,7 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
     length = snprintf(command_line, sizeof(command_line),
                       "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 "
                       "no_timer_check panic=-1 reboot=k %s%s",
-                      options->kvm ? "nolapic noapic acpi=off " : "", options->append);
+                      options->kvm ? KVM_WORDS : "", options->append);
     if (length < 0 || length >= BOOT_COMMAND_LINE) {
         fprintf(stderr, "x86emu-hypervisor: --append: too long\n");
         return false;
