@@ -134,6 +134,7 @@ struct machine {
     struct x86emu_region_map map;
     struct x86emu_host_range ram_range;
     struct x86emu_region ram_region;
+    struct pages *pages; /* pages.c; NULL: the host alone cares for memory */
     struct mmio mmio;
     struct ioapic ioapic;
     struct hpet hpet;

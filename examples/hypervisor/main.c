@@ -2,6 +2,7 @@
 /* The reference hypervisor: boots a Linux kernel to its console. */
 #include "machine.h"
 #include "options.h"
+#include "pages.h"
 #include "testdev.h"
 
 #include <stdio.h>
@@ -57,6 +58,11 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
     machine->bridge_vendor = options->vendor == 1 ? 0x1022 : 0x8086;
     if (!machine_start(machine, options->memory << 20))
         return false;
+    if (options->dirty_rate != 0) {
+        machine->pages = pages_start(machine, options->dirty_rate, options->dirty_copy);
+        if (machine->pages == NULL)
+            return false;
+    }
     if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)
         return false;
     length = snprintf(command_line, sizeof(command_line),
@@ -91,6 +97,8 @@ int main(int argc, char **argv)
     else
         interpreter_run(&machine, vcpu, &options);
     print_statistics(&machine.statistics, seconds_now() - start);
+    if (machine.pages != NULL && !pages_stop(machine.pages))
+        machine.end = MACHINE_FAILED;
     machine_free(&machine);
     return machine.end == MACHINE_POWERED_OFF || machine.end == MACHINE_RESET ? 0 : 1;
 }

@@ -31,6 +31,8 @@ static const char help[] =
     "                  (default); kvm; check: KVM, and the library holds each against its own\n"
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
+    "  --dirty-rate=MS memory is given on demand, and dirty pages are counted every MS milliseconds\n"
+    "  --dirty-copy    with --dirty-rate: keeps a copy by dirty pages alone, compared at the end\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
@@ -70,6 +72,8 @@ static const struct row {
     {"strict", FLAG, FIELD(strict), NULL},
     {"test-device", FLAG, FIELD(test_device), NULL},
     {"mmio", CHOICE, FIELD(mmio), mmio_modes},
+    {"dirty-rate", NUMBER, FIELD(dirty_rate), NULL},
+    {"dirty-copy", FLAG, FIELD(dirty_copy), NULL},
     {"follow", NUMBER, FIELD(follow), NULL},
 };
 

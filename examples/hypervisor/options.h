@@ -17,13 +17,14 @@ struct options {
     uint64_t memory;  /* MiB */
     uint64_t seconds; /* of real time, until the run is given up */
     uint64_t cpus;
-    uint64_t follow; /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
-    unsigned kvm;    /* 1: on KVM */
-    unsigned cpuid;  /* enum cpuid_policy */
-    unsigned vendor; /* of the PCI host bridge; 0: Intel, 1: AMD */
-    unsigned mmio;   /* enum mmio_mode */
+    uint64_t follow;     /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
+    uint64_t dirty_rate; /* ms between two counts of dirty pages; 0: none */
+    unsigned kvm;        /* 1: on KVM */
+    unsigned cpuid;      /* enum cpuid_policy */
+    unsigned vendor;     /* of the PCI host bridge; 0: Intel, 1: AMD */
+    unsigned mmio;       /* enum mmio_mode */
     unsigned ignores_msrs;
-    bool test_device, strict;
+    bool test_device, strict, dirty_copy;
 };
 
 /* Fills options from the arguments; ends the process when they are wrong or ask for help. */

@@ -34,6 +34,7 @@ guest() {
     shift
     "$HYPERVISOR" --kernel "$GUEST" --memory 64 --append "job=$job" --seconds 60 "$@" >"$work/output" 2>&1 || {
         cat "$work/output"
+        ! grep -q '^memory page by page: userfaultfd' "$work/output" || skip "the host has no userfaultfd for us"
         fail "the guest did not power off"
     }
 }
