@@ -44,26 +44,6 @@ static uint64_t real_now(const struct machine *machine)
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
 
-bool kvm_set_cpuid(struct kvm *kvm)
-{
-    struct {
-        struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entries[32];
-    } cpuid = {.head = {.nent = 0}};
-
-    for (unsigned i = 0; i == 0 || cpuid_leaf(i) != 0; i++) {
-        struct kvm_cpuid_entry2 *e = &cpuid.entries[cpuid.head.nent++];
-        uint32_t answer[4];
-
-        cpuid_answer(kvm->vcpu, cpuid_leaf(i), 0, answer);
-        *e = (struct kvm_cpuid_entry2){
-            .function = cpuid_leaf(i), .eax = answer[0], .ebx = answer[1], .ecx = answer[2], .edx = answer[3]};
-        if (e->function == 7)
-            e->flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
-    }
-    return ioctl(kvm->cpu, KVM_SET_CPUID2, &cpuid) == 0 || kvm_failed("CPUID");
-}
-
 static uint64_t host_tsc(void)
 {
     return __builtin_ia32_rdtsc();
@@ -140,7 +120,10 @@ static bool open_kvm(struct kvm *kvm)
     if (kvm->system < 0)
         return kvm_failed("/dev/kvm");
     kvm->halves_syscall = kvm_halves_syscall(kvm);
-    return kvm_open_vm(kvm) && set_memory(kvm, kvm->machine->ram_size);
+    if (!kvm_open_vm(kvm))
+        return false;
+    kvm_ask_for_msrs(kvm);
+    return set_memory(kvm, kvm->machine->ram_size);
 }
 
 static void close_cpu(struct kvm *kvm)
@@ -204,6 +187,10 @@ static bool handle_exit(struct kvm *kvm, bool fault)
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_INTR:
     case KVM_EXIT_SET_TPR: /* it was taken already */
+        return true;
+    case KVM_EXIT_X86_RDMSR:
+    case KVM_EXIT_X86_WRMSR:
+        kvm_msr(kvm);
         return true;
     case KVM_EXIT_INTERNAL_ERROR:
         return kvm_finish(kvm, NULL);

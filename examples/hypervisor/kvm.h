@@ -53,6 +53,9 @@ bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed);
 bool kvm_open_vm(struct kvm *kvm);
 bool kvm_open_cpu(struct kvm *kvm, unsigned number);
 bool kvm_set_cpuid(struct kvm *kvm);
+/* Registers that KVM doesn't know are asked for, and answered. */
+void kvm_ask_for_msrs(struct kvm *kvm);
+void kvm_msr(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
 /* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. hint: what the exit said of

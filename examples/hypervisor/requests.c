@@ -22,9 +22,12 @@ static void answer_ports(struct machine *machine, struct x86emu_request *r)
 
 static void answer_msr(struct cpu *cpu, struct x86emu_request *r)
 {
-    bool known = r->kind == X86EMU_REQUEST_MSR_READ ? msr_read(cpu, r->index, &r->data.value)
-                                                    : msr_write(cpu, r->index, r->data.value);
+    bool known;
 
+    machine_lock(cpu->machine);
+    known = r->kind == X86EMU_REQUEST_MSR_READ ? msr_read(cpu, r->index, &r->data.value)
+                                               : msr_write(cpu, r->index, r->data.value);
+    machine_unlock(cpu->machine);
     if (known)
         return;
     r->answer = X86EMU_ANSWER_FAULT;
