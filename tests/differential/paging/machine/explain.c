@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Differences that the manuals leave open, and known mistakes of the models that play the processor. */
+#include "machine.h"
+
+/* Entries that the library's walk read for the latest question. */
+enum {
+    MOST_READ = 128,
+};
+static uint64_t entries_read[MOST_READ];
+static unsigned read_count;
+
+void forget_reads(void)
+{
+    read_count = 0;
+}
+
+void note_read(uint64_t hpa)
+{
+    if (read_count < MOST_READ)
+        entries_read[read_count++] = hpa;
+}
+
+static bool was_read(uint64_t hpa)
+{
+    for (unsigned i = 0; i < read_count; i++)
+        if ((entries_read[i] & ~UINT64_C(7)) == hpa)
+            return true;
+    return false;
+}
+
+static bool is_model(enum model model)
+{
+    return PARAMETERS->model == model;
+}
+
+/* Accessed bits that 8 bytes of tables may have: one entry's, or those of two with 4 bytes. */
+static uint64_t accessed_bits(const struct question *q, uint64_t hpa)
+{
+    unsigned page = (unsigned)((hpa - POOL) >> 12);
+
+    if (page <= PAGE_FIXED1)
+        return q->format.type == X86EMU_NESTED_EPT ? 0x100 : 0x20;
+    return q->mode == GUEST_32 ? UINT64_C(0x2000000020) : 0x20;
+}
+
+/* SDM Vol. 3, 4.8 and 29.3.5, have accessed flags set when an entry is used, and not say whether it is when the walk
+   ends in a fault. */
+static bool only_accessed_on_the_way(const struct question *q)
+{
+    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(void *)EXPECTED;
+
+    for (unsigned i = 0; i < POOL_SIZE / 8; i++) {
+        uint64_t hpa = POOL + i * UINT64_C(8), extra = now[i] ^ expected[i];
+
+        if (extra != 0 && ((extra & ~accessed_bits(q, hpa)) != 0 || (extra & expected[i]) != 0 || !was_read(hpa)))
+            return false;
+    }
+    return true;
+}
+
+/* QEMU takes PDPTEs for entries like others. Takes it back. */
+static bool undo_accessed_pdptes(const struct question *q)
+{
+    uint64_t *now = (uint64_t *)page_address(PAGE_PDPT);
+    const uint64_t *expected = (const uint64_t *)(void *)(EXPECTED + PAGE_PDPT * 4096);
+    bool any = false;
+
+    if (q->mode != GUEST_PAE)
+        return false;
+    for (unsigned i = 0; i < 4; i++) {
+        any = any || now[i] != expected[i];
+        if (now[i] == (expected[i] | 0x20))
+            now[i] = expected[i];
+    }
+    return any;
+}
+
+static bool same_memory(void)
+{
+    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(void *)EXPECTED;
+
+    for (unsigned i = 0; i < POOL_SIZE / 8; i++)
+        if (now[i] != expected[i])
+            return false;
+    return true;
+}
+
+/* Whether the library stopped at accessed or dirty bits that can't be written: EPT without such bits of its own. */
+static bool stopped_at_update(const struct question *q, const struct outcome *expected)
+{
+    const uint64_t bits = X86EMU_EPT_READ | X86EMU_EPT_WRITE | X86EMU_EPT_READABLE | X86EMU_EPT_LINEAR_VALID;
+
+    return q->format.type == X86EMU_NESTED_EPT && !q->format.accessed_dirty && expected->kind == NESTED_FAULT &&
+           (expected->fault & (bits | X86EMU_EPT_WRITABLE | X86EMU_EPT_FINAL)) == bits;
+}
+
+/* Why the processor's fault bits may be others. "": no reason. */
+static const char *explain_bits(const struct question *q, const struct outcome *expected, const struct outcome *actual)
+{
+    uint64_t missing = expected->fault & ~actual->fault, extra = actual->fault & ~expected->fault;
+
+    if (expected->kind != actual->kind)
+        return "";
+    /* APM Vol. 2, 8.4.2: there is such a bit when EFER.NXE is set. */
+    if (is_model(MODEL_BOCHS) && q->format.type == X86EMU_NESTED_NPT && !q->format.execute_disable &&
+        (extra | missing) == X86EMU_NPF_FETCH && extra != 0)
+        return "Bochs: fetch bit of a nested fault although EFER.NXE is clear";
+    if (extra != 0)
+        return "";
+    /* SDM Vol. 3, 4.7: RSVD is never set without P. */
+    if (is_model(MODEL_QEMU) && expected->fault & 8 && missing == 1)
+        return "QEMU: reserved bit, but P clear in the error code";
+    /* SDM Vol. 3, table 28-7, note 1. */
+    if (is_model(MODEL_BOCHS) && q->format.accessed_dirty && expected->kind == NESTED_FAULT &&
+        !(expected->fault & X86EMU_EPT_FINAL) && missing == X86EMU_EPT_READ)
+        return "Bochs: access to a guest entry told as write, not as read and write";
+    return "";
+}
+
+/* Bochs reads the four PDPTEs with VMRUN, and meets a fault at the first of them. */
+static bool at_first_pdpte(const struct question *q, const struct outcome *expected, const struct outcome *actual)
+{
+    uint64_t pdpt = q->paging.cr3 & ~UINT64_C(31);
+
+    return is_model(MODEL_BOCHS) && q->mode == GUEST_PAE && q->format.type == X86EMU_NESTED_NPT &&
+           expected->kind == NESTED_FAULT && actual->kind == NESTED_FAULT && expected->fault == actual->fault &&
+           actual->address == pdpt && expected->address - pdpt < 32;
+}
+
+static bool same_outcome(const struct outcome *a, const struct outcome *b)
+{
+    return a->kind == b->kind && a->fault == b->fault && a->address == b->address && a->value == b->value;
+}
+
+const char *explain(const struct question *q, const struct outcome *expected, struct outcome actual)
+{
+    const char *why = "";
+
+    if (!same_outcome(expected, &actual)) {
+        /* SDM Vol. 3, 29.3.3.2: such updates are writes. There is nothing left to compare. */
+        if (is_model(MODEL_BOCHS) && stopped_at_update(q, expected))
+            return "Bochs: bits of a guest entry set without write permission";
+        if (at_first_pdpte(q, expected, &actual)) {
+            why = "Bochs: PDPTEs read with VMRUN";
+            actual.address = expected->address;
+        } else {
+            why = explain_bits(q, expected, &actual);
+            if (*why != '\0')
+                actual.fault = expected->fault;
+        }
+        if (!same_outcome(expected, &actual))
+            return NULL;
+    }
+    if (is_model(MODEL_QEMU) && undo_accessed_pdptes(q) && *why == '\0')
+        why = "QEMU: accessed bit set in a PDPTE";
+    if (same_memory())
+        return why;
+    if (expected->kind == WENT_THROUGH || !only_accessed_on_the_way(q))
+        return NULL;
+    return *why != '\0' ? why : "accessed bits set on the way to a fault";
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the library's two-dimensional walk says about a question. */
+#include "machine.h"
+
+static bool in_pool(uint64_t hpa, unsigned size)
+{
+    return hpa >= POOL && hpa <= POOL + POOL_SIZE - size;
+}
+
+static bool read_pool(void *opaque, uint64_t hpa, unsigned size, uint64_t *value)
+{
+    (void)opaque;
+    *value = 0;
+    if (!in_pool(hpa, size))
+        return false;
+    memcpy(value, (void *)(uintptr_t)hpa, size);
+    note_read(hpa);
+    return true;
+}
+
+static bool exchange_pool(void *opaque, uint64_t hpa, unsigned size, uint64_t old_value, uint64_t new_value,
+                          bool *exchanged)
+{
+    uint64_t now;
+
+    if (!read_pool(opaque, hpa, size, &now))
+        return false;
+    *exchanged = now == old_value;
+    if (*exchanged)
+        memcpy((void *)(uintptr_t)hpa, &new_value, size);
+    return true;
+}
+
+/* One translation. False: it has an outcome, else *hpa says where the access goes. */
+static bool translate(const struct question *q, uint64_t la, unsigned access, uint64_t *hpa, struct outcome *outcome)
+{
+    static const struct x86emu_walk_memory memory = {read_pool, exchange_pool, NULL};
+    static struct x86emu_two_walk walk;
+
+    x86emu_two_walk_begin(&walk, &q->paging, &q->format, q->pointer, la, access);
+    switch (x86emu_two_walk_run(&walk, &memory)) {
+    case X86EMU_WALK_DONE:
+        *hpa = walk.hpa;
+        return true;
+    case X86EMU_WALK_FAULT:
+        *outcome = (struct outcome){GUEST_FAULT, walk.guest.error_code, la, 0};
+        return false;
+    case X86EMU_WALK_NESTED_FAULT:
+        *outcome = (struct outcome){NESTED_FAULT, walk.nested.fault, walk.nested.gpa, 0};
+        return false;
+    case X86EMU_WALK_MISCONFIGURED:
+        *outcome = (struct outcome){MISCONFIGURED, 0, walk.nested.gpa, 0};
+        return false;
+    default:
+        *outcome = (struct outcome){LEFT_OUT, 0, walk.entry_hpa, 0};
+        return false;
+    }
+}
+
+/* The access itself, where it is ours to make. */
+static struct outcome access_data(const struct question *q, uint64_t hpa)
+{
+    struct outcome outcome = {.kind = WENT_THROUGH};
+    uint8_t *data = (uint8_t *)(uintptr_t)hpa;
+
+    if (!in_pool(hpa, 2))
+        return (struct outcome){LEFT_OUT, 0, hpa, 0};
+    if (q->access & X86EMU_ACCESS_EXECUTE && (data[0] != 0x0f || data[1] != 0xa2))
+        return (struct outcome){LEFT_OUT, 0, hpa, 0};
+    if (q->access & X86EMU_ACCESS_READ)
+        outcome.value = *data;
+    if (q->access & X86EMU_ACCESS_WRITE)
+        *data = q->value;
+    return outcome;
+}
+
+struct outcome predict(const struct question *q)
+{
+    unsigned user = q->access & X86EMU_WALK_USER;
+    struct outcome outcome = {.kind = LEFT_OUT};
+    uint64_t hpa;
+
+    forget_reads();
+    if (q->code == q->la) {
+        if (translate(q, q->la, q->access, &hpa, &outcome))
+            outcome = access_data(q, hpa);
+    } else if (translate(q, q->code, X86EMU_ACCESS_EXECUTE | user, &hpa, &outcome)) {
+        /* The code page may be any when nested tables were changed: then there is no telling what runs. */
+        if (hpa - page_address(PAGE_CODE) >= 4096)
+            outcome.kind = LEFT_OUT;
+        else if (translate(q, q->la, q->access, &hpa, &outcome))
+            outcome = access_data(q, hpa);
+        /* What follows the access is fetched too. */
+        if (outcome.kind == WENT_THROUGH &&
+            memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 16) != 0)
+            outcome.kind = LEFT_OUT;
+    }
+    memcpy(EXPECTED, (void *)(uintptr_t)POOL, POOL_SIZE);
+    memcpy((void *)(uintptr_t)POOL, BEFORE, POOL_SIZE);
+    return outcome;
+}
