@@ -64,7 +64,7 @@ CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "c
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
 SCALE_BY_SIZE = 15  # Row.scale: 4, or 8 with a 64-bit operand
-RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512", "bnd"]  # widths that depend on the instance
+RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512", "bnd", "v5", "v8", "env", "fpu", "576"]  # widths that depend on the instance
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 

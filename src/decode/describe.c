@@ -5,6 +5,23 @@
 
 #include <x86emu/insn.h>
 
+static unsigned template_where(const struct x86emu_insn *insn, unsigned n)
+{
+    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
+
+    return x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n].where;
+}
+
+static bool is_string(unsigned where)
+{
+    return where == WHERE_SOURCE || where == WHERE_DESTINATION;
+}
+
+static bool repeats(const struct x86emu_insn *insn)
+{
+    return insn->prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
+}
+
 /* --- registers ---------------------------------------------------------------------------------------------------- */
 
 static void add_register(struct x86emu_registers *set, struct x86emu_reg reg)
@@ -56,6 +73,17 @@ static void add_register(struct x86emu_registers *set, struct x86emu_reg reg)
     }
 }
 
+/* Strings move the register of their address, and count down rCX when they are repeated (SDM Vol. 2, REP). */
+static void add_string(const struct x86emu_insn *insn, struct x86emu_reg address, struct x86emu_registers *read,
+                       struct x86emu_registers *written)
+{
+    add_register(written, address);
+    if (repeats(insn)) {
+        read->gpr |= UINT32_C(1) << X86EMU_RCX;
+        written->gpr |= UINT32_C(1) << X86EMU_RCX;
+    }
+}
+
 void x86emu_insn_registers(const struct x86emu_insn *insn, struct x86emu_registers *read,
                            struct x86emu_registers *written)
 {
@@ -67,6 +95,8 @@ void x86emu_insn_registers(const struct x86emu_insn *insn, struct x86emu_registe
         if (op.kind == X86EMU_OPERAND_MEM) {
             add_register(read, op.mem.base);
             add_register(read, op.mem.index);
+            if (is_string(template_where(insn, n)))
+                add_string(insn, op.mem.base, read, written);
         } else if (op.kind == X86EMU_OPERAND_REG) {
             if (op.access & (X86EMU_OPERAND_READ | X86EMU_OPERAND_MAY_READ))
                 add_register(read, op.reg);
@@ -77,13 +107,6 @@ void x86emu_insn_registers(const struct x86emu_insn *insn, struct x86emu_registe
 }
 
 /* --- transfers ---------------------------------------------------------------------------------------------------- */
-
-static unsigned template_where(const struct x86emu_insn *insn, unsigned n)
-{
-    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
-
-    return x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n].where;
-}
 
 /* Finds the first memory operand that is accessed and not the stack. */
 static bool find_memory(const struct x86emu_insn *insn, struct x86emu_transfer *transfer)
@@ -154,11 +177,6 @@ static unsigned kind_of(enum x86emu_mnemonic mnemonic, unsigned where, unsigned 
     }
 }
 
-static bool is_string(unsigned where)
-{
-    return where == WHERE_SOURCE || where == WHERE_DESTINATION;
-}
-
 void x86emu_insn_transfer(const struct x86emu_insn *insn, struct x86emu_transfer *transfer)
 {
     unsigned where;
@@ -168,7 +186,7 @@ void x86emu_insn_transfer(const struct x86emu_insn *insn, struct x86emu_transfer
         return;
     where = template_where(insn, transfer->operand);
     transfer->kind = (uint8_t)kind_of(x86emu_form_mnemonic(insn->form), where, transfer->access);
-    transfer->repeats = is_string(where) && insn->prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
+    transfer->repeats = is_string(where) && repeats(insn);
     if (transfer->kind != X86EMU_TRANSFER_OTHER && transfer->kind != X86EMU_TRANSFER_STRING_MOVE)
         take_other(insn, transfer);
 }

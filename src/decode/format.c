@@ -284,11 +284,28 @@ static void put_mask(struct text *text, const struct x86emu_insn *insn)
     put(text, insn->evex & 0x80 ? "} {z}" : "}");
 }
 
+/* Nothing is rounded from 32 bits to doubles: the bits are ignored (SDM Vol. 2, VCVTDQ2PD, VCVTSI2SD). */
+static bool is_exact(const struct x86emu_insn *insn)
+{
+    bool wide = insn->mode == X86EMU_MODE_64 && insn->rex & X86EMU_REX_W;
+
+    switch (x86emu_form_mnemonic(insn->form)) {
+    case X86EMU_MN_VCVTDQ2PD:
+    case X86EMU_MN_VCVTUDQ2PD:
+        return true;
+    case X86EMU_MN_VCVTSI2SD:
+    case X86EMU_MN_VCVTUSI2SD:
+        return !wide;
+    default:
+        return false;
+    }
+}
+
 static void put_rounding(struct text *text, const struct x86emu_insn *insn, const struct form_info *info)
 {
     static const char modes[4][3] = {"rn", "rd", "ru", "rz"};
 
-    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || insn->modrm < 0xc0)
+    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || insn->modrm < 0xc0 || is_exact(insn))
         return;
     put(text, " {");
     if (info->mnemonic & INFO_ROUNDING) {

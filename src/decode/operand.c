@@ -34,6 +34,16 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
         return insn->mode == X86EMU_MODE_64 ? 16 : 8;
     case SIZE_512:
         return 512;
+    case SIZE_576: /* at least: SDM Vol. 1, 13.4 */
+        return 576;
+    case SIZE_V5:
+        return insn->operand_size * 5u;
+    case SIZE_V8:
+        return insn->operand_size * 8u;
+    case SIZE_ENV: /* SDM Vol. 1, 8.1.10 */
+        return insn->operand_size == 2 ? 14 : 28;
+    case SIZE_FPU:
+        return insn->operand_size == 2 ? 94 : 108;
     case SIZE_STACK:
         return insn->mode == X86EMU_MODE_64 ? 8 : insn->mode == X86EMU_MODE_32 ? 4 : 2;
     default:

@@ -115,6 +115,8 @@ static bool hint_suffices(const struct x86emu_insn *insn, const struct x86emu_hi
 
     if ((hint->flags & ~X86EMU_HINT_ACCESS) != X86EMU_HINT_GPA || all->count != 1 || insn->modrm >= 0xc0)
         return false;
+    if (all->size > 512)
+        return false; /* an XSAVE area has more bytes than the smallest one, of which its row tells */
     return all->size == 1 || (offset != 0 && offset + all->size <= X86EMU_PAGE_SIZE);
 }
 

@@ -92,6 +92,9 @@ Test(describe, registers_read_and_written)
         {{0xf7, 0xe1}, BIT(X86EMU_RAX) | BIT(X86EMU_RCX), BIT(X86EMU_RAX) | BIT(X86EMU_RDX), 0, 0},
         {{0xc5, 0xec, 0x58, 0xcb}, 0, 0, BIT(2) | BIT(3), BIT(1)},
         {{0x0f, 0x11, 0x2f}, BIT(X86EMU_RDI), 0, BIT(5), 0},
+        {{0xa4}, BIT(X86EMU_RSI) | BIT(X86EMU_RDI), BIT(X86EMU_RSI) | BIT(X86EMU_RDI), 0, 0},
+        {{0xf3, 0xab}, BIT(X86EMU_RAX) | BIT(X86EMU_RCX) | BIT(X86EMU_RDI), BIT(X86EMU_RCX) | BIT(X86EMU_RDI), 0, 0},
+        {{0xd7}, BIT(X86EMU_RAX) | BIT(X86EMU_RBX), BIT(X86EMU_RAX), 0, 0},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -104,6 +107,22 @@ Test(describe, registers_read_and_written)
         cr_expect_eq(read.vector, rows[i].vector_read, "row %zu: reads vectors %x", i, read.vector);
         cr_expect_eq(written.vector, rows[i].vector_written, "row %zu: writes vectors %x", i, written.vector);
     }
+}
+
+/* SDM Vol. 2, PUSHA/POPA: all but the SP that is popped. */
+Test(describe, registers_of_pusha_and_popa)
+{
+    static const uint8_t pusha[15] = {0x60}, popa[15] = {0x61};
+    struct x86emu_insn insn = decoded(pusha, X86EMU_MODE_32);
+    struct x86emu_registers read, written;
+
+    x86emu_insn_registers(&insn, &read, &written);
+    cr_expect_eq(read.gpr, 0xff);
+    cr_expect_eq(written.gpr, BIT(X86EMU_RSP));
+    insn = decoded(popa, X86EMU_MODE_32);
+    x86emu_insn_registers(&insn, &read, &written);
+    cr_expect_eq(read.gpr, BIT(X86EMU_RSP));
+    cr_expect_eq(written.gpr, 0xff);
 }
 
 Test(describe, intel_syntax)

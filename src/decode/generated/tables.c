@@ -2499,115 +2499,115 @@ const struct form_info x86emu_form_infos[] = {
     {0x260, 0x32d3, 0, 0}, /* 1012 POP_SEGMENT4W */
     {0x298, 0x32d6, 0, 0}, /* 1013 PUSH_SEGMENT5W */
     {0x260, 0x32d9, 0, 0}, /* 1014 POP_SEGMENT5W */
-    {0x299, 0x1284, 0, 0}, /* 1015 PUSHA */
-    {0x29a, 0x1284, 0, 0}, /* 1016 PUSHAD */
-    {0x261, 0x1284, 0, 0}, /* 1017 POPA */
-    {0x262, 0x1284, 0, 0}, /* 1018 POPAD */
+    {0x299, 0x92dc, 0, 0}, /* 1015 PUSHA */
+    {0x29a, 0x92dc, 0, 0}, /* 1016 PUSHAD */
+    {0x261, 0x92e5, 0, 0}, /* 1017 POPA */
+    {0x262, 0x92e5, 0, 0}, /* 1018 POPAD */
     {0x29b, 0x2284, 60, 0}, /* 1019 PUSHF */
     {0x29c, 0x2284, 60, 0}, /* 1020 PUSHFD */
     {0x29d, 0x2284, 60, 0}, /* 1021 PUSHFQ */
     {0x264, 0x228c, 57, 0}, /* 1022 POPF */
     {0x265, 0x228c, 57, 0}, /* 1023 POPFD */
     {0x266, 0x228c, 57, 0}, /* 1024 POPFQ */
-    {0xb6, 0x52dc, 0, 0}, /* 1025 ENTER_IW_IB */
-    {0x18d, 0x32e1, 0, 0}, /* 1026 LEAVE */
-    {0x1d1, 0x22e4, 48, 0}, /* 1027 MOVSB_DIB_SIB */
-    {0x1d7, 0x22e6, 48, 0}, /* 1028 MOVSW_DIV_SIV */
-    {0x1d2, 0x22e6, 48, 0}, /* 1029 MOVSD_DIV_SIV */
-    {0x1d5, 0x22e6, 48, 0}, /* 1030 MOVSQ_DIV_SIV */
-    {0x7b, 0x22e8, 49, 0}, /* 1031 CMPSB_SIB_DIB */
-    {0x7f, 0x22ea, 49, 0}, /* 1032 CMPSW_SIV_DIV */
-    {0x7c, 0x22ea, 49, 0}, /* 1033 CMPSD_SIV_DIV */
-    {0x7d, 0x22ea, 49, 0}, /* 1034 CMPSQ_SIV_DIV */
-    {0x302, 0x22ec, 48, 0}, /* 1035 STOSB_DIB_GPR80B */
-    {0x305, 0x22ee, 48, 0}, /* 1036 STOSW_DIV_AXV */
-    {0x303, 0x22ee, 48, 0}, /* 1037 STOSD_DIV_AXV */
-    {0x304, 0x22ee, 48, 0}, /* 1038 STOSQ_DIV_AXV */
-    {0x199, 0x22f0, 48, 0}, /* 1039 LODSB_GPR80B_SIB */
-    {0x19c, 0x22f2, 48, 0}, /* 1040 LODSW_AXV_SIV */
-    {0x19a, 0x22f2, 48, 0}, /* 1041 LODSD_AXV_SIV */
-    {0x19b, 0x22f2, 48, 0}, /* 1042 LODSQ_AXV_SIV */
-    {0x2c8, 0x22f4, 49, 0}, /* 1043 SCASB_GPR80B_DIB */
-    {0x2cb, 0x22f6, 49, 0}, /* 1044 SCASW_AXV_DIV */
-    {0x2c9, 0x22f6, 49, 0}, /* 1045 SCASD_AXV_DIV */
-    {0x2ca, 0x22f6, 49, 0}, /* 1046 SCASQ_AXV_DIV */
-    {0x12c, 0x22f8, 56, 0}, /* 1047 INSB_DIB_DXW */
-    {0x130, 0x22fa, 56, 0}, /* 1048 INSW_DIZ_DXW */
-    {0x12d, 0x22fa, 56, 0}, /* 1049 INSD_DIZ_DXW */
-    {0x1ed, 0x22fc, 56, 0}, /* 1050 OUTSB_DXW_SIB */
-    {0x1ef, 0x22fe, 56, 0}, /* 1051 OUTSW_DXW_SIZ */
-    {0x1ee, 0x22fe, 56, 0}, /* 1052 OUTSD_DXW_SIZ */
+    {0xb6, 0x52ee, 0, 0}, /* 1025 ENTER_IW_IB */
+    {0x18d, 0x32f3, 0, 0}, /* 1026 LEAVE */
+    {0x1d1, 0x22f6, 48, 0}, /* 1027 MOVSB_DIB_SIB */
+    {0x1d7, 0x22f8, 48, 0}, /* 1028 MOVSW_DIV_SIV */
+    {0x1d2, 0x22f8, 48, 0}, /* 1029 MOVSD_DIV_SIV */
+    {0x1d5, 0x22f8, 48, 0}, /* 1030 MOVSQ_DIV_SIV */
+    {0x7b, 0x22fa, 49, 0}, /* 1031 CMPSB_SIB_DIB */
+    {0x7f, 0x22fc, 49, 0}, /* 1032 CMPSW_SIV_DIV */
+    {0x7c, 0x22fc, 49, 0}, /* 1033 CMPSD_SIV_DIV */
+    {0x7d, 0x22fc, 49, 0}, /* 1034 CMPSQ_SIV_DIV */
+    {0x302, 0x22fe, 48, 0}, /* 1035 STOSB_DIB_GPR80B */
+    {0x305, 0x2300, 48, 0}, /* 1036 STOSW_DIV_AXV */
+    {0x303, 0x2300, 48, 0}, /* 1037 STOSD_DIV_AXV */
+    {0x304, 0x2300, 48, 0}, /* 1038 STOSQ_DIV_AXV */
+    {0x199, 0x2302, 48, 0}, /* 1039 LODSB_GPR80B_SIB */
+    {0x19c, 0x2304, 48, 0}, /* 1040 LODSW_AXV_SIV */
+    {0x19a, 0x2304, 48, 0}, /* 1041 LODSD_AXV_SIV */
+    {0x19b, 0x2304, 48, 0}, /* 1042 LODSQ_AXV_SIV */
+    {0x2c8, 0x2306, 49, 0}, /* 1043 SCASB_GPR80B_DIB */
+    {0x2cb, 0x2308, 49, 0}, /* 1044 SCASW_AXV_DIV */
+    {0x2c9, 0x2308, 49, 0}, /* 1045 SCASD_AXV_DIV */
+    {0x2ca, 0x2308, 49, 0}, /* 1046 SCASQ_AXV_DIV */
+    {0x12c, 0x230a, 56, 0}, /* 1047 INSB_DIB_DXW */
+    {0x130, 0x230c, 56, 0}, /* 1048 INSW_DIZ_DXW */
+    {0x12d, 0x230c, 56, 0}, /* 1049 INSD_DIZ_DXW */
+    {0x1ed, 0x230e, 56, 0}, /* 1050 OUTSB_DXW_SIB */
+    {0x1ef, 0x2310, 56, 0}, /* 1051 OUTSW_DXW_SIZ */
+    {0x1ee, 0x2310, 56, 0}, /* 1052 OUTSD_DXW_SIZ */
     {0x2b7, 0x2227, 12, 0}, /* 1053 ROL_RMB_IB */
-    {0x2b7, 0x2300, 12, 0}, /* 1054 ROL_RMV_IB */
-    {0x2b7, 0x2302, 28, 0}, /* 1055 ROL_RMB_1B */
-    {0x2b7, 0x2304, 28, 0}, /* 1056 ROL_RMV_1B */
-    {0x2b7, 0x2306, 12, 0}, /* 1057 ROL_RMB_GPR81B */
-    {0x2b7, 0x2308, 12, 0}, /* 1058 ROL_RMV_GPR81B */
+    {0x2b7, 0x2312, 12, 0}, /* 1054 ROL_RMV_IB */
+    {0x2b7, 0x2314, 28, 0}, /* 1055 ROL_RMB_1B */
+    {0x2b7, 0x2316, 28, 0}, /* 1056 ROL_RMV_1B */
+    {0x2b7, 0x2318, 12, 0}, /* 1057 ROL_RMB_GPR81B */
+    {0x2b7, 0x231a, 12, 0}, /* 1058 ROL_RMV_GPR81B */
     {0x2b8, 0x2227, 12, 0}, /* 1059 ROR_RMB_IB */
-    {0x2b8, 0x2300, 12, 0}, /* 1060 ROR_RMV_IB */
-    {0x2b8, 0x2302, 28, 0}, /* 1061 ROR_RMB_1B */
-    {0x2b8, 0x2304, 28, 0}, /* 1062 ROR_RMV_1B */
-    {0x2b8, 0x2306, 12, 0}, /* 1063 ROR_RMB_GPR81B */
-    {0x2b8, 0x2308, 12, 0}, /* 1064 ROR_RMV_GPR81B */
+    {0x2b8, 0x2312, 12, 0}, /* 1060 ROR_RMV_IB */
+    {0x2b8, 0x2314, 28, 0}, /* 1061 ROR_RMB_1B */
+    {0x2b8, 0x2316, 28, 0}, /* 1062 ROR_RMV_1B */
+    {0x2b8, 0x2318, 12, 0}, /* 1063 ROR_RMB_GPR81B */
+    {0x2b8, 0x231a, 12, 0}, /* 1064 ROR_RMV_GPR81B */
     {0x2a0, 0x2227, 38, 0}, /* 1065 RCL_RMB_IB */
-    {0x2a0, 0x2300, 38, 0}, /* 1066 RCL_RMV_IB */
-    {0x2a0, 0x2302, 39, 0}, /* 1067 RCL_RMB_1B */
-    {0x2a0, 0x2304, 39, 0}, /* 1068 RCL_RMV_1B */
-    {0x2a0, 0x2306, 38, 0}, /* 1069 RCL_RMB_GPR81B */
-    {0x2a0, 0x2308, 38, 0}, /* 1070 RCL_RMV_GPR81B */
+    {0x2a0, 0x2312, 38, 0}, /* 1066 RCL_RMV_IB */
+    {0x2a0, 0x2314, 39, 0}, /* 1067 RCL_RMB_1B */
+    {0x2a0, 0x2316, 39, 0}, /* 1068 RCL_RMV_1B */
+    {0x2a0, 0x2318, 38, 0}, /* 1069 RCL_RMB_GPR81B */
+    {0x2a0, 0x231a, 38, 0}, /* 1070 RCL_RMV_GPR81B */
     {0x2a3, 0x2227, 38, 0}, /* 1071 RCR_RMB_IB */
-    {0x2a3, 0x2300, 38, 0}, /* 1072 RCR_RMV_IB */
-    {0x2a3, 0x2302, 39, 0}, /* 1073 RCR_RMB_1B */
-    {0x2a3, 0x2304, 39, 0}, /* 1074 RCR_RMV_1B */
-    {0x2a3, 0x2306, 38, 0}, /* 1075 RCR_RMB_GPR81B */
-    {0x2a3, 0x2308, 38, 0}, /* 1076 RCR_RMV_GPR81B */
+    {0x2a3, 0x2312, 38, 0}, /* 1072 RCR_RMV_IB */
+    {0x2a3, 0x2314, 39, 0}, /* 1073 RCR_RMB_1B */
+    {0x2a3, 0x2316, 39, 0}, /* 1074 RCR_RMV_1B */
+    {0x2a3, 0x2318, 38, 0}, /* 1075 RCR_RMB_GPR81B */
+    {0x2a3, 0x231a, 38, 0}, /* 1076 RCR_RMV_GPR81B */
     {0x2eb, 0x2227, 26, 0}, /* 1077 SHL_RMB_IB */
-    {0x2eb, 0x2300, 26, 0}, /* 1078 SHL_RMV_IB */
-    {0x2eb, 0x2302, 31, 0}, /* 1079 SHL_RMB_1B */
-    {0x2eb, 0x2304, 31, 0}, /* 1080 SHL_RMV_1B */
-    {0x2eb, 0x2306, 26, 0}, /* 1081 SHL_RMB_GPR81B */
-    {0x2eb, 0x2308, 26, 0}, /* 1082 SHL_RMV_GPR81B */
+    {0x2eb, 0x2312, 26, 0}, /* 1078 SHL_RMV_IB */
+    {0x2eb, 0x2314, 31, 0}, /* 1079 SHL_RMB_1B */
+    {0x2eb, 0x2316, 31, 0}, /* 1080 SHL_RMV_1B */
+    {0x2eb, 0x2318, 26, 0}, /* 1081 SHL_RMB_GPR81B */
+    {0x2eb, 0x231a, 26, 0}, /* 1082 SHL_RMV_GPR81B */
     {0x2ee, 0x2227, 26, 0}, /* 1083 SHR_RMB_IB */
-    {0x2ee, 0x2300, 26, 0}, /* 1084 SHR_RMV_IB */
-    {0x2ee, 0x2302, 31, 0}, /* 1085 SHR_RMB_1B */
-    {0x2ee, 0x2304, 31, 0}, /* 1086 SHR_RMV_1B */
-    {0x2ee, 0x2306, 26, 0}, /* 1087 SHR_RMB_GPR81B */
-    {0x2ee, 0x2308, 26, 0}, /* 1088 SHR_RMV_GPR81B */
+    {0x2ee, 0x2312, 26, 0}, /* 1084 SHR_RMV_IB */
+    {0x2ee, 0x2314, 31, 0}, /* 1085 SHR_RMB_1B */
+    {0x2ee, 0x2316, 31, 0}, /* 1086 SHR_RMV_1B */
+    {0x2ee, 0x2318, 26, 0}, /* 1087 SHR_RMB_GPR81B */
+    {0x2ee, 0x231a, 26, 0}, /* 1088 SHR_RMV_GPR81B */
     {0x2eb, 0x2227, 26, 0}, /* 1089 SHL_RMB_IB */
-    {0x2eb, 0x2300, 26, 0}, /* 1090 SHL_RMV_IB */
-    {0x2eb, 0x2302, 31, 0}, /* 1091 SHL_RMB_1B */
-    {0x2eb, 0x2304, 31, 0}, /* 1092 SHL_RMV_1B */
-    {0x2eb, 0x2306, 26, 0}, /* 1093 SHL_RMB_GPR81B */
-    {0x2eb, 0x2308, 26, 0}, /* 1094 SHL_RMV_GPR81B */
+    {0x2eb, 0x2312, 26, 0}, /* 1090 SHL_RMV_IB */
+    {0x2eb, 0x2314, 31, 0}, /* 1091 SHL_RMB_1B */
+    {0x2eb, 0x2316, 31, 0}, /* 1092 SHL_RMV_1B */
+    {0x2eb, 0x2318, 26, 0}, /* 1093 SHL_RMB_GPR81B */
+    {0x2eb, 0x231a, 26, 0}, /* 1094 SHL_RMV_GPR81B */
     {0x2c4, 0x2227, 26, 0}, /* 1095 SAR_RMB_IB */
-    {0x2c4, 0x2300, 26, 0}, /* 1096 SAR_RMV_IB */
-    {0x2c4, 0x2302, 31, 0}, /* 1097 SAR_RMB_1B */
-    {0x2c4, 0x2304, 31, 0}, /* 1098 SAR_RMV_1B */
-    {0x2c4, 0x2306, 26, 0}, /* 1099 SAR_RMB_GPR81B */
-    {0x2c4, 0x2308, 26, 0}, /* 1100 SAR_RMV_GPR81B */
-    {0x2ec, 0x330a, 26, 0}, /* 1101 SHLD_RMV_RV_IB */
-    {0x2ec, 0x330d, 26, 0}, /* 1102 SHLD_RMV_RV_GPR81B */
-    {0x2ef, 0x330a, 26, 0}, /* 1103 SHRD_RMV_RV_IB */
-    {0x2ef, 0x330d, 26, 0}, /* 1104 SHRD_RMV_RV_GPR81B */
-    {0x127, 0x3310, 29, 0}, /* 1105 IMUL_RV_RMV_IZ */
-    {0x127, 0x3313, 29, 0}, /* 1106 IMUL_RV_RMV_IBS */
+    {0x2c4, 0x2312, 26, 0}, /* 1096 SAR_RMV_IB */
+    {0x2c4, 0x2314, 31, 0}, /* 1097 SAR_RMB_1B */
+    {0x2c4, 0x2316, 31, 0}, /* 1098 SAR_RMV_1B */
+    {0x2c4, 0x2318, 26, 0}, /* 1099 SAR_RMB_GPR81B */
+    {0x2c4, 0x231a, 26, 0}, /* 1100 SAR_RMV_GPR81B */
+    {0x2ec, 0x331c, 26, 0}, /* 1101 SHLD_RMV_RV_IB */
+    {0x2ec, 0x331f, 26, 0}, /* 1102 SHLD_RMV_RV_GPR81B */
+    {0x2ef, 0x331c, 26, 0}, /* 1103 SHRD_RMV_RV_IB */
+    {0x2ef, 0x331f, 26, 0}, /* 1104 SHRD_RMV_RV_GPR81B */
+    {0x127, 0x3322, 29, 0}, /* 1105 IMUL_RV_RMV_IZ */
+    {0x127, 0x3325, 29, 0}, /* 1106 IMUL_RV_RMV_IBS */
     {0x127, 0x2221, 29, 0}, /* 1107 IMUL_RV_RMV */
-    {0x1de, 0x3316, 29, 0}, /* 1108 MUL_RMB */
-    {0x1de, 0x3319, 29, 0}, /* 1109 MUL_RMV */
-    {0x127, 0x3316, 29, 0}, /* 1110 IMUL_RMB */
-    {0x127, 0x3319, 29, 0}, /* 1111 IMUL_RMV */
-    {0xa5, 0x231c, 9, 0}, /* 1112 DIV_RMB */
-    {0xa5, 0x331e, 9, 0}, /* 1113 DIV_RMV */
-    {0x126, 0x231c, 9, 0}, /* 1114 IDIV_RMB */
-    {0x126, 0x331e, 9, 0}, /* 1115 IDIV_RMV */
+    {0x1de, 0x3328, 29, 0}, /* 1108 MUL_RMB */
+    {0x1de, 0x332b, 29, 0}, /* 1109 MUL_RMV */
+    {0x127, 0x3328, 29, 0}, /* 1110 IMUL_RMB */
+    {0x127, 0x332b, 29, 0}, /* 1111 IMUL_RMV */
+    {0xa5, 0x232e, 9, 0}, /* 1112 DIV_RMB */
+    {0xa5, 0x3330, 9, 0}, /* 1113 DIV_RMV */
+    {0x126, 0x232e, 9, 0}, /* 1114 IDIV_RMB */
+    {0x126, 0x3330, 9, 0}, /* 1115 IDIV_RMV */
     {0x43, 0x222f, 13, 0}, /* 1116 BT_RMV_RV */
-    {0x43, 0x2321, 13, 0}, /* 1117 BT_RMV_IB */
+    {0x43, 0x2333, 13, 0}, /* 1117 BT_RMV_IB */
     {0x46, 0x221d, 13, 0}, /* 1118 BTS_RMV_RV */
-    {0x46, 0x2300, 13, 0}, /* 1119 BTS_RMV_IB */
+    {0x46, 0x2312, 13, 0}, /* 1119 BTS_RMV_IB */
     {0x45, 0x221d, 13, 0}, /* 1120 BTR_RMV_RV */
-    {0x45, 0x2300, 13, 0}, /* 1121 BTR_RMV_IB */
+    {0x45, 0x2312, 13, 0}, /* 1121 BTR_RMV_IB */
     {0x44, 0x221d, 13, 0}, /* 1122 BTC_RMV_RV */
-    {0x44, 0x2300, 13, 0}, /* 1123 BTC_RMV_IB */
+    {0x44, 0x2312, 13, 0}, /* 1123 BTC_RMV_IB */
     {0x40, 0x2276, 17, 0}, /* 1124 BSF_RV_RMV */
     {0x41, 0x2276, 17, 0}, /* 1125 BSR_RV_RMV */
     {0x326, 0x224c, 19, 42}, /* 1126 TZCNT_RV_RMV */
@@ -2616,28 +2616,28 @@ const struct form_info x86emu_form_infos[] = {
     {0x41, 0x2276, 17, 0}, /* 1129 BSR_RV_RMV */
     {0x263, 0x224c, 15, 89}, /* 1130 POPCNT_RV_RMV */
     {0x42, 0x123f, 0, 0}, /* 1131 BSWAP_OV */
-    {0x1b7, 0x2323, 0, 77}, /* 1132 MOVBE_RV_RMV */
-    {0x1b7, 0x2325, 0, 77}, /* 1133 MOVBE_RMV_RV */
-    {0x81, 0x3327, 33, 0}, /* 1134 CMPXCHG_RMB_RB */
-    {0x81, 0x332a, 33, 0}, /* 1135 CMPXCHG_RMV_RV */
+    {0x1b7, 0x2335, 0, 77}, /* 1132 MOVBE_RV_RMV */
+    {0x1b7, 0x2337, 0, 77}, /* 1133 MOVBE_RMV_RV */
+    {0x81, 0x3339, 33, 0}, /* 1134 CMPXCHG_RMB_RB */
+    {0x81, 0x333c, 33, 0}, /* 1135 CMPXCHG_RMV_RV */
     {0x69d, 0x2240, 33, 0}, /* 1136 XADD_RMB_RB */
     {0x69d, 0x2242, 33, 0}, /* 1137 XADD_RMV_RV */
-    {0x83, 0x532d, 14, 54}, /* 1138 CMPXCHG8B_RMQ */
-    {0x82, 0x5332, 14, 53}, /* 1139 CMPXCHG16B_RMDQ */
-    {0xa2, 0x1329, 43, 0}, /* 1140 DAA */
-    {0xa3, 0x1329, 43, 0}, /* 1141 DAS */
-    {0x2, 0x2337, 42, 0}, /* 1142 AAA */
-    {0x7, 0x2337, 42, 0}, /* 1143 AAS */
-    {0x5, 0x3339, 25, 0}, /* 1144 AAM_IB */
-    {0x3, 0x333c, 25, 0}, /* 1145 AAD_IB */
-    {0x2c3, 0x133f, 36, 0}, /* 1146 SALC */
-    {0x49, 0x2317, 0, 0}, /* 1147 CBW */
-    {0xa1, 0x2340, 0, 0}, /* 1148 CWDE */
-    {0x4b, 0x2342, 0, 0}, /* 1149 CDQE */
-    {0xa0, 0x2344, 0, 0}, /* 1150 CWD */
-    {0x4a, 0x2346, 0, 0}, /* 1151 CDQ */
-    {0x88, 0x2348, 0, 0}, /* 1152 CQO */
-    {0x6a2, 0x234a, 0, 0}, /* 1153 XLAT */
+    {0x83, 0x533f, 14, 54}, /* 1138 CMPXCHG8B_RMQ */
+    {0x82, 0x5344, 14, 53}, /* 1139 CMPXCHG16B_RMDQ */
+    {0xa2, 0x133b, 43, 0}, /* 1140 DAA */
+    {0xa3, 0x133b, 43, 0}, /* 1141 DAS */
+    {0x2, 0x2349, 42, 0}, /* 1142 AAA */
+    {0x7, 0x2349, 42, 0}, /* 1143 AAS */
+    {0x5, 0x334b, 25, 0}, /* 1144 AAM_IB */
+    {0x3, 0x334e, 25, 0}, /* 1145 AAD_IB */
+    {0x2c3, 0x1351, 36, 0}, /* 1146 SALC */
+    {0x49, 0x2329, 0, 0}, /* 1147 CBW */
+    {0xa1, 0x2352, 0, 0}, /* 1148 CWDE */
+    {0x4b, 0x2354, 0, 0}, /* 1149 CDQE */
+    {0xa0, 0x2356, 0, 0}, /* 1150 CWD */
+    {0x4a, 0x2358, 0, 0}, /* 1151 CDQ */
+    {0x88, 0x235a, 0, 0}, /* 1152 CQO */
+    {0x6a2, 0x235c, 0, 0}, /* 1153 XLAT */
     {0x4d, 0x0, 1, 0}, /* 1154 CLC */
     {0x2fd, 0x0, 6, 0}, /* 1155 STC */
     {0x59, 0x0, 37, 0}, /* 1156 CMC */
@@ -2645,36 +2645,36 @@ const struct form_info x86emu_form_infos[] = {
     {0x2fe, 0x0, 7, 0}, /* 1158 STD */
     {0x53, 0x0, 55, 0}, /* 1159 CLI */
     {0x300, 0x0, 55, 0}, /* 1160 STI */
-    {0x2c2, 0x134c, 27, 0}, /* 1161 SAHF */
-    {0x186, 0x133b, 47, 0}, /* 1162 LAHF */
-    {0x128, 0x234d, 54, 0}, /* 1163 IN_GPR80B_IB */
-    {0x128, 0x234f, 54, 0}, /* 1164 IN_AXZ_IB */
-    {0x1ec, 0x2351, 54, 0}, /* 1165 OUT_IB_GPR80B */
-    {0x1ec, 0x2353, 54, 0}, /* 1166 OUT_IB_AXZ */
-    {0x128, 0x2355, 54, 0}, /* 1167 IN_GPR80B_DXW */
-    {0x128, 0x2357, 54, 0}, /* 1168 IN_AXZ_DXW */
-    {0x1ec, 0x2359, 54, 0}, /* 1169 OUT_DXW_GPR80B */
-    {0x1ec, 0x235b, 54, 0}, /* 1170 OUT_DXW_AXZ */
+    {0x2c2, 0x135e, 27, 0}, /* 1161 SAHF */
+    {0x186, 0x134d, 47, 0}, /* 1162 LAHF */
+    {0x128, 0x235f, 54, 0}, /* 1163 IN_GPR80B_IB */
+    {0x128, 0x2361, 54, 0}, /* 1164 IN_AXZ_IB */
+    {0x1ec, 0x2363, 54, 0}, /* 1165 OUT_IB_GPR80B */
+    {0x1ec, 0x2365, 54, 0}, /* 1166 OUT_IB_AXZ */
+    {0x128, 0x2367, 54, 0}, /* 1167 IN_GPR80B_DXW */
+    {0x128, 0x2369, 54, 0}, /* 1168 IN_AXZ_DXW */
+    {0x1ec, 0x236b, 54, 0}, /* 1169 OUT_DXW_GPR80B */
+    {0x1ec, 0x236d, 54, 0}, /* 1170 OUT_DXW_AXZ */
     {0x133, 0x0, 0, 0}, /* 1171 INT3 */
     {0x131, 0x1020, 0, 0}, /* 1172 INT_IB */
     {0x134, 0x0, 50, 0}, /* 1173 INTO */
     {0x132, 0x0, 0, 0}, /* 1174 INT1 */
-    {0x13c, 0x0, 35, 0}, /* 1175 IRET */
-    {0x13d, 0x0, 35, 0}, /* 1176 IRETD */
-    {0x13e, 0x0, 35, 0}, /* 1177 IRETQ */
+    {0x13c, 0x436f, 35, 0}, /* 1175 IRET */
+    {0x13d, 0x436f, 35, 0}, /* 1176 IRETD */
+    {0x13e, 0x436f, 35, 0}, /* 1177 IRETQ */
     {0x8122, 0x0, 0, 0}, /* 1178 HLT */
     {0x112, 0x0, 0, 0}, /* 1179 FWAIT */
-    {0x3f, 0x235d, 0, 0}, /* 1180 BOUND_RV_RMV2 */
-    {0x18e, 0x335f, 0, 0}, /* 1181 LES_RV_RMP */
-    {0x18a, 0x3362, 0, 0}, /* 1182 LDS_RV_RMP */
-    {0x1a1, 0x3365, 0, 0}, /* 1183 LSS_RV_RMP */
-    {0x190, 0x3368, 0, 0}, /* 1184 LFS_RV_RMP */
-    {0x192, 0x336b, 0, 0}, /* 1185 LGS_RV_RMP */
-    {0x69c, 0x336e, 0, 98}, /* 1186 XABORT_IB */
-    {0x69e, 0x3371, 0, 98}, /* 1187 XBEGIN_RELZ */
-    {0x294, 0x2374, 0, 74}, /* 1188 PUNPCKLBW_RQ_RMD */
-    {0x297, 0x2374, 0, 74}, /* 1189 PUNPCKLWD_RQ_RMD */
-    {0x295, 0x2374, 0, 74}, /* 1190 PUNPCKLDQ_RQ_RMD */
+    {0x3f, 0x2373, 0, 0}, /* 1180 BOUND_RV_RMV2 */
+    {0x18e, 0x3375, 0, 0}, /* 1181 LES_RV_RMP */
+    {0x18a, 0x3378, 0, 0}, /* 1182 LDS_RV_RMP */
+    {0x1a1, 0x337b, 0, 0}, /* 1183 LSS_RV_RMP */
+    {0x190, 0x337e, 0, 0}, /* 1184 LFS_RV_RMP */
+    {0x192, 0x3381, 0, 0}, /* 1185 LGS_RV_RMP */
+    {0x69c, 0x3384, 0, 98}, /* 1186 XABORT_IB */
+    {0x69e, 0x3387, 0, 98}, /* 1187 XBEGIN_RELZ */
+    {0x294, 0x238a, 0, 74}, /* 1188 PUNPCKLBW_RQ_RMD */
+    {0x297, 0x238a, 0, 74}, /* 1189 PUNPCKLWD_RQ_RMD */
+    {0x295, 0x238a, 0, 74}, /* 1190 PUNPCKLDQ_RQ_RMD */
     {0x1f4, 0x2002, 0, 74}, /* 1191 PACKSSWB_RQ_RMQ */
     {0x210, 0x2002, 0, 74}, /* 1192 PCMPGTB_RQ_RMQ */
     {0x213, 0x2002, 0, 74}, /* 1193 PCMPGTW_RQ_RMQ */
@@ -2727,29 +2727,29 @@ const struct form_info x86emu_form_infos[] = {
     {0x27d, 0x2002, 0, 74}, /* 1240 PSLLW_RQ_RMQ */
     {0x27a, 0x2002, 0, 74}, /* 1241 PSLLD_RQ_RMQ */
     {0x27c, 0x2002, 0, 74}, /* 1242 PSLLQ_RQ_RMQ */
-    {0x284, 0x2376, 0, 74}, /* 1243 PSRLW_RMQ_IB */
-    {0x280, 0x2376, 0, 74}, /* 1244 PSRAW_RMQ_IB */
-    {0x27d, 0x2376, 0, 74}, /* 1245 PSLLW_RMQ_IB */
-    {0x281, 0x2376, 0, 74}, /* 1246 PSRLD_RMQ_IB */
-    {0x27f, 0x2376, 0, 74}, /* 1247 PSRAD_RMQ_IB */
-    {0x27a, 0x2376, 0, 74}, /* 1248 PSLLD_RMQ_IB */
-    {0x283, 0x2376, 0, 74}, /* 1249 PSRLQ_RMQ_IB */
-    {0x27c, 0x2376, 0, 74}, /* 1250 PSLLQ_RMQ_IB */
-    {0x276, 0x3378, 0, 110}, /* 1251 PSHUFW_RQ_RMQ_IB */
-    {0x1b8, 0x237b, 0, 74}, /* 1252 MOVD_RQ_RMD */
-    {0x1cf, 0x237d, 0, 74}, /* 1253 MOVQ_RQ_RMQ */
-    {0x1b8, 0x237f, 0, 74}, /* 1254 MOVD_RMD_RQ */
-    {0x1cf, 0x2381, 0, 74}, /* 1255 MOVQ_RMQ_RQ */
+    {0x284, 0x238c, 0, 74}, /* 1243 PSRLW_RMQ_IB */
+    {0x280, 0x238c, 0, 74}, /* 1244 PSRAW_RMQ_IB */
+    {0x27d, 0x238c, 0, 74}, /* 1245 PSLLW_RMQ_IB */
+    {0x281, 0x238c, 0, 74}, /* 1246 PSRLD_RMQ_IB */
+    {0x27f, 0x238c, 0, 74}, /* 1247 PSRAD_RMQ_IB */
+    {0x27a, 0x238c, 0, 74}, /* 1248 PSLLD_RMQ_IB */
+    {0x283, 0x238c, 0, 74}, /* 1249 PSRLQ_RMQ_IB */
+    {0x27c, 0x238c, 0, 74}, /* 1250 PSLLQ_RMQ_IB */
+    {0x276, 0x338e, 0, 110}, /* 1251 PSHUFW_RQ_RMQ_IB */
+    {0x1b8, 0x2391, 0, 74}, /* 1252 MOVD_RQ_RMD */
+    {0x1cf, 0x2393, 0, 74}, /* 1253 MOVQ_RQ_RMQ */
+    {0x1b8, 0x2395, 0, 74}, /* 1254 MOVD_RMD_RQ */
+    {0x1cf, 0x2397, 0, 74}, /* 1255 MOVQ_RMQ_RQ */
     {0x1cf, 0x2000, 0, 74}, /* 1256 MOVQ_RQ_RMQ */
-    {0x1cf, 0x2383, 0, 74}, /* 1257 MOVQ_RMQ_RQ */
-    {0x1cc, 0x2385, 0, 110}, /* 1258 MOVNTQ_RMQ_RQ */
-    {0x1a7, 0x3387, 0, 110}, /* 1259 MASKMOVQ_RQ_RMQ */
-    {0x1d0, 0x238a, 0, 111}, /* 1260 MOVQ2DQ_RDQ_RMQ */
-    {0x1bc, 0x238c, 0, 111}, /* 1261 MOVDQ2Q_RQ_RMDQ */
-    {0x24b, 0x238e, 0, 110}, /* 1262 PMOVMSKB_RD_RMQ */
-    {0x23c, 0x3390, 0, 110}, /* 1263 PINSRW_RQ_RMW_IB */
-    {0x23c, 0x3393, 0, 110}, /* 1264 PINSRW_RQ_RMD_IB */
-    {0x21c, 0x3396, 0, 110}, /* 1265 PEXTRW_RD_RMQ_IB */
+    {0x1cf, 0x2399, 0, 74}, /* 1257 MOVQ_RMQ_RQ */
+    {0x1cc, 0x239b, 0, 110}, /* 1258 MOVNTQ_RMQ_RQ */
+    {0x1a7, 0x339d, 0, 110}, /* 1259 MASKMOVQ_RQ_RMQ */
+    {0x1d0, 0x23a0, 0, 111}, /* 1260 MOVQ2DQ_RDQ_RMQ */
+    {0x1bc, 0x23a2, 0, 111}, /* 1261 MOVDQ2Q_RQ_RMDQ */
+    {0x24b, 0x23a4, 0, 110}, /* 1262 PMOVMSKB_RD_RMQ */
+    {0x23c, 0x33a6, 0, 110}, /* 1263 PINSRW_RQ_RMW_IB */
+    {0x23c, 0x33a9, 0, 110}, /* 1264 PINSRW_RQ_RMD_IB */
+    {0x21c, 0x33ac, 0, 110}, /* 1265 PEXTRW_RD_RMQ_IB */
     {0x272, 0x2002, 0, 116}, /* 1266 PSHUFB_RQ_RMQ */
     {0x232, 0x2002, 0, 116}, /* 1267 PHADDW_RQ_RMQ */
     {0x230, 0x2002, 0, 116}, /* 1268 PHADDD_RQ_RMQ */
@@ -2765,301 +2765,301 @@ const struct form_info x86emu_form_infos[] = {
     {0x1f0, 0x2000, 0, 116}, /* 1278 PABSB_RQ_RMQ */
     {0x1f2, 0x2000, 0, 116}, /* 1279 PABSW_RQ_RMQ */
     {0x1f1, 0x2000, 0, 116}, /* 1280 PABSD_RQ_RMQ */
-    {0x1ff, 0x3399, 0, 116}, /* 1281 PALIGNR_RQ_RMQ_IB */
-    {0x2f9, 0x239c, 0, 110}, /* 1282 SQRTPS_RDQ_RMDQ */
-    {0x2f8, 0x239c, 0, 111}, /* 1283 SQRTPD_RDQ_RMDQ */
-    {0x2fb, 0x239e, 0, 110}, /* 1284 SQRTSS_RDQ_RMD */
+    {0x1ff, 0x33af, 0, 116}, /* 1281 PALIGNR_RQ_RMQ_IB */
+    {0x2f9, 0x23b2, 0, 110}, /* 1282 SQRTPS_RDQ_RMDQ */
+    {0x2f8, 0x23b2, 0, 111}, /* 1283 SQRTPD_RDQ_RMDQ */
+    {0x2fb, 0x23b4, 0, 110}, /* 1284 SQRTSS_RDQ_RMD */
     {0x2fa, 0x20a0, 0, 111}, /* 1285 SQRTSD_RDQ_RMQ */
-    {0xc, 0x23a0, 0, 110}, /* 1286 ADDPS_RDQ_RMDQ */
-    {0xb, 0x23a0, 0, 111}, /* 1287 ADDPD_RDQ_RMDQ */
-    {0xe, 0x23a2, 0, 110}, /* 1288 ADDSS_RDQ_RMD */
-    {0xd, 0x23a4, 0, 111}, /* 1289 ADDSD_RDQ_RMQ */
-    {0x1e0, 0x23a0, 0, 110}, /* 1290 MULPS_RDQ_RMDQ */
-    {0x1df, 0x23a0, 0, 111}, /* 1291 MULPD_RDQ_RMDQ */
-    {0x1e2, 0x23a2, 0, 110}, /* 1292 MULSS_RDQ_RMD */
-    {0x1e1, 0x23a4, 0, 111}, /* 1293 MULSD_RDQ_RMQ */
-    {0x30b, 0x23a0, 0, 110}, /* 1294 SUBPS_RDQ_RMDQ */
-    {0x30a, 0x23a0, 0, 111}, /* 1295 SUBPD_RDQ_RMDQ */
-    {0x30d, 0x23a2, 0, 110}, /* 1296 SUBSS_RDQ_RMD */
-    {0x30c, 0x23a4, 0, 111}, /* 1297 SUBSD_RDQ_RMQ */
-    {0x1af, 0x23a0, 0, 110}, /* 1298 MINPS_RDQ_RMDQ */
-    {0x1ae, 0x23a0, 0, 111}, /* 1299 MINPD_RDQ_RMDQ */
-    {0x1b1, 0x23a2, 0, 110}, /* 1300 MINSS_RDQ_RMD */
-    {0x1b0, 0x23a4, 0, 111}, /* 1301 MINSD_RDQ_RMQ */
-    {0xa7, 0x23a0, 0, 110}, /* 1302 DIVPS_RDQ_RMDQ */
-    {0xa6, 0x23a0, 0, 111}, /* 1303 DIVPD_RDQ_RMDQ */
-    {0xa9, 0x23a2, 0, 110}, /* 1304 DIVSS_RDQ_RMD */
-    {0xa8, 0x23a4, 0, 111}, /* 1305 DIVSD_RDQ_RMQ */
-    {0x1a9, 0x23a0, 0, 110}, /* 1306 MAXPS_RDQ_RMDQ */
-    {0x1a8, 0x23a0, 0, 111}, /* 1307 MAXPD_RDQ_RMDQ */
-    {0x1ab, 0x23a2, 0, 110}, /* 1308 MAXSS_RDQ_RMD */
-    {0x1aa, 0x23a4, 0, 111}, /* 1309 MAXSD_RDQ_RMQ */
-    {0x2bf, 0x239c, 0, 110}, /* 1310 RSQRTPS_RDQ_RMDQ */
-    {0x2c0, 0x239e, 0, 110}, /* 1311 RSQRTSS_RDQ_RMD */
-    {0x2a1, 0x239c, 0, 110}, /* 1312 RCPPS_RDQ_RMDQ */
-    {0x2a2, 0x239e, 0, 110}, /* 1313 RCPSS_RDQ_RMD */
-    {0x25, 0x23a0, 0, 110}, /* 1314 ANDPS_RDQ_RMDQ */
-    {0x24, 0x23a0, 0, 111}, /* 1315 ANDPD_RDQ_RMDQ */
-    {0x23, 0x23a0, 0, 110}, /* 1316 ANDNPS_RDQ_RMDQ */
-    {0x22, 0x23a0, 0, 111}, /* 1317 ANDNPD_RDQ_RMDQ */
-    {0x1eb, 0x23a0, 0, 110}, /* 1318 ORPS_RDQ_RMDQ */
-    {0x1ea, 0x23a0, 0, 111}, /* 1319 ORPD_RDQ_RMDQ */
-    {0x6a5, 0x23a0, 0, 110}, /* 1320 XORPS_RDQ_RMDQ */
-    {0x6a4, 0x23a0, 0, 111}, /* 1321 XORPD_RDQ_RMDQ */
-    {0x333, 0x23a0, 0, 110}, /* 1322 UNPCKLPS_RDQ_RMDQ */
-    {0x332, 0x23a0, 0, 111}, /* 1323 UNPCKLPD_RDQ_RMDQ */
-    {0x331, 0x23a0, 0, 110}, /* 1324 UNPCKHPS_RDQ_RMDQ */
-    {0x330, 0x23a0, 0, 111}, /* 1325 UNPCKHPD_RDQ_RMDQ */
-    {0x2f2, 0x33a6, 0, 110}, /* 1326 SHUFPS_RDQ_RMDQ_IB */
-    {0x79, 0x33a6, 0, 110}, /* 1327 CMPPS_RDQ_RMDQ_IB */
-    {0x1b6, 0x239c, 0, 110}, /* 1328 MOVAPS_RDQ_RMDQ */
-    {0x1b6, 0x23a9, 0, 110}, /* 1329 MOVAPS_RMDQ_RDQ */
-    {0x1db, 0x239c, 0, 110}, /* 1330 MOVUPS_RDQ_RMDQ */
-    {0x1db, 0x23a9, 0, 110}, /* 1331 MOVUPS_RMDQ_RDQ */
-    {0x1cb, 0x23ab, 0, 110}, /* 1332 MOVNTPS_RMDQ_RDQ */
-    {0x1c4, 0x23ad, 0, 110}, /* 1333 MOVLPS_RDQ_RMQ */
+    {0xc, 0x23b6, 0, 110}, /* 1286 ADDPS_RDQ_RMDQ */
+    {0xb, 0x23b6, 0, 111}, /* 1287 ADDPD_RDQ_RMDQ */
+    {0xe, 0x23b8, 0, 110}, /* 1288 ADDSS_RDQ_RMD */
+    {0xd, 0x23ba, 0, 111}, /* 1289 ADDSD_RDQ_RMQ */
+    {0x1e0, 0x23b6, 0, 110}, /* 1290 MULPS_RDQ_RMDQ */
+    {0x1df, 0x23b6, 0, 111}, /* 1291 MULPD_RDQ_RMDQ */
+    {0x1e2, 0x23b8, 0, 110}, /* 1292 MULSS_RDQ_RMD */
+    {0x1e1, 0x23ba, 0, 111}, /* 1293 MULSD_RDQ_RMQ */
+    {0x30b, 0x23b6, 0, 110}, /* 1294 SUBPS_RDQ_RMDQ */
+    {0x30a, 0x23b6, 0, 111}, /* 1295 SUBPD_RDQ_RMDQ */
+    {0x30d, 0x23b8, 0, 110}, /* 1296 SUBSS_RDQ_RMD */
+    {0x30c, 0x23ba, 0, 111}, /* 1297 SUBSD_RDQ_RMQ */
+    {0x1af, 0x23b6, 0, 110}, /* 1298 MINPS_RDQ_RMDQ */
+    {0x1ae, 0x23b6, 0, 111}, /* 1299 MINPD_RDQ_RMDQ */
+    {0x1b1, 0x23b8, 0, 110}, /* 1300 MINSS_RDQ_RMD */
+    {0x1b0, 0x23ba, 0, 111}, /* 1301 MINSD_RDQ_RMQ */
+    {0xa7, 0x23b6, 0, 110}, /* 1302 DIVPS_RDQ_RMDQ */
+    {0xa6, 0x23b6, 0, 111}, /* 1303 DIVPD_RDQ_RMDQ */
+    {0xa9, 0x23b8, 0, 110}, /* 1304 DIVSS_RDQ_RMD */
+    {0xa8, 0x23ba, 0, 111}, /* 1305 DIVSD_RDQ_RMQ */
+    {0x1a9, 0x23b6, 0, 110}, /* 1306 MAXPS_RDQ_RMDQ */
+    {0x1a8, 0x23b6, 0, 111}, /* 1307 MAXPD_RDQ_RMDQ */
+    {0x1ab, 0x23b8, 0, 110}, /* 1308 MAXSS_RDQ_RMD */
+    {0x1aa, 0x23ba, 0, 111}, /* 1309 MAXSD_RDQ_RMQ */
+    {0x2bf, 0x23b2, 0, 110}, /* 1310 RSQRTPS_RDQ_RMDQ */
+    {0x2c0, 0x23b4, 0, 110}, /* 1311 RSQRTSS_RDQ_RMD */
+    {0x2a1, 0x23b2, 0, 110}, /* 1312 RCPPS_RDQ_RMDQ */
+    {0x2a2, 0x23b4, 0, 110}, /* 1313 RCPSS_RDQ_RMD */
+    {0x25, 0x23b6, 0, 110}, /* 1314 ANDPS_RDQ_RMDQ */
+    {0x24, 0x23b6, 0, 111}, /* 1315 ANDPD_RDQ_RMDQ */
+    {0x23, 0x23b6, 0, 110}, /* 1316 ANDNPS_RDQ_RMDQ */
+    {0x22, 0x23b6, 0, 111}, /* 1317 ANDNPD_RDQ_RMDQ */
+    {0x1eb, 0x23b6, 0, 110}, /* 1318 ORPS_RDQ_RMDQ */
+    {0x1ea, 0x23b6, 0, 111}, /* 1319 ORPD_RDQ_RMDQ */
+    {0x6a5, 0x23b6, 0, 110}, /* 1320 XORPS_RDQ_RMDQ */
+    {0x6a4, 0x23b6, 0, 111}, /* 1321 XORPD_RDQ_RMDQ */
+    {0x333, 0x23b6, 0, 110}, /* 1322 UNPCKLPS_RDQ_RMDQ */
+    {0x332, 0x23b6, 0, 111}, /* 1323 UNPCKLPD_RDQ_RMDQ */
+    {0x331, 0x23b6, 0, 110}, /* 1324 UNPCKHPS_RDQ_RMDQ */
+    {0x330, 0x23b6, 0, 111}, /* 1325 UNPCKHPD_RDQ_RMDQ */
+    {0x2f2, 0x33bc, 0, 110}, /* 1326 SHUFPS_RDQ_RMDQ_IB */
+    {0x79, 0x33bc, 0, 110}, /* 1327 CMPPS_RDQ_RMDQ_IB */
+    {0x1b6, 0x23b2, 0, 110}, /* 1328 MOVAPS_RDQ_RMDQ */
+    {0x1b6, 0x23bf, 0, 110}, /* 1329 MOVAPS_RMDQ_RDQ */
+    {0x1db, 0x23b2, 0, 110}, /* 1330 MOVUPS_RDQ_RMDQ */
+    {0x1db, 0x23bf, 0, 110}, /* 1331 MOVUPS_RMDQ_RDQ */
+    {0x1cb, 0x23c1, 0, 110}, /* 1332 MOVNTPS_RMDQ_RDQ */
+    {0x1c4, 0x23c3, 0, 110}, /* 1333 MOVLPS_RDQ_RMQ */
     {0x1c4, 0x2031, 0, 110}, /* 1334 MOVLPS_RMQ_RDQ */
-    {0x1c1, 0x23ad, 0, 110}, /* 1335 MOVHPS_RDQ_RMQ */
+    {0x1c1, 0x23c3, 0, 110}, /* 1335 MOVHPS_RDQ_RMQ */
     {0x1c1, 0x2031, 0, 110}, /* 1336 MOVHPS_RMQ_RDQ */
-    {0x1c6, 0x23af, 0, 110}, /* 1337 MOVMSKPS_RY_RMDQ */
-    {0x2f1, 0x33a6, 0, 111}, /* 1338 SHUFPD_RDQ_RMDQ_IB */
-    {0x78, 0x33a6, 0, 111}, /* 1339 CMPPD_RDQ_RMDQ_IB */
-    {0x1b5, 0x239c, 0, 111}, /* 1340 MOVAPD_RDQ_RMDQ */
-    {0x1b5, 0x23a9, 0, 111}, /* 1341 MOVAPD_RMDQ_RDQ */
-    {0x1da, 0x239c, 0, 111}, /* 1342 MOVUPD_RDQ_RMDQ */
-    {0x1da, 0x23a9, 0, 111}, /* 1343 MOVUPD_RMDQ_RDQ */
-    {0x1ca, 0x23ab, 0, 111}, /* 1344 MOVNTPD_RMDQ_RDQ */
-    {0x1c3, 0x23ad, 0, 111}, /* 1345 MOVLPD_RDQ_RMQ */
+    {0x1c6, 0x23c5, 0, 110}, /* 1337 MOVMSKPS_RY_RMDQ */
+    {0x2f1, 0x33bc, 0, 111}, /* 1338 SHUFPD_RDQ_RMDQ_IB */
+    {0x78, 0x33bc, 0, 111}, /* 1339 CMPPD_RDQ_RMDQ_IB */
+    {0x1b5, 0x23b2, 0, 111}, /* 1340 MOVAPD_RDQ_RMDQ */
+    {0x1b5, 0x23bf, 0, 111}, /* 1341 MOVAPD_RMDQ_RDQ */
+    {0x1da, 0x23b2, 0, 111}, /* 1342 MOVUPD_RDQ_RMDQ */
+    {0x1da, 0x23bf, 0, 111}, /* 1343 MOVUPD_RMDQ_RDQ */
+    {0x1ca, 0x23c1, 0, 111}, /* 1344 MOVNTPD_RMDQ_RDQ */
+    {0x1c3, 0x23c3, 0, 111}, /* 1345 MOVLPD_RDQ_RMQ */
     {0x1c3, 0x2031, 0, 111}, /* 1346 MOVLPD_RMQ_RDQ */
-    {0x1c0, 0x23ad, 0, 111}, /* 1347 MOVHPD_RDQ_RMQ */
+    {0x1c0, 0x23c3, 0, 111}, /* 1347 MOVHPD_RDQ_RMQ */
     {0x1c0, 0x2031, 0, 111}, /* 1348 MOVHPD_RMQ_RDQ */
-    {0x1c5, 0x23af, 0, 111}, /* 1349 MOVMSKPD_RY_RMDQ */
-    {0x1bf, 0x239c, 0, 110}, /* 1350 MOVHLPS_RDQ_RMDQ */
-    {0x1c2, 0x239c, 0, 110}, /* 1351 MOVLHPS_RDQ_RMDQ */
-    {0x7e, 0x33b1, 0, 110}, /* 1352 CMPSS_RDQ_RMD_IB */
-    {0x1d6, 0x23b4, 0, 110}, /* 1353 MOVSS_RDQ_RMD */
-    {0x1d6, 0x239c, 0, 110}, /* 1354 MOVSS_RDQ_RMDQ */
-    {0x1d6, 0x23b6, 0, 110}, /* 1355 MOVSS_RMD_RDQ */
-    {0x1d6, 0x23a9, 0, 110}, /* 1356 MOVSS_RMDQ_RDQ */
+    {0x1c5, 0x23c5, 0, 111}, /* 1349 MOVMSKPD_RY_RMDQ */
+    {0x1bf, 0x23b2, 0, 110}, /* 1350 MOVHLPS_RDQ_RMDQ */
+    {0x1c2, 0x23b2, 0, 110}, /* 1351 MOVLHPS_RDQ_RMDQ */
+    {0x7e, 0x33c7, 0, 110}, /* 1352 CMPSS_RDQ_RMD_IB */
+    {0x1d6, 0x23ca, 0, 110}, /* 1353 MOVSS_RDQ_RMD */
+    {0x1d6, 0x23b2, 0, 110}, /* 1354 MOVSS_RDQ_RMDQ */
+    {0x1d6, 0x23cc, 0, 110}, /* 1355 MOVSS_RMD_RDQ */
+    {0x1d6, 0x23bf, 0, 110}, /* 1356 MOVSS_RMDQ_RDQ */
     {0x99, 0x2053, 0, 110}, /* 1357 CVTSS2SI_RY_RMD */
     {0x9f, 0x2053, 0, 110}, /* 1358 CVTTSS2SI_RY_RMD */
-    {0x97, 0x23b8, 0, 110}, /* 1359 CVTSI2SS_RDQ_RMY */
-    {0x7c, 0x33ba, 0, 111}, /* 1360 CMPSD_RDQ_RMQ_IB */
-    {0x1d2, 0x23ad, 0, 111}, /* 1361 MOVSD_RDQ_RMQ */
-    {0x1d2, 0x239c, 0, 111}, /* 1362 MOVSD_RDQ_RMDQ */
+    {0x97, 0x23ce, 0, 110}, /* 1359 CVTSI2SS_RDQ_RMY */
+    {0x7c, 0x33d0, 0, 111}, /* 1360 CMPSD_RDQ_RMQ_IB */
+    {0x1d2, 0x23c3, 0, 111}, /* 1361 MOVSD_RDQ_RMQ */
+    {0x1d2, 0x23b2, 0, 111}, /* 1362 MOVSD_RDQ_RMDQ */
     {0x1d2, 0x2031, 0, 111}, /* 1363 MOVSD_RMQ_RDQ */
-    {0x1d2, 0x23a9, 0, 111}, /* 1364 MOVSD_RMDQ_RDQ */
+    {0x1d2, 0x23bf, 0, 111}, /* 1364 MOVSD_RMDQ_RDQ */
     {0x94, 0x2063, 0, 111}, /* 1365 CVTSD2SI_RY_RMQ */
     {0x9e, 0x2063, 0, 111}, /* 1366 CVTTSD2SI_RY_RMQ */
-    {0x96, 0x23b8, 0, 111}, /* 1367 CVTSI2SD_RDQ_RMY */
+    {0x96, 0x23ce, 0, 111}, /* 1367 CVTSI2SD_RDQ_RMY */
     {0x329, 0x2065, 20, 110}, /* 1368 UCOMISS_RDQ_RMD */
     {0x86, 0x2065, 20, 110}, /* 1369 COMISS_RDQ_RMD */
     {0x328, 0x2067, 20, 111}, /* 1370 UCOMISD_RDQ_RMQ */
     {0x85, 0x2067, 20, 111}, /* 1371 COMISD_RDQ_RMQ */
-    {0x1d4, 0x239c, 0, 112}, /* 1372 MOVSLDUP_RDQ_RMDQ */
-    {0x1d3, 0x239c, 0, 112}, /* 1373 MOVSHDUP_RDQ_RMDQ */
+    {0x1d4, 0x23b2, 0, 112}, /* 1372 MOVSLDUP_RDQ_RMDQ */
+    {0x1d3, 0x23b2, 0, 112}, /* 1373 MOVSHDUP_RDQ_RMDQ */
     {0x1b9, 0x20a0, 0, 112}, /* 1374 MOVDDUP_RDQ_RMQ */
     {0x92, 0x20a0, 0, 111}, /* 1375 CVTPS2PD_RDQ_RMQ */
-    {0x8e, 0x239c, 0, 111}, /* 1376 CVTPD2PS_RDQ_RMDQ */
-    {0x98, 0x239e, 0, 111}, /* 1377 CVTSS2SD_RDQ_RMD */
+    {0x8e, 0x23b2, 0, 111}, /* 1376 CVTPD2PS_RDQ_RMDQ */
+    {0x98, 0x23b4, 0, 111}, /* 1377 CVTSS2SD_RDQ_RMD */
     {0x95, 0x20a0, 0, 111}, /* 1378 CVTSD2SS_RDQ_RMQ */
-    {0x8b, 0x239c, 0, 111}, /* 1379 CVTDQ2PS_RDQ_RMDQ */
-    {0x91, 0x239c, 0, 111}, /* 1380 CVTPS2DQ_RDQ_RMDQ */
-    {0x9c, 0x239c, 0, 111}, /* 1381 CVTTPS2DQ_RDQ_RMDQ */
-    {0x9a, 0x239c, 0, 111}, /* 1382 CVTTPD2DQ_RDQ_RMDQ */
-    {0x8c, 0x239c, 0, 111}, /* 1383 CVTPD2DQ_RDQ_RMDQ */
+    {0x8b, 0x23b2, 0, 111}, /* 1379 CVTDQ2PS_RDQ_RMDQ */
+    {0x91, 0x23b2, 0, 111}, /* 1380 CVTPS2DQ_RDQ_RMDQ */
+    {0x9c, 0x23b2, 0, 111}, /* 1381 CVTTPS2DQ_RDQ_RMDQ */
+    {0x9a, 0x23b2, 0, 111}, /* 1382 CVTTPD2DQ_RDQ_RMDQ */
+    {0x8c, 0x23b2, 0, 111}, /* 1383 CVTPD2DQ_RDQ_RMDQ */
     {0x8a, 0x20a0, 0, 111}, /* 1384 CVTDQ2PD_RDQ_RMQ */
-    {0x90, 0x238a, 0, 110}, /* 1385 CVTPI2PS_RDQ_RMQ */
-    {0x8f, 0x238a, 0, 111}, /* 1386 CVTPI2PD_RDQ_RMQ */
-    {0x9d, 0x23bd, 0, 110}, /* 1387 CVTTPS2PI_RQ_RMQ */
-    {0x9b, 0x238c, 0, 111}, /* 1388 CVTTPD2PI_RQ_RMDQ */
-    {0x93, 0x23bd, 0, 110}, /* 1389 CVTPS2PI_RQ_RMQ */
-    {0x8d, 0x238c, 0, 111}, /* 1390 CVTPD2PI_RQ_RMDQ */
-    {0x120, 0x23a0, 0, 112}, /* 1391 HADDPD_RDQ_RMDQ */
-    {0x121, 0x23a0, 0, 112}, /* 1392 HADDPS_RDQ_RMDQ */
-    {0x124, 0x23a0, 0, 112}, /* 1393 HSUBPD_RDQ_RMDQ */
-    {0x125, 0x23a0, 0, 112}, /* 1394 HSUBPS_RDQ_RMDQ */
-    {0xf, 0x23a0, 0, 112}, /* 1395 ADDSUBPD_RDQ_RMDQ */
-    {0x10, 0x23a0, 0, 112}, /* 1396 ADDSUBPS_RDQ_RMDQ */
-    {0x294, 0x23a0, 0, 111}, /* 1397 PUNPCKLBW_RDQ_RMDQ */
-    {0x297, 0x23a0, 0, 111}, /* 1398 PUNPCKLWD_RDQ_RMDQ */
-    {0x295, 0x23a0, 0, 111}, /* 1399 PUNPCKLDQ_RDQ_RMDQ */
-    {0x1f4, 0x23a0, 0, 111}, /* 1400 PACKSSWB_RDQ_RMDQ */
-    {0x210, 0x23a0, 0, 111}, /* 1401 PCMPGTB_RDQ_RMDQ */
-    {0x213, 0x23a0, 0, 111}, /* 1402 PCMPGTW_RDQ_RMDQ */
-    {0x211, 0x23a0, 0, 111}, /* 1403 PCMPGTD_RDQ_RMDQ */
-    {0x1f6, 0x23a0, 0, 111}, /* 1404 PACKUSWB_RDQ_RMDQ */
-    {0x290, 0x23a0, 0, 111}, /* 1405 PUNPCKHBW_RDQ_RMDQ */
-    {0x293, 0x23a0, 0, 111}, /* 1406 PUNPCKHWD_RDQ_RMDQ */
-    {0x291, 0x23a0, 0, 111}, /* 1407 PUNPCKHDQ_RDQ_RMDQ */
-    {0x1f3, 0x23a0, 0, 111}, /* 1408 PACKSSDW_RDQ_RMDQ */
-    {0x296, 0x23a0, 0, 111}, /* 1409 PUNPCKLQDQ_RDQ_RMDQ */
-    {0x292, 0x23a0, 0, 111}, /* 1410 PUNPCKHQDQ_RDQ_RMDQ */
-    {0x20a, 0x23a0, 0, 111}, /* 1411 PCMPEQB_RDQ_RMDQ */
-    {0x20d, 0x23a0, 0, 111}, /* 1412 PCMPEQW_RDQ_RMDQ */
-    {0x20b, 0x23a0, 0, 111}, /* 1413 PCMPEQD_RDQ_RMDQ */
-    {0x1f9, 0x23a0, 0, 111}, /* 1414 PADDQ_RDQ_RMDQ */
-    {0x25e, 0x23a0, 0, 111}, /* 1415 PMULLW_RDQ_RMDQ */
-    {0x28a, 0x23a0, 0, 111}, /* 1416 PSUBUSB_RDQ_RMDQ */
-    {0x28b, 0x23a0, 0, 111}, /* 1417 PSUBUSW_RDQ_RMDQ */
-    {0x248, 0x23a0, 0, 111}, /* 1418 PMINUB_RDQ_RMDQ */
-    {0x200, 0x23a0, 0, 111}, /* 1419 PAND_RDQ_RMDQ */
-    {0x1fc, 0x23a0, 0, 111}, /* 1420 PADDUSB_RDQ_RMDQ */
-    {0x1fd, 0x23a0, 0, 111}, /* 1421 PADDUSW_RDQ_RMDQ */
-    {0x242, 0x23a0, 0, 111}, /* 1422 PMAXUB_RDQ_RMDQ */
-    {0x201, 0x23a0, 0, 111}, /* 1423 PANDN_RDQ_RMDQ */
-    {0x203, 0x23a0, 0, 111}, /* 1424 PAVGB_RDQ_RMDQ */
-    {0x205, 0x23a0, 0, 111}, /* 1425 PAVGW_RDQ_RMDQ */
-    {0x25b, 0x23a0, 0, 111}, /* 1426 PMULHUW_RDQ_RMDQ */
-    {0x25c, 0x23a0, 0, 111}, /* 1427 PMULHW_RDQ_RMDQ */
-    {0x288, 0x23a0, 0, 111}, /* 1428 PSUBSB_RDQ_RMDQ */
-    {0x289, 0x23a0, 0, 111}, /* 1429 PSUBSW_RDQ_RMDQ */
-    {0x247, 0x23a0, 0, 111}, /* 1430 PMINSW_RDQ_RMDQ */
-    {0x267, 0x23a0, 0, 111}, /* 1431 POR_RDQ_RMDQ */
-    {0x1fa, 0x23a0, 0, 111}, /* 1432 PADDSB_RDQ_RMDQ */
-    {0x1fb, 0x23a0, 0, 111}, /* 1433 PADDSW_RDQ_RMDQ */
-    {0x241, 0x23a0, 0, 111}, /* 1434 PMAXSW_RDQ_RMDQ */
-    {0x29f, 0x23a0, 0, 111}, /* 1435 PXOR_RDQ_RMDQ */
-    {0x25f, 0x23a0, 0, 111}, /* 1436 PMULUDQ_RDQ_RMDQ */
-    {0x23e, 0x23a0, 0, 111}, /* 1437 PMADDWD_RDQ_RMDQ */
-    {0x271, 0x23a0, 0, 111}, /* 1438 PSADBW_RDQ_RMDQ */
-    {0x285, 0x23a0, 0, 111}, /* 1439 PSUBB_RDQ_RMDQ */
-    {0x28c, 0x23a0, 0, 111}, /* 1440 PSUBW_RDQ_RMDQ */
-    {0x286, 0x23a0, 0, 111}, /* 1441 PSUBD_RDQ_RMDQ */
-    {0x287, 0x23a0, 0, 111}, /* 1442 PSUBQ_RDQ_RMDQ */
-    {0x1f7, 0x23a0, 0, 111}, /* 1443 PADDB_RDQ_RMDQ */
-    {0x1fe, 0x23a0, 0, 111}, /* 1444 PADDW_RDQ_RMDQ */
-    {0x1f8, 0x23a0, 0, 111}, /* 1445 PADDD_RDQ_RMDQ */
-    {0x284, 0x23a0, 0, 111}, /* 1446 PSRLW_RDQ_RMDQ */
-    {0x281, 0x23a0, 0, 111}, /* 1447 PSRLD_RDQ_RMDQ */
-    {0x283, 0x23a0, 0, 111}, /* 1448 PSRLQ_RDQ_RMDQ */
-    {0x280, 0x23a0, 0, 111}, /* 1449 PSRAW_RDQ_RMDQ */
-    {0x27f, 0x23a0, 0, 111}, /* 1450 PSRAD_RDQ_RMDQ */
-    {0x27d, 0x23a0, 0, 111}, /* 1451 PSLLW_RDQ_RMDQ */
-    {0x27a, 0x23a0, 0, 111}, /* 1452 PSLLD_RDQ_RMDQ */
-    {0x27c, 0x23a0, 0, 111}, /* 1453 PSLLQ_RDQ_RMDQ */
-    {0x284, 0x23bf, 0, 111}, /* 1454 PSRLW_RMDQ_IB */
-    {0x280, 0x23bf, 0, 111}, /* 1455 PSRAW_RMDQ_IB */
-    {0x27d, 0x23bf, 0, 111}, /* 1456 PSLLW_RMDQ_IB */
-    {0x281, 0x23bf, 0, 111}, /* 1457 PSRLD_RMDQ_IB */
-    {0x27f, 0x23bf, 0, 111}, /* 1458 PSRAD_RMDQ_IB */
-    {0x27a, 0x23bf, 0, 111}, /* 1459 PSLLD_RMDQ_IB */
-    {0x283, 0x23bf, 0, 111}, /* 1460 PSRLQ_RMDQ_IB */
-    {0x27c, 0x23bf, 0, 111}, /* 1461 PSLLQ_RMDQ_IB */
-    {0x282, 0x23bf, 0, 111}, /* 1462 PSRLDQ_RMDQ_IB */
-    {0x27b, 0x23bf, 0, 111}, /* 1463 PSLLDQ_RMDQ_IB */
-    {0x273, 0x33c1, 0, 111}, /* 1464 PSHUFD_RDQ_RMDQ_IB */
-    {0x274, 0x33c1, 0, 111}, /* 1465 PSHUFHW_RDQ_RMDQ_IB */
-    {0x275, 0x33c1, 0, 111}, /* 1466 PSHUFLW_RDQ_RMDQ_IB */
+    {0x90, 0x23a0, 0, 110}, /* 1385 CVTPI2PS_RDQ_RMQ */
+    {0x8f, 0x23a0, 0, 111}, /* 1386 CVTPI2PD_RDQ_RMQ */
+    {0x9d, 0x23d3, 0, 110}, /* 1387 CVTTPS2PI_RQ_RMQ */
+    {0x9b, 0x23a2, 0, 111}, /* 1388 CVTTPD2PI_RQ_RMDQ */
+    {0x93, 0x23d3, 0, 110}, /* 1389 CVTPS2PI_RQ_RMQ */
+    {0x8d, 0x23a2, 0, 111}, /* 1390 CVTPD2PI_RQ_RMDQ */
+    {0x120, 0x23b6, 0, 112}, /* 1391 HADDPD_RDQ_RMDQ */
+    {0x121, 0x23b6, 0, 112}, /* 1392 HADDPS_RDQ_RMDQ */
+    {0x124, 0x23b6, 0, 112}, /* 1393 HSUBPD_RDQ_RMDQ */
+    {0x125, 0x23b6, 0, 112}, /* 1394 HSUBPS_RDQ_RMDQ */
+    {0xf, 0x23b6, 0, 112}, /* 1395 ADDSUBPD_RDQ_RMDQ */
+    {0x10, 0x23b6, 0, 112}, /* 1396 ADDSUBPS_RDQ_RMDQ */
+    {0x294, 0x23b6, 0, 111}, /* 1397 PUNPCKLBW_RDQ_RMDQ */
+    {0x297, 0x23b6, 0, 111}, /* 1398 PUNPCKLWD_RDQ_RMDQ */
+    {0x295, 0x23b6, 0, 111}, /* 1399 PUNPCKLDQ_RDQ_RMDQ */
+    {0x1f4, 0x23b6, 0, 111}, /* 1400 PACKSSWB_RDQ_RMDQ */
+    {0x210, 0x23b6, 0, 111}, /* 1401 PCMPGTB_RDQ_RMDQ */
+    {0x213, 0x23b6, 0, 111}, /* 1402 PCMPGTW_RDQ_RMDQ */
+    {0x211, 0x23b6, 0, 111}, /* 1403 PCMPGTD_RDQ_RMDQ */
+    {0x1f6, 0x23b6, 0, 111}, /* 1404 PACKUSWB_RDQ_RMDQ */
+    {0x290, 0x23b6, 0, 111}, /* 1405 PUNPCKHBW_RDQ_RMDQ */
+    {0x293, 0x23b6, 0, 111}, /* 1406 PUNPCKHWD_RDQ_RMDQ */
+    {0x291, 0x23b6, 0, 111}, /* 1407 PUNPCKHDQ_RDQ_RMDQ */
+    {0x1f3, 0x23b6, 0, 111}, /* 1408 PACKSSDW_RDQ_RMDQ */
+    {0x296, 0x23b6, 0, 111}, /* 1409 PUNPCKLQDQ_RDQ_RMDQ */
+    {0x292, 0x23b6, 0, 111}, /* 1410 PUNPCKHQDQ_RDQ_RMDQ */
+    {0x20a, 0x23b6, 0, 111}, /* 1411 PCMPEQB_RDQ_RMDQ */
+    {0x20d, 0x23b6, 0, 111}, /* 1412 PCMPEQW_RDQ_RMDQ */
+    {0x20b, 0x23b6, 0, 111}, /* 1413 PCMPEQD_RDQ_RMDQ */
+    {0x1f9, 0x23b6, 0, 111}, /* 1414 PADDQ_RDQ_RMDQ */
+    {0x25e, 0x23b6, 0, 111}, /* 1415 PMULLW_RDQ_RMDQ */
+    {0x28a, 0x23b6, 0, 111}, /* 1416 PSUBUSB_RDQ_RMDQ */
+    {0x28b, 0x23b6, 0, 111}, /* 1417 PSUBUSW_RDQ_RMDQ */
+    {0x248, 0x23b6, 0, 111}, /* 1418 PMINUB_RDQ_RMDQ */
+    {0x200, 0x23b6, 0, 111}, /* 1419 PAND_RDQ_RMDQ */
+    {0x1fc, 0x23b6, 0, 111}, /* 1420 PADDUSB_RDQ_RMDQ */
+    {0x1fd, 0x23b6, 0, 111}, /* 1421 PADDUSW_RDQ_RMDQ */
+    {0x242, 0x23b6, 0, 111}, /* 1422 PMAXUB_RDQ_RMDQ */
+    {0x201, 0x23b6, 0, 111}, /* 1423 PANDN_RDQ_RMDQ */
+    {0x203, 0x23b6, 0, 111}, /* 1424 PAVGB_RDQ_RMDQ */
+    {0x205, 0x23b6, 0, 111}, /* 1425 PAVGW_RDQ_RMDQ */
+    {0x25b, 0x23b6, 0, 111}, /* 1426 PMULHUW_RDQ_RMDQ */
+    {0x25c, 0x23b6, 0, 111}, /* 1427 PMULHW_RDQ_RMDQ */
+    {0x288, 0x23b6, 0, 111}, /* 1428 PSUBSB_RDQ_RMDQ */
+    {0x289, 0x23b6, 0, 111}, /* 1429 PSUBSW_RDQ_RMDQ */
+    {0x247, 0x23b6, 0, 111}, /* 1430 PMINSW_RDQ_RMDQ */
+    {0x267, 0x23b6, 0, 111}, /* 1431 POR_RDQ_RMDQ */
+    {0x1fa, 0x23b6, 0, 111}, /* 1432 PADDSB_RDQ_RMDQ */
+    {0x1fb, 0x23b6, 0, 111}, /* 1433 PADDSW_RDQ_RMDQ */
+    {0x241, 0x23b6, 0, 111}, /* 1434 PMAXSW_RDQ_RMDQ */
+    {0x29f, 0x23b6, 0, 111}, /* 1435 PXOR_RDQ_RMDQ */
+    {0x25f, 0x23b6, 0, 111}, /* 1436 PMULUDQ_RDQ_RMDQ */
+    {0x23e, 0x23b6, 0, 111}, /* 1437 PMADDWD_RDQ_RMDQ */
+    {0x271, 0x23b6, 0, 111}, /* 1438 PSADBW_RDQ_RMDQ */
+    {0x285, 0x23b6, 0, 111}, /* 1439 PSUBB_RDQ_RMDQ */
+    {0x28c, 0x23b6, 0, 111}, /* 1440 PSUBW_RDQ_RMDQ */
+    {0x286, 0x23b6, 0, 111}, /* 1441 PSUBD_RDQ_RMDQ */
+    {0x287, 0x23b6, 0, 111}, /* 1442 PSUBQ_RDQ_RMDQ */
+    {0x1f7, 0x23b6, 0, 111}, /* 1443 PADDB_RDQ_RMDQ */
+    {0x1fe, 0x23b6, 0, 111}, /* 1444 PADDW_RDQ_RMDQ */
+    {0x1f8, 0x23b6, 0, 111}, /* 1445 PADDD_RDQ_RMDQ */
+    {0x284, 0x23b6, 0, 111}, /* 1446 PSRLW_RDQ_RMDQ */
+    {0x281, 0x23b6, 0, 111}, /* 1447 PSRLD_RDQ_RMDQ */
+    {0x283, 0x23b6, 0, 111}, /* 1448 PSRLQ_RDQ_RMDQ */
+    {0x280, 0x23b6, 0, 111}, /* 1449 PSRAW_RDQ_RMDQ */
+    {0x27f, 0x23b6, 0, 111}, /* 1450 PSRAD_RDQ_RMDQ */
+    {0x27d, 0x23b6, 0, 111}, /* 1451 PSLLW_RDQ_RMDQ */
+    {0x27a, 0x23b6, 0, 111}, /* 1452 PSLLD_RDQ_RMDQ */
+    {0x27c, 0x23b6, 0, 111}, /* 1453 PSLLQ_RDQ_RMDQ */
+    {0x284, 0x23d5, 0, 111}, /* 1454 PSRLW_RMDQ_IB */
+    {0x280, 0x23d5, 0, 111}, /* 1455 PSRAW_RMDQ_IB */
+    {0x27d, 0x23d5, 0, 111}, /* 1456 PSLLW_RMDQ_IB */
+    {0x281, 0x23d5, 0, 111}, /* 1457 PSRLD_RMDQ_IB */
+    {0x27f, 0x23d5, 0, 111}, /* 1458 PSRAD_RMDQ_IB */
+    {0x27a, 0x23d5, 0, 111}, /* 1459 PSLLD_RMDQ_IB */
+    {0x283, 0x23d5, 0, 111}, /* 1460 PSRLQ_RMDQ_IB */
+    {0x27c, 0x23d5, 0, 111}, /* 1461 PSLLQ_RMDQ_IB */
+    {0x282, 0x23d5, 0, 111}, /* 1462 PSRLDQ_RMDQ_IB */
+    {0x27b, 0x23d5, 0, 111}, /* 1463 PSLLDQ_RMDQ_IB */
+    {0x273, 0x33d7, 0, 111}, /* 1464 PSHUFD_RDQ_RMDQ_IB */
+    {0x274, 0x33d7, 0, 111}, /* 1465 PSHUFHW_RDQ_RMDQ_IB */
+    {0x275, 0x33d7, 0, 111}, /* 1466 PSHUFLW_RDQ_RMDQ_IB */
     {0x1b8, 0x2098, 0, 111}, /* 1467 MOVD_RDQ_RMD */
     {0x1cf, 0x209a, 0, 111}, /* 1468 MOVQ_RDQ_RMQ */
     {0x1b8, 0x209c, 0, 111}, /* 1469 MOVD_RMD_RDQ */
     {0x1cf, 0x209e, 0, 111}, /* 1470 MOVQ_RMQ_RDQ */
     {0x1cf, 0x20a0, 0, 111}, /* 1471 MOVQ_RDQ_RMQ */
     {0x1cf, 0x20a2, 0, 111}, /* 1472 MOVQ_RMQ_RDQ */
-    {0x1bd, 0x239c, 0, 111}, /* 1473 MOVDQA_RDQ_RMDQ */
-    {0x1bd, 0x23a9, 0, 111}, /* 1474 MOVDQA_RMDQ_RDQ */
-    {0x1be, 0x239c, 0, 111}, /* 1475 MOVDQU_RDQ_RMDQ */
-    {0x1be, 0x23a9, 0, 111}, /* 1476 MOVDQU_RMDQ_RDQ */
-    {0x1c7, 0x23ab, 0, 111}, /* 1477 MOVNTDQ_RMDQ_RDQ */
-    {0x1a6, 0x33c4, 0, 111}, /* 1478 MASKMOVDQU_RDQ_RMDQ */
-    {0x188, 0x23c7, 0, 112}, /* 1479 LDDQU_RDQ_RMDQ */
+    {0x1bd, 0x23b2, 0, 111}, /* 1473 MOVDQA_RDQ_RMDQ */
+    {0x1bd, 0x23bf, 0, 111}, /* 1474 MOVDQA_RMDQ_RDQ */
+    {0x1be, 0x23b2, 0, 111}, /* 1475 MOVDQU_RDQ_RMDQ */
+    {0x1be, 0x23bf, 0, 111}, /* 1476 MOVDQU_RMDQ_RDQ */
+    {0x1c7, 0x23c1, 0, 111}, /* 1477 MOVNTDQ_RMDQ_RDQ */
+    {0x1a6, 0x33da, 0, 111}, /* 1478 MASKMOVDQU_RDQ_RMDQ */
+    {0x188, 0x23dd, 0, 112}, /* 1479 LDDQU_RDQ_RMDQ */
     {0x24b, 0x20ac, 0, 111}, /* 1480 PMOVMSKB_RD_RMDQ */
-    {0x23c, 0x33c9, 0, 111}, /* 1481 PINSRW_RDQ_RMW_IB */
-    {0x23c, 0x33cc, 0, 111}, /* 1482 PINSRW_RDQ_RMD_IB */
+    {0x23c, 0x33df, 0, 111}, /* 1481 PINSRW_RDQ_RMW_IB */
+    {0x23c, 0x33e2, 0, 111}, /* 1482 PINSRW_RDQ_RMD_IB */
     {0x21c, 0x30ac, 0, 111}, /* 1483 PEXTRW_RD_RMDQ_IB */
-    {0x1c9, 0x23cf, 0, 111}, /* 1484 MOVNTI_RMY_RY */
-    {0xba, 0x33d1, 0, 115}, /* 1485 EXTRQ_RMDQ_IB_IB */
-    {0xba, 0x23a0, 0, 115}, /* 1486 EXTRQ_RDQ_RMDQ */
-    {0x12f, 0x43d4, 0, 115}, /* 1487 INSERTQ_RDQ_RMDQ_IB_IB */
-    {0x12f, 0x23a0, 0, 115}, /* 1488 INSERTQ_RDQ_RMDQ */
-    {0x1ce, 0x23b6, 0, 115}, /* 1489 MOVNTSS_RMD_RDQ */
+    {0x1c9, 0x23e5, 0, 111}, /* 1484 MOVNTI_RMY_RY */
+    {0xba, 0x33e7, 0, 115}, /* 1485 EXTRQ_RMDQ_IB_IB */
+    {0xba, 0x23b6, 0, 115}, /* 1486 EXTRQ_RDQ_RMDQ */
+    {0x12f, 0x43ea, 0, 115}, /* 1487 INSERTQ_RDQ_RMDQ_IB_IB */
+    {0x12f, 0x23b6, 0, 115}, /* 1488 INSERTQ_RDQ_RMDQ */
+    {0x1ce, 0x23cc, 0, 115}, /* 1489 MOVNTSS_RMD_RDQ */
     {0x1cd, 0x2031, 0, 115}, /* 1490 MOVNTSD_RMQ_RDQ */
-    {0x272, 0x23a0, 0, 116}, /* 1491 PSHUFB_RDQ_RMDQ */
-    {0x232, 0x23a0, 0, 116}, /* 1492 PHADDW_RDQ_RMDQ */
-    {0x230, 0x23a0, 0, 116}, /* 1493 PHADDD_RDQ_RMDQ */
-    {0x231, 0x23a0, 0, 116}, /* 1494 PHADDSW_RDQ_RMDQ */
-    {0x23d, 0x23a0, 0, 116}, /* 1495 PMADDUBSW_RDQ_RMDQ */
-    {0x236, 0x23a0, 0, 116}, /* 1496 PHSUBW_RDQ_RMDQ */
-    {0x234, 0x23a0, 0, 116}, /* 1497 PHSUBD_RDQ_RMDQ */
-    {0x235, 0x23a0, 0, 116}, /* 1498 PHSUBSW_RDQ_RMDQ */
-    {0x277, 0x23a0, 0, 116}, /* 1499 PSIGNB_RDQ_RMDQ */
-    {0x279, 0x23a0, 0, 116}, /* 1500 PSIGNW_RDQ_RMDQ */
-    {0x278, 0x23a0, 0, 116}, /* 1501 PSIGND_RDQ_RMDQ */
-    {0x259, 0x23a0, 0, 116}, /* 1502 PMULHRSW_RDQ_RMDQ */
-    {0x1f0, 0x239c, 0, 116}, /* 1503 PABSB_RDQ_RMDQ */
-    {0x1f2, 0x239c, 0, 116}, /* 1504 PABSW_RDQ_RMDQ */
-    {0x1f1, 0x239c, 0, 116}, /* 1505 PABSD_RDQ_RMDQ */
-    {0x206, 0x33d8, 0, 113}, /* 1506 PBLENDVB_RDQ_RMDQ */
-    {0x32, 0x33d8, 0, 113}, /* 1507 BLENDVPS_RDQ_RMDQ */
-    {0x31, 0x33d8, 0, 113}, /* 1508 BLENDVPD_RDQ_RMDQ */
-    {0x28e, 0x23c4, 18, 113}, /* 1509 PTEST_RDQ_RMDQ */
+    {0x272, 0x23b6, 0, 116}, /* 1491 PSHUFB_RDQ_RMDQ */
+    {0x232, 0x23b6, 0, 116}, /* 1492 PHADDW_RDQ_RMDQ */
+    {0x230, 0x23b6, 0, 116}, /* 1493 PHADDD_RDQ_RMDQ */
+    {0x231, 0x23b6, 0, 116}, /* 1494 PHADDSW_RDQ_RMDQ */
+    {0x23d, 0x23b6, 0, 116}, /* 1495 PMADDUBSW_RDQ_RMDQ */
+    {0x236, 0x23b6, 0, 116}, /* 1496 PHSUBW_RDQ_RMDQ */
+    {0x234, 0x23b6, 0, 116}, /* 1497 PHSUBD_RDQ_RMDQ */
+    {0x235, 0x23b6, 0, 116}, /* 1498 PHSUBSW_RDQ_RMDQ */
+    {0x277, 0x23b6, 0, 116}, /* 1499 PSIGNB_RDQ_RMDQ */
+    {0x279, 0x23b6, 0, 116}, /* 1500 PSIGNW_RDQ_RMDQ */
+    {0x278, 0x23b6, 0, 116}, /* 1501 PSIGND_RDQ_RMDQ */
+    {0x259, 0x23b6, 0, 116}, /* 1502 PMULHRSW_RDQ_RMDQ */
+    {0x1f0, 0x23b2, 0, 116}, /* 1503 PABSB_RDQ_RMDQ */
+    {0x1f2, 0x23b2, 0, 116}, /* 1504 PABSW_RDQ_RMDQ */
+    {0x1f1, 0x23b2, 0, 116}, /* 1505 PABSD_RDQ_RMDQ */
+    {0x206, 0x33ee, 0, 113}, /* 1506 PBLENDVB_RDQ_RMDQ */
+    {0x32, 0x33ee, 0, 113}, /* 1507 BLENDVPS_RDQ_RMDQ */
+    {0x31, 0x33ee, 0, 113}, /* 1508 BLENDVPD_RDQ_RMDQ */
+    {0x28e, 0x23da, 18, 113}, /* 1509 PTEST_RDQ_RMDQ */
     {0x24e, 0x20a0, 0, 113}, /* 1510 PMOVSXBW_RDQ_RMQ */
     {0x254, 0x20a0, 0, 113}, /* 1511 PMOVZXBW_RDQ_RMQ */
-    {0x24c, 0x239e, 0, 113}, /* 1512 PMOVSXBD_RDQ_RMD */
-    {0x252, 0x239e, 0, 113}, /* 1513 PMOVZXBD_RDQ_RMD */
-    {0x24d, 0x23db, 0, 113}, /* 1514 PMOVSXBQ_RDQ_RMW */
-    {0x253, 0x23db, 0, 113}, /* 1515 PMOVZXBQ_RDQ_RMW */
+    {0x24c, 0x23b4, 0, 113}, /* 1512 PMOVSXBD_RDQ_RMD */
+    {0x252, 0x23b4, 0, 113}, /* 1513 PMOVZXBD_RDQ_RMD */
+    {0x24d, 0x23f1, 0, 113}, /* 1514 PMOVSXBQ_RDQ_RMW */
+    {0x253, 0x23f1, 0, 113}, /* 1515 PMOVZXBQ_RDQ_RMW */
     {0x250, 0x20a0, 0, 113}, /* 1516 PMOVSXWD_RDQ_RMQ */
     {0x256, 0x20a0, 0, 113}, /* 1517 PMOVZXWD_RDQ_RMQ */
-    {0x251, 0x239e, 0, 113}, /* 1518 PMOVSXWQ_RDQ_RMD */
-    {0x257, 0x239e, 0, 113}, /* 1519 PMOVZXWQ_RDQ_RMD */
+    {0x251, 0x23b4, 0, 113}, /* 1518 PMOVSXWQ_RDQ_RMD */
+    {0x257, 0x23b4, 0, 113}, /* 1519 PMOVZXWQ_RDQ_RMD */
     {0x24f, 0x20a0, 0, 113}, /* 1520 PMOVSXDQ_RDQ_RMQ */
     {0x255, 0x20a0, 0, 113}, /* 1521 PMOVZXDQ_RDQ_RMQ */
-    {0x258, 0x23a0, 0, 113}, /* 1522 PMULDQ_RDQ_RMDQ */
-    {0x20c, 0x23a0, 0, 113}, /* 1523 PCMPEQQ_RDQ_RMDQ */
-    {0x1f5, 0x23a0, 0, 113}, /* 1524 PACKUSDW_RDQ_RMDQ */
-    {0x212, 0x23a0, 0, 114}, /* 1525 PCMPGTQ_RDQ_RMDQ */
-    {0x245, 0x23a0, 0, 113}, /* 1526 PMINSB_RDQ_RMDQ */
-    {0x246, 0x23a0, 0, 113}, /* 1527 PMINSD_RDQ_RMDQ */
-    {0x24a, 0x23a0, 0, 113}, /* 1528 PMINUW_RDQ_RMDQ */
-    {0x249, 0x23a0, 0, 113}, /* 1529 PMINUD_RDQ_RMDQ */
-    {0x23f, 0x23a0, 0, 113}, /* 1530 PMAXSB_RDQ_RMDQ */
-    {0x240, 0x23a0, 0, 113}, /* 1531 PMAXSD_RDQ_RMDQ */
-    {0x244, 0x23a0, 0, 113}, /* 1532 PMAXUW_RDQ_RMDQ */
-    {0x243, 0x23a0, 0, 113}, /* 1533 PMAXUD_RDQ_RMDQ */
-    {0x25d, 0x23a0, 0, 113}, /* 1534 PMULLD_RDQ_RMDQ */
-    {0x1c8, 0x23c7, 0, 113}, /* 1535 MOVNTDQA_RDQ_RMDQ */
-    {0x233, 0x239c, 0, 113}, /* 1536 PHMINPOSUW_RDQ_RMDQ */
-    {0x2e6, 0x23a0, 0, 102}, /* 1537 SHA1NEXTE_RDQ_RMDQ */
-    {0x2e4, 0x23a0, 0, 102}, /* 1538 SHA1MSG1_RDQ_RMDQ */
-    {0x2e5, 0x23a0, 0, 102}, /* 1539 SHA1MSG2_RDQ_RMDQ */
-    {0x2e8, 0x23a0, 0, 102}, /* 1540 SHA256MSG1_RDQ_RMDQ */
-    {0x2e9, 0x23a0, 0, 102}, /* 1541 SHA256MSG2_RDQ_RMDQ */
-    {0x2ea, 0x33d8, 0, 102}, /* 1542 SHA256RNDS2_RDQ_RMDQ */
-    {0x2e7, 0x33a6, 0, 102}, /* 1543 SHA1RNDS4_RDQ_RMDQ_IB */
-    {0x11f, 0x23a0, 0, 65}, /* 1544 GF2P8MULB_RDQ_RMDQ */
-    {0x11e, 0x33a6, 0, 65}, /* 1545 GF2P8AFFINEQB_RDQ_RMDQ_IB */
-    {0x11d, 0x33a6, 0, 65}, /* 1546 GF2P8AFFINEINVQB_RDQ_RMDQ_IB */
-    {0x1e, 0x239c, 0, 5}, /* 1547 AESIMC_RDQ_RMDQ */
-    {0x18, 0x23a0, 0, 5}, /* 1548 AESENC_RDQ_RMDQ */
-    {0x1b, 0x23a0, 0, 5}, /* 1549 AESENCLAST_RDQ_RMDQ */
-    {0x12, 0x23a0, 0, 5}, /* 1550 AESDEC_RDQ_RMDQ */
-    {0x15, 0x23a0, 0, 5}, /* 1551 AESDECLAST_RDQ_RMDQ */
-    {0x1f, 0x33c1, 0, 5}, /* 1552 AESKEYGENASSIST_RDQ_RMDQ_IB */
-    {0x1ba, 0x23dd, 0, 78}, /* 1553 MOVDIR64B_RA_RM64 */
-    {0xb4, 0x23dd, 15, 55}, /* 1554 ENQCMD_RA_RM64 */
-    {0x80b5, 0x23dd, 15, 55}, /* 1555 ENQCMDS_RA_RM64 */
-    {0x334, 0x33df, 0, 124}, /* 1556 URDMSR_RMQ_RQ */
-    {0x335, 0x33e2, 0, 124}, /* 1557 UWRMSR_RQ_RMQ */
-    {0x19, 0x23e5, 15, 69}, /* 1558 AESENC128KL_RDQ_RM48 */
-    {0x13, 0x23e5, 15, 69}, /* 1559 AESDEC128KL_RDQ_RM48 */
-    {0x1a, 0x23e7, 15, 69}, /* 1560 AESENC256KL_RDQ_RM64 */
-    {0x14, 0x23e7, 15, 69}, /* 1561 AESDEC256KL_RDQ_RM64 */
-    {0x8198, 0x43e9, 15, 69}, /* 1562 LOADIWKEY_RDQ_RMDQ */
-    {0xb0, 0x83ed, 3, 69}, /* 1563 ENCODEKEY128_RD_RMD */
-    {0xb1, 0x93f5, 3, 69}, /* 1564 ENCODEKEY256_RD_RMD */
-    {0x2bb, 0x33c1, 0, 113}, /* 1565 ROUNDPS_RDQ_RMDQ_IB */
-    {0x2ba, 0x33c1, 0, 113}, /* 1566 ROUNDPD_RDQ_RMDQ_IB */
-    {0x2bd, 0x33fe, 0, 113}, /* 1567 ROUNDSS_RDQ_RMD_IB */
-    {0x2bc, 0x3401, 0, 113}, /* 1568 ROUNDSD_RDQ_RMQ_IB */
-    {0x30, 0x33a6, 0, 113}, /* 1569 BLENDPS_RDQ_RMDQ_IB */
-    {0x2f, 0x33a6, 0, 113}, /* 1570 BLENDPD_RDQ_RMDQ_IB */
-    {0x207, 0x33a6, 0, 113}, /* 1571 PBLENDW_RDQ_RMDQ_IB */
-    {0xab, 0x33a6, 0, 113}, /* 1572 DPPS_RDQ_RMDQ_IB */
-    {0x1dd, 0x33a6, 0, 113}, /* 1573 MPSADBW_RDQ_RMDQ_IB */
-    {0xaa, 0x33a6, 0, 113}, /* 1574 DPPD_RDQ_RMDQ_IB */
-    {0x1ff, 0x33a6, 0, 116}, /* 1575 PALIGNR_RDQ_RMDQ_IB */
+    {0x258, 0x23b6, 0, 113}, /* 1522 PMULDQ_RDQ_RMDQ */
+    {0x20c, 0x23b6, 0, 113}, /* 1523 PCMPEQQ_RDQ_RMDQ */
+    {0x1f5, 0x23b6, 0, 113}, /* 1524 PACKUSDW_RDQ_RMDQ */
+    {0x212, 0x23b6, 0, 114}, /* 1525 PCMPGTQ_RDQ_RMDQ */
+    {0x245, 0x23b6, 0, 113}, /* 1526 PMINSB_RDQ_RMDQ */
+    {0x246, 0x23b6, 0, 113}, /* 1527 PMINSD_RDQ_RMDQ */
+    {0x24a, 0x23b6, 0, 113}, /* 1528 PMINUW_RDQ_RMDQ */
+    {0x249, 0x23b6, 0, 113}, /* 1529 PMINUD_RDQ_RMDQ */
+    {0x23f, 0x23b6, 0, 113}, /* 1530 PMAXSB_RDQ_RMDQ */
+    {0x240, 0x23b6, 0, 113}, /* 1531 PMAXSD_RDQ_RMDQ */
+    {0x244, 0x23b6, 0, 113}, /* 1532 PMAXUW_RDQ_RMDQ */
+    {0x243, 0x23b6, 0, 113}, /* 1533 PMAXUD_RDQ_RMDQ */
+    {0x25d, 0x23b6, 0, 113}, /* 1534 PMULLD_RDQ_RMDQ */
+    {0x1c8, 0x23dd, 0, 113}, /* 1535 MOVNTDQA_RDQ_RMDQ */
+    {0x233, 0x23b2, 0, 113}, /* 1536 PHMINPOSUW_RDQ_RMDQ */
+    {0x2e6, 0x23b6, 0, 102}, /* 1537 SHA1NEXTE_RDQ_RMDQ */
+    {0x2e4, 0x23b6, 0, 102}, /* 1538 SHA1MSG1_RDQ_RMDQ */
+    {0x2e5, 0x23b6, 0, 102}, /* 1539 SHA1MSG2_RDQ_RMDQ */
+    {0x2e8, 0x23b6, 0, 102}, /* 1540 SHA256MSG1_RDQ_RMDQ */
+    {0x2e9, 0x23b6, 0, 102}, /* 1541 SHA256MSG2_RDQ_RMDQ */
+    {0x2ea, 0x33ee, 0, 102}, /* 1542 SHA256RNDS2_RDQ_RMDQ */
+    {0x2e7, 0x33bc, 0, 102}, /* 1543 SHA1RNDS4_RDQ_RMDQ_IB */
+    {0x11f, 0x23b6, 0, 65}, /* 1544 GF2P8MULB_RDQ_RMDQ */
+    {0x11e, 0x33bc, 0, 65}, /* 1545 GF2P8AFFINEQB_RDQ_RMDQ_IB */
+    {0x11d, 0x33bc, 0, 65}, /* 1546 GF2P8AFFINEINVQB_RDQ_RMDQ_IB */
+    {0x1e, 0x23b2, 0, 5}, /* 1547 AESIMC_RDQ_RMDQ */
+    {0x18, 0x23b6, 0, 5}, /* 1548 AESENC_RDQ_RMDQ */
+    {0x1b, 0x23b6, 0, 5}, /* 1549 AESENCLAST_RDQ_RMDQ */
+    {0x12, 0x23b6, 0, 5}, /* 1550 AESDEC_RDQ_RMDQ */
+    {0x15, 0x23b6, 0, 5}, /* 1551 AESDECLAST_RDQ_RMDQ */
+    {0x1f, 0x33d7, 0, 5}, /* 1552 AESKEYGENASSIST_RDQ_RMDQ_IB */
+    {0x1ba, 0x23f3, 0, 78}, /* 1553 MOVDIR64B_RA_RM64 */
+    {0xb4, 0x23f3, 15, 55}, /* 1554 ENQCMD_RA_RM64 */
+    {0x80b5, 0x23f3, 15, 55}, /* 1555 ENQCMDS_RA_RM64 */
+    {0x334, 0x33f5, 0, 124}, /* 1556 URDMSR_RMQ_RQ */
+    {0x335, 0x33f8, 0, 124}, /* 1557 UWRMSR_RQ_RMQ */
+    {0x19, 0x23fb, 15, 69}, /* 1558 AESENC128KL_RDQ_RM48 */
+    {0x13, 0x23fb, 15, 69}, /* 1559 AESDEC128KL_RDQ_RM48 */
+    {0x1a, 0x23fd, 15, 69}, /* 1560 AESENC256KL_RDQ_RM64 */
+    {0x14, 0x23fd, 15, 69}, /* 1561 AESDEC256KL_RDQ_RM64 */
+    {0x8198, 0x43ff, 15, 69}, /* 1562 LOADIWKEY_RDQ_RMDQ */
+    {0xb0, 0x8403, 3, 69}, /* 1563 ENCODEKEY128_RD_RMD */
+    {0xb1, 0x940b, 3, 69}, /* 1564 ENCODEKEY256_RD_RMD */
+    {0x2bb, 0x33d7, 0, 113}, /* 1565 ROUNDPS_RDQ_RMDQ_IB */
+    {0x2ba, 0x33d7, 0, 113}, /* 1566 ROUNDPD_RDQ_RMDQ_IB */
+    {0x2bd, 0x3414, 0, 113}, /* 1567 ROUNDSS_RDQ_RMD_IB */
+    {0x2bc, 0x3417, 0, 113}, /* 1568 ROUNDSD_RDQ_RMQ_IB */
+    {0x30, 0x33bc, 0, 113}, /* 1569 BLENDPS_RDQ_RMDQ_IB */
+    {0x2f, 0x33bc, 0, 113}, /* 1570 BLENDPD_RDQ_RMDQ_IB */
+    {0x207, 0x33bc, 0, 113}, /* 1571 PBLENDW_RDQ_RMDQ_IB */
+    {0xab, 0x33bc, 0, 113}, /* 1572 DPPS_RDQ_RMDQ_IB */
+    {0x1dd, 0x33bc, 0, 113}, /* 1573 MPSADBW_RDQ_RMDQ_IB */
+    {0xaa, 0x33bc, 0, 113}, /* 1574 DPPD_RDQ_RMDQ_IB */
+    {0x1ff, 0x33bc, 0, 116}, /* 1575 PALIGNR_RDQ_RMDQ_IB */
     {0x219, 0x30bf, 0, 113}, /* 1576 PEXTRB_RMB_RDQ_IB */
     {0x219, 0x30c2, 0, 113}, /* 1577 PEXTRB_RMD_RDQ_IB */
     {0x21c, 0x30c5, 0, 113}, /* 1578 PEXTRW_RMW_RDQ_IB */
@@ -3067,127 +3067,127 @@ const struct form_info x86emu_form_infos[] = {
     {0x21a, 0x30c2, 0, 113}, /* 1580 PEXTRD_RMD_RDQ_IB */
     {0x21b, 0x30c8, 0, 113}, /* 1581 PEXTRQ_RMQ_RDQ_IB */
     {0xb9, 0x30c2, 0, 113}, /* 1582 EXTRACTPS_RMD_RDQ_IB */
-    {0x239, 0x3404, 0, 113}, /* 1583 PINSRB_RDQ_RMB_IB */
-    {0x239, 0x33cc, 0, 113}, /* 1584 PINSRB_RDQ_RMD_IB */
-    {0x12e, 0x33b1, 0, 113}, /* 1585 INSERTPS_RDQ_RMD_IB */
-    {0x23a, 0x33cc, 0, 113}, /* 1586 PINSRD_RDQ_RMD_IB */
-    {0x23b, 0x3407, 0, 113}, /* 1587 PINSRQ_RDQ_RMQ_IB */
-    {0x209, 0x33a6, 0, 86}, /* 1588 PCLMULQDQ_RDQ_RMDQ_IB */
-    {0x20f, 0x640a, 30, 114}, /* 1589 PCMPESTRM_RDQ_RMDQ_IB */
-    {0x20f, 0x6410, 30, 114}, /* 1590 PCMPESTRM_RDQ_RMDQ_IB */
-    {0x20e, 0x6416, 30, 114}, /* 1591 PCMPESTRI_RDQ_RMDQ_IB */
-    {0x20e, 0x641c, 30, 114}, /* 1592 PCMPESTRI_RDQ_RMDQ_IB */
-    {0x215, 0x4422, 30, 114}, /* 1593 PCMPISTRM_RDQ_RMDQ_IB */
-    {0x214, 0x4426, 30, 114}, /* 1594 PCMPISTRI_RDQ_RMDQ_IB */
-    {0x8123, 0x240c, 0, 66}, /* 1595 HRESET_IB */
-    {0x2f5, 0x242a, 0, 0}, /* 1596 SLDT_RMW */
-    {0x2f5, 0x242c, 0, 0}, /* 1597 SLDT_RMV */
-    {0x306, 0x242e, 0, 0}, /* 1598 STR_RMW */
-    {0x306, 0x2430, 0, 0}, /* 1599 STR_RMV */
-    {0x8195, 0x2432, 0, 0}, /* 1600 LLDT_RMW */
-    {0x81a2, 0x2434, 0, 0}, /* 1601 LTR_RMW */
+    {0x239, 0x341a, 0, 113}, /* 1583 PINSRB_RDQ_RMB_IB */
+    {0x239, 0x33e2, 0, 113}, /* 1584 PINSRB_RDQ_RMD_IB */
+    {0x12e, 0x33c7, 0, 113}, /* 1585 INSERTPS_RDQ_RMD_IB */
+    {0x23a, 0x33e2, 0, 113}, /* 1586 PINSRD_RDQ_RMD_IB */
+    {0x23b, 0x341d, 0, 113}, /* 1587 PINSRQ_RDQ_RMQ_IB */
+    {0x209, 0x33bc, 0, 86}, /* 1588 PCLMULQDQ_RDQ_RMDQ_IB */
+    {0x20f, 0x6420, 30, 114}, /* 1589 PCMPESTRM_RDQ_RMDQ_IB */
+    {0x20f, 0x6426, 30, 114}, /* 1590 PCMPESTRM_RDQ_RMDQ_IB */
+    {0x20e, 0x642c, 30, 114}, /* 1591 PCMPESTRI_RDQ_RMDQ_IB */
+    {0x20e, 0x6432, 30, 114}, /* 1592 PCMPESTRI_RDQ_RMDQ_IB */
+    {0x215, 0x4438, 30, 114}, /* 1593 PCMPISTRM_RDQ_RMDQ_IB */
+    {0x214, 0x443c, 30, 114}, /* 1594 PCMPISTRI_RDQ_RMDQ_IB */
+    {0x8123, 0x2422, 0, 66}, /* 1595 HRESET_IB */
+    {0x2f5, 0x2440, 0, 0}, /* 1596 SLDT_RMW */
+    {0x2f5, 0x2442, 0, 0}, /* 1597 SLDT_RMV */
+    {0x306, 0x2444, 0, 0}, /* 1598 STR_RMW */
+    {0x306, 0x2446, 0, 0}, /* 1599 STR_RMV */
+    {0x8195, 0x2448, 0, 0}, /* 1600 LLDT_RMW */
+    {0x81a2, 0x244a, 0, 0}, /* 1601 LTR_RMW */
     {0x3c9, 0x1263, 14, 0}, /* 1602 VERR_RMW */
-    {0x8194, 0x2436, 0, 70}, /* 1603 LKGS_RMW */
+    {0x8194, 0x244c, 0, 70}, /* 1603 LKGS_RMW */
     {0x3ca, 0x1263, 14, 0}, /* 1604 VERW_RMW */
-    {0x2e3, 0x2438, 0, 0}, /* 1605 SGDT_RMS */
-    {0x2f3, 0x243a, 0, 0}, /* 1606 SIDT_RMS */
-    {0x8191, 0x243c, 0, 0}, /* 1607 LGDT_RMS */
-    {0x8193, 0x243e, 0, 0}, /* 1608 LIDT_RMS */
-    {0x2f7, 0x2440, 0, 0}, /* 1609 SMSW_RMW */
-    {0x2f7, 0x2442, 0, 0}, /* 1610 SMSW_RMV */
-    {0x8197, 0x2444, 0, 0}, /* 1611 LMSW_RMW */
-    {0x8137, 0x1446, 0, 0}, /* 1612 INVLPG_RMB */
-    {0xaf, 0x4447, 0, 101}, /* 1613 ENCLV */
+    {0x2e3, 0x244e, 0, 0}, /* 1605 SGDT_RMS */
+    {0x2f3, 0x2450, 0, 0}, /* 1606 SIDT_RMS */
+    {0x8191, 0x2452, 0, 0}, /* 1607 LGDT_RMS */
+    {0x8193, 0x2454, 0, 0}, /* 1608 LIDT_RMS */
+    {0x2f7, 0x2456, 0, 0}, /* 1609 SMSW_RMW */
+    {0x2f7, 0x2458, 0, 0}, /* 1610 SMSW_RMV */
+    {0x8197, 0x245a, 0, 0}, /* 1611 LMSW_RMW */
+    {0x8137, 0x145c, 0, 0}, /* 1612 INVLPG_RMB */
+    {0xaf, 0x445d, 0, 101}, /* 1613 ENCLV */
     {0x493, 0x0, 0, 126}, /* 1614 VMCALL */
-    {0x49d, 0x0, 0, 126}, /* 1615 VMLAUNCH */
-    {0x4c5, 0x0, 0, 126}, /* 1616 VMRESUME */
-    {0x4cf, 0x0, 0, 126}, /* 1617 VMXOFF */
-    {0x216, 0x4447, 0, 87}, /* 1618 PCONFIG */
-    {0x8696, 0x344b, 0, 130}, /* 1619 WRMSRNS */
+    {0x849d, 0x0, 0, 126}, /* 1615 VMLAUNCH */
+    {0x84c5, 0x0, 0, 126}, /* 1616 VMRESUME */
+    {0x84cf, 0x0, 0, 126}, /* 1617 VMXOFF */
+    {0x216, 0x445d, 0, 87}, /* 1618 PCONFIG */
+    {0x8696, 0x3461, 0, 130}, /* 1619 WRMSRNS */
     {0x82a7, 0x0, 0, 82}, /* 1620 RDMSRLIST */
     {0x8695, 0x0, 0, 82}, /* 1621 WRMSRLIST */
-    {0x8208, 0x344e, 15, 84}, /* 1622 PBNDKB */
-    {0x1b2, 0x3451, 0, 75}, /* 1623 MONITOR */
-    {0x1e4, 0x2454, 0, 75}, /* 1624 MWAIT */
-    {0x80b7, 0x1456, 0, 60}, /* 1625 ERETS */
-    {0x80b8, 0x1456, 0, 60}, /* 1626 ERETU */
+    {0x8208, 0x3464, 15, 84}, /* 1622 PBNDKB */
+    {0x1b2, 0x3467, 0, 75}, /* 1623 MONITOR */
+    {0x1e4, 0x246a, 0, 75}, /* 1624 MWAIT */
+    {0x80b7, 0x146c, 0, 60}, /* 1625 ERETS */
+    {0x80b8, 0x146c, 0, 60}, /* 1626 ERETU */
     {0x4c, 0x0, 5, 107}, /* 1627 CLAC */
     {0x2fc, 0x0, 8, 107}, /* 1628 STAC */
-    {0x316, 0x1335, 0, 120}, /* 1629 TDCALL */
-    {0x2ce, 0x0, 18, 120}, /* 1630 SEAMRET */
-    {0x2cd, 0x1334, 18, 120}, /* 1631 SEAMOPS */
-    {0x2cc, 0x1334, 18, 120}, /* 1632 SEAMCALL */
-    {0xad, 0x4447, 0, 101}, /* 1633 ENCLS */
-    {0x6a1, 0x4457, 0, 133}, /* 1634 XGETBV */
-    {0x86b3, 0x445b, 0, 133}, /* 1635 XSETBV */
-    {0x495, 0x1343, 0, 126}, /* 1636 VMFUNC */
+    {0x8316, 0x1347, 0, 120}, /* 1629 TDCALL */
+    {0x82ce, 0x0, 18, 120}, /* 1630 SEAMRET */
+    {0x82cd, 0x1346, 18, 120}, /* 1631 SEAMOPS */
+    {0x82cc, 0x1346, 18, 120}, /* 1632 SEAMCALL */
+    {0xad, 0x445d, 0, 101}, /* 1633 ENCLS */
+    {0x6a1, 0x446d, 0, 133}, /* 1634 XGETBV */
+    {0x86b3, 0x4471, 0, 133}, /* 1635 XSETBV */
+    {0x495, 0x1355, 0, 126}, /* 1636 VMFUNC */
     {0x6a0, 0x0, 0, 98}, /* 1637 XEND */
     {0x6b5, 0x0, 15, 98}, /* 1638 XTEST */
-    {0xae, 0x4447, 0, 101}, /* 1639 ENCLU */
-    {0x4c6, 0x1451, 0, 117}, /* 1640 VMRUN */
+    {0xae, 0x445d, 0, 101}, /* 1639 ENCLU */
+    {0x4c6, 0x1467, 0, 117}, /* 1640 VMRUN */
     {0x49f, 0x0, 0, 117}, /* 1641 VMMCALL */
     {0x496, 0x0, 0, 117}, /* 1642 VMGEXIT */
     {0x496, 0x0, 0, 117}, /* 1643 VMGEXIT */
-    {0x49e, 0x1451, 0, 117}, /* 1644 VMLOAD */
-    {0x4c7, 0x1451, 0, 117}, /* 1645 VMSAVE */
+    {0x49e, 0x1467, 0, 117}, /* 1644 VMLOAD */
+    {0x4c7, 0x1467, 0, 117}, /* 1645 VMSAVE */
     {0x2ff, 0x0, 0, 117}, /* 1646 STGI */
     {0x52, 0x0, 0, 117}, /* 1647 CLGI */
-    {0x2f4, 0x1343, 0, 104}, /* 1648 SKINIT */
-    {0x138, 0x2451, 0, 117}, /* 1649 INVLPGA */
-    {0x2c1, 0x132d, 11, 44}, /* 1650 RSTORSSP_RMQ */
+    {0x2f4, 0x1355, 0, 104}, /* 1648 SKINIT */
+    {0x138, 0x2467, 0, 117}, /* 1649 INVLPGA */
+    {0x2c1, 0x133f, 11, 44}, /* 1650 RSTORSSP_RMQ */
     {0x2d0, 0x0, 0, 100}, /* 1651 SERIALIZE */
-    {0x2e0, 0x0, 0, 44}, /* 1652 SETSSBSY */
+    {0x82e0, 0x0, 0, 44}, /* 1652 SETSSBSY */
     {0x6b4, 0x0, 0, 122}, /* 1653 XSUSLDTRK */
     {0x6a6, 0x0, 0, 122}, /* 1654 XRESLDTRK */
     {0x2c6, 0x0, 0, 44}, /* 1655 SAVEPREVSSP */
     {0x32d, 0x0, 0, 123}, /* 1656 UIRET */
-    {0x31e, 0x145f, 11, 123}, /* 1657 TESTUI */
-    {0x56, 0x1460, 0, 123}, /* 1658 CLUI */
-    {0x308, 0x1460, 0, 123}, /* 1659 STUI */
-    {0x2a9, 0x4461, 0, 88}, /* 1660 RDPKRU */
-    {0x697, 0x4465, 0, 88}, /* 1661 WRPKRU */
+    {0x31e, 0x1475, 11, 123}, /* 1657 TESTUI */
+    {0x56, 0x1476, 0, 123}, /* 1658 CLUI */
+    {0x308, 0x1476, 0, 123}, /* 1659 STUI */
+    {0x2a9, 0x4477, 0, 88}, /* 1660 RDPKRU */
+    {0x697, 0x447b, 0, 88}, /* 1661 WRPKRU */
     {0x830e, 0x0, 0, 0}, /* 1662 SWAPGS */
-    {0x2b1, 0x3469, 0, 97}, /* 1663 RDTSCP */
-    {0x1b3, 0x3451, 0, 76}, /* 1664 MONITORX */
+    {0x2b1, 0x347f, 0, 97}, /* 1663 RDTSCP */
+    {0x1b3, 0x3467, 0, 76}, /* 1664 MONITORX */
     {0x1ac, 0x0, 11, 73}, /* 1665 MCOMMIT */
-    {0x1e5, 0x346c, 0, 76}, /* 1666 MWAITX */
-    {0x58, 0x1451, 0, 49}, /* 1667 CLZERO */
-    {0x2ab, 0x3457, 11, 94}, /* 1668 RDPRU */
-    {0x82b4, 0x346f, 32, 109}, /* 1669 RMPQUERY */
-    {0x82b5, 0x2334, 33, 109}, /* 1670 RMPREAD */
-    {0x139, 0x3472, 0, 67}, /* 1671 INVLPGB */
-    {0x2b3, 0x3475, 32, 109}, /* 1672 RMPADJUST */
-    {0x2b6, 0x2334, 32, 109}, /* 1673 RMPUPDATE */
-    {0x324, 0x0, 0, 67}, /* 1674 TLBSYNC */
-    {0x27e, 0x1334, 32, 109}, /* 1675 PSMASH */
-    {0x29e, 0x3478, 33, 109}, /* 1676 PVALIDATE */
-    {0x187, 0x247b, 14, 0}, /* 1677 LAR_RV_RMW */
-    {0x187, 0x247d, 14, 0}, /* 1678 LAR_RV_RMZ */
-    {0x1a0, 0x247b, 14, 0}, /* 1679 LSL_RV_RMW */
-    {0x1a0, 0x247d, 14, 0}, /* 1680 LSL_RV_RMZ */
-    {0x30f, 0x447f, 58, 118}, /* 1681 SYSCALL */
-    {0x312, 0x4483, 34, 118}, /* 1682 SYSRET */
+    {0x1e5, 0x3482, 0, 76}, /* 1666 MWAITX */
+    {0x58, 0x1467, 0, 49}, /* 1667 CLZERO */
+    {0x2ab, 0x346d, 11, 94}, /* 1668 RDPRU */
+    {0x82b4, 0x3485, 32, 109}, /* 1669 RMPQUERY */
+    {0x82b5, 0x2346, 33, 109}, /* 1670 RMPREAD */
+    {0x139, 0x3488, 0, 67}, /* 1671 INVLPGB */
+    {0x2b3, 0x348b, 32, 109}, /* 1672 RMPADJUST */
+    {0x2b6, 0x2346, 32, 109}, /* 1673 RMPUPDATE */
+    {0x8324, 0x0, 0, 67}, /* 1674 TLBSYNC */
+    {0x27e, 0x1346, 32, 109}, /* 1675 PSMASH */
+    {0x29e, 0x348e, 33, 109}, /* 1676 PVALIDATE */
+    {0x187, 0x2491, 14, 0}, /* 1677 LAR_RV_RMW */
+    {0x187, 0x2493, 14, 0}, /* 1678 LAR_RV_RMZ */
+    {0x1a0, 0x2491, 14, 0}, /* 1679 LSL_RV_RMW */
+    {0x1a0, 0x2493, 14, 0}, /* 1680 LSL_RV_RMZ */
+    {0x30f, 0x4495, 58, 118}, /* 1681 SYSCALL */
+    {0x312, 0x4499, 34, 118}, /* 1682 SYSRET */
     {0x30f, 0x0, 59, 118}, /* 1683 SYSCALL */
     {0x312, 0x0, 34, 118}, /* 1684 SYSRET */
-    {0x310, 0x1487, 4, 99}, /* 1685 SYSENTER */
-    {0x310, 0x1487, 4, 99}, /* 1686 SYSENTER */
-    {0x8311, 0x0, 0, 99}, /* 1687 SYSEXIT */
-    {0x8311, 0x0, 0, 99}, /* 1688 SYSEXIT */
+    {0x310, 0x149d, 4, 99}, /* 1685 SYSENTER */
+    {0x310, 0x149d, 4, 99}, /* 1686 SYSENTER */
+    {0x8311, 0x349e, 0, 99}, /* 1687 SYSEXIT */
+    {0x8311, 0x34a1, 0, 99}, /* 1688 SYSEXIT */
     {0x8055, 0x0, 0, 0}, /* 1689 CLTS */
     {0x8135, 0x0, 0, 0}, /* 1690 INVD */
     {0x8690, 0x0, 0, 0}, /* 1691 WBINVD */
     {0x8691, 0x0, 0, 129}, /* 1692 WBNOINVD */
     {0x8690, 0x0, 0, 0}, /* 1693 WBINVD */
     {0x32c, 0x0, 0, 0}, /* 1694 UD2 */
-    {0x32b, 0x2488, 0, 0}, /* 1695 UD1_RD_RMD */
-    {0x32a, 0x2488, 0, 0}, /* 1696 UD0_RD_RMD */
-    {0x8694, 0x344b, 0, 81}, /* 1697 WRMSR */
-    {0x2b0, 0x2469, 0, 121}, /* 1698 RDTSC */
-    {0x82a6, 0x348a, 0, 81}, /* 1699 RDMSR */
-    {0x2aa, 0x348a, 0, 0}, /* 1700 RDPMC */
-    {0x11c, 0x248d, 0, 108}, /* 1701 GETSEC */
+    {0x32b, 0x24a4, 0, 0}, /* 1695 UD1_RD_RMD */
+    {0x32a, 0x24a4, 0, 0}, /* 1696 UD0_RD_RMD */
+    {0x8694, 0x3461, 0, 81}, /* 1697 WRMSR */
+    {0x2b0, 0x247f, 0, 121}, /* 1698 RDTSC */
+    {0x82a6, 0x34a6, 0, 81}, /* 1699 RDMSR */
+    {0x2aa, 0x34a6, 0, 0}, /* 1700 RDPMC */
+    {0x11c, 0x24a9, 0, 108}, /* 1701 GETSEC */
     {0xac, 0x0, 0, 74}, /* 1702 EMMS */
-    {0x87, 0x448f, 0, 52}, /* 1703 CPUID */
+    {0x87, 0x44ab, 0, 52}, /* 1703 CPUID */
     {0x2be, 0x0, 35, 0}, /* 1704 RSM */
     {0x2ac, 0x1248, 11, 95}, /* 1705 RDRAND_RMV */
     {0x2ac, 0x1248, 11, 95}, /* 1706 RDRAND_RMV */
@@ -3195,38 +3195,38 @@ const struct form_info x86emu_form_infos[] = {
     {0x2ad, 0x1248, 11, 96}, /* 1708 RDSEED_RMV */
     {0x2a8, 0x1264, 0, 93}, /* 1709 RDPID_RMY */
     {0x2cf, 0x109b, 0, 123}, /* 1710 SENDUIPI_RMQ */
-    {0x4c2, 0x1030, 18, 126}, /* 1711 VMPTRLD_RMQ */
-    {0x494, 0x1030, 18, 126}, /* 1712 VMCLEAR_RMQ */
-    {0x4d0, 0x1030, 18, 126}, /* 1713 VMXON_RMQ */
-    {0x4c3, 0x1031, 18, 126}, /* 1714 VMPTRST_RMQ */
-    {0x6a9, 0x1275, 0, 136}, /* 1715 XRSTORS_RM */
-    {0x6aa, 0x1275, 0, 136}, /* 1716 XRSTORS64_RM */
-    {0x6ad, 0x1275, 0, 134}, /* 1717 XSAVEC_RM */
-    {0x6ae, 0x1275, 0, 134}, /* 1718 XSAVEC64_RM */
-    {0x6b1, 0x1275, 0, 136}, /* 1719 XSAVES_RM */
-    {0x6b2, 0x1275, 0, 136}, /* 1720 XSAVES64_RM */
-    {0x4c4, 0x2493, 18, 126}, /* 1721 VMREAD_RMY_RY */
-    {0x4ce, 0x2495, 18, 126}, /* 1722 VMWRITE_RY_RMY */
-    {0x8136, 0x2497, 18, 126}, /* 1723 INVEPT_RY_RMDQ */
-    {0x813b, 0x2497, 18, 126}, /* 1724 INVVPID_RY_RMDQ */
-    {0x813a, 0x2497, 0, 68}, /* 1725 INVPCID_RY_RMDQ */
-    {0x117, 0x1499, 0, 62}, /* 1726 FXSAVE_RM512 */
-    {0x118, 0x1499, 0, 62}, /* 1727 FXSAVE64_RM512 */
-    {0x115, 0x149a, 0, 62}, /* 1728 FXRSTOR_RM512 */
-    {0x116, 0x149a, 0, 62}, /* 1729 FXRSTOR64_RM512 */
-    {0x189, 0x249b, 0, 110}, /* 1730 LDMXCSR_RMD */
-    {0x301, 0x249d, 0, 110}, /* 1731 STMXCSR_RMD */
-    {0x6ab, 0x1275, 0, 133}, /* 1732 XSAVE_RM */
-    {0x6ac, 0x1275, 0, 133}, /* 1733 XSAVE64_RM */
-    {0x6a7, 0x1275, 0, 133}, /* 1734 XRSTOR_RM */
-    {0x6a8, 0x1275, 0, 133}, /* 1735 XRSTOR64_RM */
-    {0x6af, 0x1275, 0, 135}, /* 1736 XSAVEOPT_RM */
-    {0x6b0, 0x1275, 0, 135}, /* 1737 XSAVEOPT64_RM */
-    {0x50, 0x1446, 0, 47}, /* 1738 CLFLUSH_RMB */
-    {0x57, 0x1446, 0, 48}, /* 1739 CLWB_RMB */
-    {0x51, 0x1446, 0, 46}, /* 1740 CLFLUSHOPT_RMB */
-    {0x54, 0x132d, 11, 44}, /* 1741 CLRSSBSY_RMQ */
-    {0x28f, 0x149f, 0, 91}, /* 1742 PTWRITE_RMY */
+    {0x84c2, 0x1030, 18, 126}, /* 1711 VMPTRLD_RMQ */
+    {0x8494, 0x1030, 18, 126}, /* 1712 VMCLEAR_RMQ */
+    {0x84d0, 0x1030, 18, 126}, /* 1713 VMXON_RMQ */
+    {0x84c3, 0x1031, 18, 126}, /* 1714 VMPTRST_RMQ */
+    {0x86a9, 0x44af, 0, 136}, /* 1715 XRSTORS_RM576 */
+    {0x86aa, 0x44af, 0, 136}, /* 1716 XRSTORS64_RM576 */
+    {0x6ad, 0x44b3, 0, 134}, /* 1717 XSAVEC_RM576 */
+    {0x6ae, 0x44b3, 0, 134}, /* 1718 XSAVEC64_RM576 */
+    {0x86b1, 0x44b3, 0, 136}, /* 1719 XSAVES_RM576 */
+    {0x86b2, 0x44b3, 0, 136}, /* 1720 XSAVES64_RM576 */
+    {0x84c4, 0x24b7, 18, 126}, /* 1721 VMREAD_RMY_RY */
+    {0x84ce, 0x24b9, 18, 126}, /* 1722 VMWRITE_RY_RMY */
+    {0x8136, 0x24bb, 18, 126}, /* 1723 INVEPT_RY_RMDQ */
+    {0x813b, 0x24bb, 18, 126}, /* 1724 INVVPID_RY_RMDQ */
+    {0x813a, 0x24bb, 0, 68}, /* 1725 INVPCID_RY_RMDQ */
+    {0x117, 0x14bd, 0, 62}, /* 1726 FXSAVE_RM512 */
+    {0x118, 0x14bd, 0, 62}, /* 1727 FXSAVE64_RM512 */
+    {0x115, 0x14be, 0, 62}, /* 1728 FXRSTOR_RM512 */
+    {0x116, 0x14be, 0, 62}, /* 1729 FXRSTOR64_RM512 */
+    {0x189, 0x24bf, 0, 110}, /* 1730 LDMXCSR_RMD */
+    {0x301, 0x24c1, 0, 110}, /* 1731 STMXCSR_RMD */
+    {0x6ab, 0x44c3, 0, 133}, /* 1732 XSAVE_RM576 */
+    {0x6ac, 0x44c3, 0, 133}, /* 1733 XSAVE64_RM576 */
+    {0x6a7, 0x44af, 0, 133}, /* 1734 XRSTOR_RM576 */
+    {0x6a8, 0x44af, 0, 133}, /* 1735 XRSTOR64_RM576 */
+    {0x6af, 0x44c3, 0, 135}, /* 1736 XSAVEOPT_RM576 */
+    {0x6b0, 0x44c3, 0, 135}, /* 1737 XSAVEOPT64_RM576 */
+    {0x50, 0x145c, 0, 47}, /* 1738 CLFLUSH_RMB */
+    {0x57, 0x145c, 0, 48}, /* 1739 CLWB_RMB */
+    {0x51, 0x145c, 0, 46}, /* 1740 CLFLUSHOPT_RMB */
+    {0x8054, 0x133f, 11, 44}, /* 1741 CLRSSBSY_RMQ */
+    {0x28f, 0x14c7, 0, 91}, /* 1742 PTWRITE_RMY */
     {0x28f, 0x1057, 0, 91}, /* 1743 PTWRITE_RMY */
     {0x2a4, 0x1264, 0, 61}, /* 1744 RDFSBASE_RMY */
     {0x2a5, 0x1264, 0, 61}, /* 1745 RDGSBASE_RMY */
@@ -3237,148 +3237,148 @@ const struct form_info x86emu_form_infos[] = {
     {0x18f, 0x0, 0, 111}, /* 1750 LFENCE */
     {0x1ad, 0x0, 0, 111}, /* 1751 MFENCE */
     {0x2e2, 0x0, 0, 110}, /* 1752 SFENCE */
-    {0x32e, 0x14a0, 0, 128}, /* 1753 UMONITOR_RMA */
-    {0x32f, 0x34a1, 11, 128}, /* 1754 UMWAIT_RMY */
-    {0x325, 0x34a1, 11, 128}, /* 1755 TPAUSE_RMY */
-    {0x268, 0x1446, 0, 0}, /* 1756 PREFETCH_RMB */
-    {0x26f, 0x1446, 0, 0}, /* 1757 PREFETCHW_RMB */
-    {0x270, 0x1446, 0, 0}, /* 1758 PREFETCHWT1_RMB */
-    {0x268, 0x1446, 0, 0}, /* 1759 PREFETCH_RMB */
-    {0x268, 0x1446, 0, 0}, /* 1760 PREFETCH_RMB */
-    {0x268, 0x1446, 0, 0}, /* 1761 PREFETCH_RMB */
-    {0x268, 0x1446, 0, 0}, /* 1762 PREFETCH_RMB */
-    {0x268, 0x1446, 0, 0}, /* 1763 PREFETCH_RMB */
-    {0x1e7, 0x24a4, 0, 0}, /* 1764 NOP_RMV_RV */
-    {0x26b, 0x1446, 0, 0}, /* 1765 PREFETCHNTA_RMB */
-    {0x26c, 0x1446, 0, 0}, /* 1766 PREFETCHT0_RMB */
-    {0x26d, 0x1446, 0, 0}, /* 1767 PREFETCHT1_RMB */
-    {0x26e, 0x1446, 0, 0}, /* 1768 PREFETCHT2_RMB */
-    {0x1e7, 0x14a4, 0, 0}, /* 1769 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1770 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1771 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1772 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1773 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1774 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1775 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1776 NOP_RMV */
-    {0x26a, 0x1446, 0, 90}, /* 1777 PREFETCHIT1_RMB */
-    {0x269, 0x1446, 0, 90}, /* 1778 PREFETCHIT0_RMB */
-    {0x1e7, 0x14a4, 0, 0}, /* 1779 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1780 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1781 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1782 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1783 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1784 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1785 NOP_RMV */
-    {0x4f, 0x1446, 0, 45}, /* 1786 CLDEMOTE_RMB */
-    {0x1e7, 0x14a4, 0, 0}, /* 1787 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1788 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1789 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1790 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1791 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1792 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1793 NOP_RMV */
+    {0x32e, 0x14c8, 0, 128}, /* 1753 UMONITOR_RMA */
+    {0x32f, 0x34c9, 11, 128}, /* 1754 UMWAIT_RMY */
+    {0x325, 0x34c9, 11, 128}, /* 1755 TPAUSE_RMY */
+    {0x268, 0x145c, 0, 0}, /* 1756 PREFETCH_RMB */
+    {0x26f, 0x145c, 0, 0}, /* 1757 PREFETCHW_RMB */
+    {0x270, 0x145c, 0, 0}, /* 1758 PREFETCHWT1_RMB */
+    {0x268, 0x145c, 0, 0}, /* 1759 PREFETCH_RMB */
+    {0x268, 0x145c, 0, 0}, /* 1760 PREFETCH_RMB */
+    {0x268, 0x145c, 0, 0}, /* 1761 PREFETCH_RMB */
+    {0x268, 0x145c, 0, 0}, /* 1762 PREFETCH_RMB */
+    {0x268, 0x145c, 0, 0}, /* 1763 PREFETCH_RMB */
+    {0x1e7, 0x24cc, 0, 0}, /* 1764 NOP_RMV_RV */
+    {0x26b, 0x145c, 0, 0}, /* 1765 PREFETCHNTA_RMB */
+    {0x26c, 0x145c, 0, 0}, /* 1766 PREFETCHT0_RMB */
+    {0x26d, 0x145c, 0, 0}, /* 1767 PREFETCHT1_RMB */
+    {0x26e, 0x145c, 0, 0}, /* 1768 PREFETCHT2_RMB */
+    {0x1e7, 0x14cc, 0, 0}, /* 1769 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1770 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1771 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1772 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1773 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1774 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1775 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1776 NOP_RMV */
+    {0x26a, 0x145c, 0, 90}, /* 1777 PREFETCHIT1_RMB */
+    {0x269, 0x145c, 0, 90}, /* 1778 PREFETCHIT0_RMB */
+    {0x1e7, 0x14cc, 0, 0}, /* 1779 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1780 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1781 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1782 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1783 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1784 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1785 NOP_RMV */
+    {0x4f, 0x145c, 0, 45}, /* 1786 CLDEMOTE_RMB */
+    {0x1e7, 0x14cc, 0, 0}, /* 1787 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1788 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1789 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1790 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1791 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1792 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1793 NOP_RMV */
     {0xb3, 0x0, 0, 0}, /* 1794 ENDBR64 */
-    {0x1e7, 0x14a4, 0, 0}, /* 1795 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1795 NOP_RMV */
     {0xb2, 0x0, 0, 0}, /* 1796 ENDBR32 */
-    {0x1e7, 0x14a4, 0, 0}, /* 1797 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1797 NOP_RMV */
     {0x2ae, 0x109c, 0, 44}, /* 1798 RDSSPD_RMD */
     {0x2af, 0x109e, 0, 44}, /* 1799 RDSSPQ_RMQ */
-    {0x1e7, 0x14a4, 0, 0}, /* 1800 NOP_RMV */
-    {0x4, 0x24a6, 0, 92}, /* 1801 AADD_RMY_RY */
-    {0x6, 0x24a6, 0, 92}, /* 1802 AAND_RMY_RY */
-    {0x26, 0x24a6, 0, 92}, /* 1803 AOR_RMY_RY */
-    {0x28, 0x24a6, 0, 92}, /* 1804 AXOR_RMY_RY */
-    {0x698, 0x24a8, 0, 44}, /* 1805 WRSSD_RMD_RD */
-    {0x699, 0x24aa, 0, 44}, /* 1806 WRSSQ_RMQ_RQ */
-    {0x869a, 0x24a8, 0, 44}, /* 1807 WRUSSD_RMD_RD */
-    {0x869b, 0x24aa, 0, 44}, /* 1808 WRUSSQ_RMQ_RQ */
-    {0x1bb, 0x23cf, 0, 79}, /* 1809 MOVDIRI_RMY_RY */
-    {0x9, 0x24ac, 37, 2}, /* 1810 ADCX_RY_RMY */
-    {0x11, 0x24ac, 51, 2}, /* 1811 ADOX_RY_RMY */
-    {0x89, 0x24ae, 0, 114}, /* 1812 CRC32_RY_RMB */
-    {0x89, 0x24b0, 0, 114}, /* 1813 CRC32_RY_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1814 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1815 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1816 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1817 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1818 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1819 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1820 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1821 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1822 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1823 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1824 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1825 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1826 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1827 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1828 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1829 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1830 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1831 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1832 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1833 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1834 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1835 NOP_RMV */
-    {0x1e7, 0x14a4, 0, 0}, /* 1836 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1800 NOP_RMV */
+    {0x4, 0x24ce, 0, 92}, /* 1801 AADD_RMY_RY */
+    {0x6, 0x24ce, 0, 92}, /* 1802 AAND_RMY_RY */
+    {0x26, 0x24ce, 0, 92}, /* 1803 AOR_RMY_RY */
+    {0x28, 0x24ce, 0, 92}, /* 1804 AXOR_RMY_RY */
+    {0x698, 0x24d0, 0, 44}, /* 1805 WRSSD_RMD_RD */
+    {0x699, 0x24d2, 0, 44}, /* 1806 WRSSQ_RMQ_RQ */
+    {0x869a, 0x24d0, 0, 44}, /* 1807 WRUSSD_RMD_RD */
+    {0x869b, 0x24d2, 0, 44}, /* 1808 WRUSSQ_RMQ_RQ */
+    {0x1bb, 0x23e5, 0, 79}, /* 1809 MOVDIRI_RMY_RY */
+    {0x9, 0x24d4, 37, 2}, /* 1810 ADCX_RY_RMY */
+    {0x11, 0x24d4, 51, 2}, /* 1811 ADOX_RY_RMY */
+    {0x89, 0x24d6, 0, 114}, /* 1812 CRC32_RY_RMB */
+    {0x89, 0x24d8, 0, 114}, /* 1813 CRC32_RY_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1814 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1815 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1816 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1817 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1818 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1819 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1820 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1821 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1822 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1823 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1824 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1825 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1826 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1827 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1828 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1829 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1830 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1831 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1832 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1833 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1834 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1835 NOP_RMV */
+    {0x1e7, 0x14cc, 0, 0}, /* 1836 NOP_RMV */
     {0xd6, 0x0, 0, 1}, /* 1837 FEMMS */
-    {0x38, 0x24b2, 0, 80}, /* 1838 BNDCL_R_RM0 */
-    {0x38, 0x24b4, 0, 80}, /* 1839 BNDCL_R_RMY */
-    {0x3a, 0x24b2, 0, 80}, /* 1840 BNDCU_R_RM0 */
-    {0x3a, 0x24b4, 0, 80}, /* 1841 BNDCU_R_RMY */
-    {0x39, 0x24b2, 0, 80}, /* 1842 BNDCN_R_RM0 */
-    {0x39, 0x24b4, 0, 80}, /* 1843 BNDCN_R_RMY */
-    {0x3c, 0x24b6, 0, 80}, /* 1844 BNDMK_R_RM0 */
-    {0x1e7, 0x24b8, 0, 0}, /* 1845 NOP_RV_RMV */
-    {0x3b, 0x24b6, 0, 80}, /* 1846 BNDLDX_R_RM0 */
-    {0x3e, 0x24b3, 0, 80}, /* 1847 BNDSTX_RM0_R */
-    {0x1e7, 0x24b8, 0, 0}, /* 1848 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1849 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1850 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1851 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1852 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1853 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1854 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1855 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1856 NOP_RV_RMV */
-    {0x1e7, 0x24b8, 0, 0}, /* 1857 NOP_RV_RMV */
-    {0x3d, 0x24ba, 0, 80}, /* 1858 BNDMOV_R_RMBND */
-    {0x3d, 0x24bc, 0, 80}, /* 1859 BNDMOV_RMBND_R */
-    {0x1c, 0x94be, 15, 69}, /* 1860 AESENCWIDE128KL_RM48 */
-    {0x16, 0x94be, 15, 69}, /* 1861 AESDECWIDE128KL_RM48 */
-    {0x1d, 0x94c7, 15, 69}, /* 1862 AESENCWIDE256KL_RM64 */
-    {0x17, 0x94c7, 15, 69}, /* 1863 AESDECWIDE256KL_RM64 */
-    {0x678, 0x24d0, 0, 12}, /* 1864 VSQRTPS_RX_RMX */
-    {0x676, 0x24d0, 0, 12}, /* 1865 VSQRTPD_RX_RMX */
+    {0x38, 0x24da, 0, 80}, /* 1838 BNDCL_R_RM0 */
+    {0x38, 0x24dc, 0, 80}, /* 1839 BNDCL_R_RMY */
+    {0x3a, 0x24da, 0, 80}, /* 1840 BNDCU_R_RM0 */
+    {0x3a, 0x24dc, 0, 80}, /* 1841 BNDCU_R_RMY */
+    {0x39, 0x24da, 0, 80}, /* 1842 BNDCN_R_RM0 */
+    {0x39, 0x24dc, 0, 80}, /* 1843 BNDCN_R_RMY */
+    {0x3c, 0x24de, 0, 80}, /* 1844 BNDMK_R_RM0 */
+    {0x1e7, 0x24e0, 0, 0}, /* 1845 NOP_RV_RMV */
+    {0x3b, 0x24de, 0, 80}, /* 1846 BNDLDX_R_RM0 */
+    {0x3e, 0x24db, 0, 80}, /* 1847 BNDSTX_RM0_R */
+    {0x1e7, 0x24e0, 0, 0}, /* 1848 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1849 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1850 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1851 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1852 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1853 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1854 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1855 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1856 NOP_RV_RMV */
+    {0x1e7, 0x24e0, 0, 0}, /* 1857 NOP_RV_RMV */
+    {0x3d, 0x24e2, 0, 80}, /* 1858 BNDMOV_R_RMBND */
+    {0x3d, 0x24e4, 0, 80}, /* 1859 BNDMOV_RMBND_R */
+    {0x1c, 0x94e6, 15, 69}, /* 1860 AESENCWIDE128KL_RM48 */
+    {0x16, 0x94e6, 15, 69}, /* 1861 AESDECWIDE128KL_RM48 */
+    {0x1d, 0x94ef, 15, 69}, /* 1862 AESENCWIDE256KL_RM64 */
+    {0x17, 0x94ef, 15, 69}, /* 1863 AESDECWIDE256KL_RM64 */
+    {0x678, 0x24f8, 0, 12}, /* 1864 VSQRTPS_RX_RMX */
+    {0x676, 0x24f8, 0, 12}, /* 1865 VSQRTPD_RX_RMX */
     {0x67b, 0x30cf, 0, 12}, /* 1866 VSQRTSS_RDQ_VDQ_RMD */
-    {0x679, 0x34d2, 0, 12}, /* 1867 VSQRTSD_RDQ_VDQ_RMQ */
+    {0x679, 0x34fa, 0, 12}, /* 1867 VSQRTSD_RDQ_VDQ_RMQ */
     {0x33c, 0x307a, 0, 12}, /* 1868 VADDPS_RX_VX_RMX */
     {0x33a, 0x307a, 0, 12}, /* 1869 VADDPD_RX_VX_RMX */
     {0x33f, 0x30cf, 0, 12}, /* 1870 VADDSS_RDQ_VDQ_RMD */
-    {0x33d, 0x34d2, 0, 12}, /* 1871 VADDSD_RDQ_VDQ_RMQ */
+    {0x33d, 0x34fa, 0, 12}, /* 1871 VADDSD_RDQ_VDQ_RMQ */
     {0x4ca, 0x307a, 0, 12}, /* 1872 VMULPS_RX_VX_RMX */
     {0x4c8, 0x307a, 0, 12}, /* 1873 VMULPD_RX_VX_RMX */
     {0x4cd, 0x30cf, 0, 12}, /* 1874 VMULSS_RDQ_VDQ_RMD */
-    {0x4cb, 0x34d2, 0, 12}, /* 1875 VMULSD_RDQ_VDQ_RMQ */
+    {0x4cb, 0x34fa, 0, 12}, /* 1875 VMULSD_RDQ_VDQ_RMQ */
     {0x67f, 0x307a, 0, 12}, /* 1876 VSUBPS_RX_VX_RMX */
     {0x67d, 0x307a, 0, 12}, /* 1877 VSUBPD_RX_VX_RMX */
     {0x682, 0x30cf, 0, 12}, /* 1878 VSUBSS_RDQ_VDQ_RMD */
-    {0x680, 0x34d2, 0, 12}, /* 1879 VSUBSD_RDQ_VDQ_RMQ */
+    {0x680, 0x34fa, 0, 12}, /* 1879 VSUBSD_RDQ_VDQ_RMQ */
     {0x499, 0x307a, 0, 12}, /* 1880 VMINPS_RX_VX_RMX */
     {0x497, 0x307a, 0, 12}, /* 1881 VMINPD_RX_VX_RMX */
     {0x49c, 0x30cf, 0, 12}, /* 1882 VMINSS_RDQ_VDQ_RMD */
-    {0x49a, 0x34d2, 0, 12}, /* 1883 VMINSD_RDQ_VDQ_RMQ */
+    {0x49a, 0x34fa, 0, 12}, /* 1883 VMINSD_RDQ_VDQ_RMQ */
     {0x3c2, 0x307a, 0, 12}, /* 1884 VDIVPS_RX_VX_RMX */
     {0x3c0, 0x307a, 0, 12}, /* 1885 VDIVPD_RX_VX_RMX */
     {0x3c5, 0x30cf, 0, 12}, /* 1886 VDIVSS_RDQ_VDQ_RMD */
-    {0x3c3, 0x34d2, 0, 12}, /* 1887 VDIVSD_RDQ_VDQ_RMQ */
+    {0x3c3, 0x34fa, 0, 12}, /* 1887 VDIVSD_RDQ_VDQ_RMQ */
     {0x48f, 0x307a, 0, 12}, /* 1888 VMAXPS_RX_VX_RMX */
     {0x48d, 0x307a, 0, 12}, /* 1889 VMAXPD_RX_VX_RMX */
     {0x492, 0x30cf, 0, 12}, /* 1890 VMAXSS_RDQ_VDQ_RMD */
-    {0x490, 0x34d2, 0, 12}, /* 1891 VMAXSD_RDQ_VDQ_RMQ */
-    {0x653, 0x24d0, 0, 12}, /* 1892 VRSQRTPS_RX_RMX */
+    {0x490, 0x34fa, 0, 12}, /* 1891 VMAXSD_RDQ_VDQ_RMQ */
+    {0x653, 0x24f8, 0, 12}, /* 1892 VRSQRTPS_RX_RMX */
     {0x655, 0x30cf, 0, 12}, /* 1893 VRSQRTSS_RDQ_VDQ_RMD */
-    {0x637, 0x24d0, 0, 12}, /* 1894 VRCPPS_RX_RMX */
+    {0x637, 0x24f8, 0, 12}, /* 1894 VRCPPS_RX_RMX */
     {0x639, 0x30cf, 0, 12}, /* 1895 VRCPSS_RDQ_VDQ_RMD */
     {0x34d, 0x307a, 0, 12}, /* 1896 VANDPS_RX_VX_RMX */
     {0x34c, 0x307a, 0, 12}, /* 1897 VANDPD_RX_VX_RMX */
@@ -3394,43 +3394,43 @@ const struct form_info x86emu_form_infos[] = {
     {0x688, 0x307a, 0, 12}, /* 1907 VUNPCKHPD_RX_VX_RMX */
     {0x670, 0x40d7, 0, 12}, /* 1908 VSHUFPS_RX_VX_RMX_IB */
     {0x366, 0x40d7, 0, 12}, /* 1909 VCMPPS_RX_VX_RMX_IB */
-    {0x4a1, 0x24d0, 0, 12}, /* 1910 VMOVAPS_RX_RMX */
-    {0x4a1, 0x24d5, 0, 12}, /* 1911 VMOVAPS_RMX_RX */
-    {0x4bf, 0x24d0, 0, 12}, /* 1912 VMOVUPS_RX_RMX */
-    {0x4bf, 0x24d5, 0, 12}, /* 1913 VMOVUPS_RMX_RX */
+    {0x4a1, 0x24f8, 0, 12}, /* 1910 VMOVAPS_RX_RMX */
+    {0x4a1, 0x24fd, 0, 12}, /* 1911 VMOVAPS_RMX_RX */
+    {0x4bf, 0x24f8, 0, 12}, /* 1912 VMOVUPS_RX_RMX */
+    {0x4bf, 0x24fd, 0, 12}, /* 1913 VMOVUPS_RMX_RX */
     {0x4b7, 0x202c, 0, 12}, /* 1914 VMOVNTPS_RMX_RX */
     {0x4b1, 0x302e, 0, 12}, /* 1915 VMOVLPS_RDQ_VDQ_RMQ */
     {0x4b1, 0x2031, 0, 12}, /* 1916 VMOVLPS_RMQ_RDQ */
     {0x4ae, 0x302e, 0, 12}, /* 1917 VMOVHPS_RDQ_VDQ_RMQ */
     {0x4ae, 0x2031, 0, 12}, /* 1918 VMOVHPS_RMQ_RDQ */
-    {0x4b3, 0x24d7, 0, 12}, /* 1919 VMOVMSKPS_RD_RMX */
+    {0x4b3, 0x24ff, 0, 12}, /* 1919 VMOVMSKPS_RD_RMX */
     {0x66f, 0x40d7, 0, 12}, /* 1920 VSHUFPD_RX_VX_RMX_IB */
     {0x364, 0x40d7, 0, 12}, /* 1921 VCMPPD_RX_VX_RMX_IB */
-    {0x4a0, 0x24d0, 0, 12}, /* 1922 VMOVAPD_RX_RMX */
-    {0x4a0, 0x24d5, 0, 12}, /* 1923 VMOVAPD_RMX_RX */
-    {0x4be, 0x24d0, 0, 12}, /* 1924 VMOVUPD_RX_RMX */
-    {0x4be, 0x24d5, 0, 12}, /* 1925 VMOVUPD_RMX_RX */
+    {0x4a0, 0x24f8, 0, 12}, /* 1922 VMOVAPD_RX_RMX */
+    {0x4a0, 0x24fd, 0, 12}, /* 1923 VMOVAPD_RMX_RX */
+    {0x4be, 0x24f8, 0, 12}, /* 1924 VMOVUPD_RX_RMX */
+    {0x4be, 0x24fd, 0, 12}, /* 1925 VMOVUPD_RMX_RX */
     {0x4b6, 0x202c, 0, 12}, /* 1926 VMOVNTPD_RMX_RX */
     {0x4b0, 0x302e, 0, 12}, /* 1927 VMOVLPD_RDQ_VDQ_RMQ */
     {0x4b0, 0x2031, 0, 12}, /* 1928 VMOVLPD_RMQ_RDQ */
     {0x4ad, 0x302e, 0, 12}, /* 1929 VMOVHPD_RDQ_VDQ_RMQ */
     {0x4ad, 0x2031, 0, 12}, /* 1930 VMOVHPD_RMQ_RDQ */
-    {0x4b2, 0x24d7, 0, 12}, /* 1931 VMOVMSKPD_RD_RMX */
+    {0x4b2, 0x24ff, 0, 12}, /* 1931 VMOVMSKPD_RD_RMX */
     {0x4ac, 0x303d, 0, 12}, /* 1932 VMOVHLPS_RDQ_VDQ_RMDQ */
     {0x4af, 0x303d, 0, 12}, /* 1933 VMOVLHPS_RDQ_VDQ_RMDQ */
     {0x369, 0x40cf, 0, 12}, /* 1934 VCMPSS_RDQ_VDQ_RMD_IB */
-    {0x4bd, 0x23b4, 0, 12}, /* 1935 VMOVSS_RDQ_RMD */
+    {0x4bd, 0x23ca, 0, 12}, /* 1935 VMOVSS_RDQ_RMD */
     {0x4bd, 0x303d, 0, 12}, /* 1936 VMOVSS_RDQ_VDQ_RMDQ */
-    {0x4bd, 0x23b6, 0, 12}, /* 1937 VMOVSS_RMD_RDQ */
-    {0x4bd, 0x34d9, 0, 12}, /* 1938 VMOVSS_RMDQ_VDQ_RDQ */
+    {0x4bd, 0x23cc, 0, 12}, /* 1937 VMOVSS_RMD_RDQ */
+    {0x4bd, 0x3501, 0, 12}, /* 1938 VMOVSS_RMDQ_VDQ_RDQ */
     {0x39e, 0x2053, 0, 12}, /* 1939 VCVTSS2SI_RY_RMD */
     {0x3b2, 0x2053, 0, 12}, /* 1940 VCVTTSS2SI_RY_RMD */
     {0x39b, 0x3055, 0, 12}, /* 1941 VCVTSI2SS_RDQ_VDQ_RMY */
-    {0x367, 0x44dc, 0, 12}, /* 1942 VCMPSD_RDQ_VDQ_RMQ_IB */
-    {0x4b9, 0x23ad, 0, 12}, /* 1943 VMOVSD_RDQ_RMQ */
+    {0x367, 0x4504, 0, 12}, /* 1942 VCMPSD_RDQ_VDQ_RMQ_IB */
+    {0x4b9, 0x23c3, 0, 12}, /* 1943 VMOVSD_RDQ_RMQ */
     {0x4b9, 0x303d, 0, 12}, /* 1944 VMOVSD_RDQ_VDQ_RMDQ */
     {0x4b9, 0x2031, 0, 12}, /* 1945 VMOVSD_RMQ_RDQ */
-    {0x4b9, 0x34d9, 0, 12}, /* 1946 VMOVSD_RMDQ_VDQ_RDQ */
+    {0x4b9, 0x3501, 0, 12}, /* 1946 VMOVSD_RMDQ_VDQ_RDQ */
     {0x392, 0x2063, 0, 12}, /* 1947 VCVTSD2SI_RY_RMQ */
     {0x3ae, 0x2063, 0, 12}, /* 1948 VCVTTSD2SI_RY_RMQ */
     {0x399, 0x3055, 0, 12}, /* 1949 VCVTSI2SD_RDQ_VDQ_RMY */
@@ -3438,20 +3438,20 @@ const struct form_info x86emu_form_infos[] = {
     {0x36c, 0x2065, 20, 12}, /* 1951 VCOMISS_RDQ_RMD */
     {0x685, 0x2067, 20, 12}, /* 1952 VUCOMISD_RDQ_RMQ */
     {0x36a, 0x2067, 20, 12}, /* 1953 VCOMISD_RDQ_RMQ */
-    {0x4bc, 0x24d0, 0, 12}, /* 1954 VMOVSLDUP_RX_RMX */
-    {0x4bb, 0x24d0, 0, 12}, /* 1955 VMOVSHDUP_RX_RMX */
+    {0x4bc, 0x24f8, 0, 12}, /* 1954 VMOVSLDUP_RX_RMX */
+    {0x4bb, 0x24f8, 0, 12}, /* 1955 VMOVSHDUP_RX_RMX */
     {0x4a3, 0x20a0, 0, 12}, /* 1956 VMOVDDUP_RDQ_RMQ */
-    {0x4a3, 0x24e0, 0, 12}, /* 1957 VMOVDDUP_RQQ_RMQQ */
-    {0x388, 0x24e2, 0, 12}, /* 1958 VCVTPS2PD_RX_RMHX */
-    {0x37a, 0x24e4, 0, 12}, /* 1959 VCVTPD2PS_RHX_RMX */
+    {0x4a3, 0x2508, 0, 12}, /* 1957 VMOVDDUP_RQQ_RMQQ */
+    {0x388, 0x250a, 0, 12}, /* 1958 VCVTPS2PD_RX_RMHX */
+    {0x37a, 0x250c, 0, 12}, /* 1959 VCVTPD2PS_RHX_RMX */
     {0x39c, 0x30cf, 0, 12}, /* 1960 VCVTSS2SD_RDQ_VDQ_RMD */
-    {0x393, 0x34d2, 0, 12}, /* 1961 VCVTSD2SS_RDQ_VDQ_RMQ */
-    {0x371, 0x24d0, 0, 12}, /* 1962 VCVTDQ2PS_RX_RMX */
-    {0x387, 0x24d0, 0, 12}, /* 1963 VCVTPS2DQ_RX_RMX */
-    {0x3aa, 0x24d0, 0, 12}, /* 1964 VCVTTPS2DQ_RX_RMX */
-    {0x3a0, 0x24e4, 0, 12}, /* 1965 VCVTTPD2DQ_RHX_RMX */
-    {0x378, 0x24e4, 0, 12}, /* 1966 VCVTPD2DQ_RHX_RMX */
-    {0x36f, 0x24e2, 0, 12}, /* 1967 VCVTDQ2PD_RX_RMHX */
+    {0x393, 0x34fa, 0, 12}, /* 1961 VCVTSD2SS_RDQ_VDQ_RMQ */
+    {0x371, 0x24f8, 0, 12}, /* 1962 VCVTDQ2PS_RX_RMX */
+    {0x387, 0x24f8, 0, 12}, /* 1963 VCVTPS2DQ_RX_RMX */
+    {0x3aa, 0x24f8, 0, 12}, /* 1964 VCVTTPS2DQ_RX_RMX */
+    {0x3a0, 0x250c, 0, 12}, /* 1965 VCVTTPD2DQ_RHX_RMX */
+    {0x378, 0x250c, 0, 12}, /* 1966 VCVTPD2DQ_RHX_RMX */
+    {0x36f, 0x250a, 0, 12}, /* 1967 VCVTDQ2PD_RX_RMHX */
     {0x479, 0x307a, 0, 12}, /* 1968 VHADDPD_RX_VX_RMX */
     {0x47a, 0x307a, 0, 12}, /* 1969 VHADDPS_RX_VX_RMX */
     {0x47b, 0x307a, 0, 12}, /* 1970 VHSUBPD_RX_VX_RMX */
@@ -3507,14 +3507,14 @@ const struct form_info x86emu_form_infos[] = {
     {0x4df, 0x307a, 0, 11}, /* 2020 VPADDB_RX_VX_RMX */
     {0x4e6, 0x307a, 0, 11}, /* 2021 VPADDW_RX_VX_RMX */
     {0x4e0, 0x307a, 0, 11}, /* 2022 VPADDD_RX_VX_RMX */
-    {0x60b, 0x34e6, 0, 11}, /* 2023 VPSRLW_RX_VX_RMDQ */
-    {0x605, 0x34e6, 0, 11}, /* 2024 VPSRLD_RX_VX_RMDQ */
-    {0x607, 0x34e6, 0, 11}, /* 2025 VPSRLQ_RX_VX_RMDQ */
-    {0x604, 0x34e6, 0, 11}, /* 2026 VPSRAW_RX_VX_RMDQ */
-    {0x5ff, 0x34e6, 0, 11}, /* 2027 VPSRAD_RX_VX_RMDQ */
-    {0x5fe, 0x34e6, 0, 11}, /* 2028 VPSLLW_RX_VX_RMDQ */
-    {0x5f8, 0x34e6, 0, 11}, /* 2029 VPSLLD_RX_VX_RMDQ */
-    {0x5fa, 0x34e6, 0, 11}, /* 2030 VPSLLQ_RX_VX_RMDQ */
+    {0x60b, 0x350e, 0, 11}, /* 2023 VPSRLW_RX_VX_RMDQ */
+    {0x605, 0x350e, 0, 11}, /* 2024 VPSRLD_RX_VX_RMDQ */
+    {0x607, 0x350e, 0, 11}, /* 2025 VPSRLQ_RX_VX_RMDQ */
+    {0x604, 0x350e, 0, 11}, /* 2026 VPSRAW_RX_VX_RMDQ */
+    {0x5ff, 0x350e, 0, 11}, /* 2027 VPSRAD_RX_VX_RMDQ */
+    {0x5fe, 0x350e, 0, 11}, /* 2028 VPSLLW_RX_VX_RMDQ */
+    {0x5f8, 0x350e, 0, 11}, /* 2029 VPSLLD_RX_VX_RMDQ */
+    {0x5fa, 0x350e, 0, 11}, /* 2030 VPSLLQ_RX_VX_RMDQ */
     {0x60b, 0x308d, 0, 11}, /* 2031 VPSRLW_VX_RMX_IB */
     {0x604, 0x308d, 0, 11}, /* 2032 VPSRAW_VX_RMX_IB */
     {0x5fe, 0x308d, 0, 11}, /* 2033 VPSLLW_VX_RMX_IB */
@@ -3525,9 +3525,9 @@ const struct form_info x86emu_form_infos[] = {
     {0x5fa, 0x308d, 0, 11}, /* 2038 VPSLLQ_VX_RMX_IB */
     {0x606, 0x308d, 0, 11}, /* 2039 VPSRLDQ_VX_RMX_IB */
     {0x5f9, 0x308d, 0, 11}, /* 2040 VPSLLDQ_VX_RMX_IB */
-    {0x5f2, 0x34e9, 0, 11}, /* 2041 VPSHUFD_RX_RMX_IB */
-    {0x5f3, 0x34e9, 0, 11}, /* 2042 VPSHUFHW_RX_RMX_IB */
-    {0x5f4, 0x34e9, 0, 11}, /* 2043 VPSHUFLW_RX_RMX_IB */
+    {0x5f2, 0x3511, 0, 11}, /* 2041 VPSHUFD_RX_RMX_IB */
+    {0x5f3, 0x3511, 0, 11}, /* 2042 VPSHUFHW_RX_RMX_IB */
+    {0x5f4, 0x3511, 0, 11}, /* 2043 VPSHUFLW_RX_RMX_IB */
     {0x4a2, 0x2098, 0, 12}, /* 2044 VMOVD_RDQ_RMD */
     {0x4b8, 0x209a, 0, 12}, /* 2045 VMOVQ_RDQ_RMQ */
     {0x4a2, 0x2098, 0, 12}, /* 2046 VMOVD_RDQ_RMD */
@@ -3536,21 +3536,21 @@ const struct form_info x86emu_form_infos[] = {
     {0x4a2, 0x209c, 0, 12}, /* 2049 VMOVD_RMD_RDQ */
     {0x4b8, 0x20a0, 0, 12}, /* 2050 VMOVQ_RDQ_RMQ */
     {0x4b8, 0x20a2, 0, 12}, /* 2051 VMOVQ_RMQ_RDQ */
-    {0x4a4, 0x24d0, 0, 12}, /* 2052 VMOVDQA_RX_RMX */
-    {0x4a4, 0x24d5, 0, 12}, /* 2053 VMOVDQA_RMX_RX */
-    {0x4a7, 0x24d0, 0, 12}, /* 2054 VMOVDQU_RX_RMX */
-    {0x4a7, 0x24d5, 0, 12}, /* 2055 VMOVDQU_RMX_RX */
+    {0x4a4, 0x24f8, 0, 12}, /* 2052 VMOVDQA_RX_RMX */
+    {0x4a4, 0x24fd, 0, 12}, /* 2053 VMOVDQA_RMX_RX */
+    {0x4a7, 0x24f8, 0, 12}, /* 2054 VMOVDQU_RX_RMX */
+    {0x4a7, 0x24fd, 0, 12}, /* 2055 VMOVDQU_RMX_RX */
     {0x4b4, 0x202c, 0, 12}, /* 2056 VMOVNTDQ_RMX_RX */
-    {0x48a, 0x33c4, 0, 12}, /* 2057 VMASKMOVDQU_RDQ_RMDQ */
+    {0x48a, 0x33da, 0, 12}, /* 2057 VMASKMOVDQU_RDQ_RMDQ */
     {0x488, 0x20b8, 0, 12}, /* 2058 VLDDQU_RX_RMX */
-    {0x59b, 0x24d7, 0, 11}, /* 2059 VPMOVMSKB_RD_RMX */
+    {0x59b, 0x24ff, 0, 11}, /* 2059 VPMOVMSKB_RD_RMX */
     {0x56e, 0x40a4, 0, 12}, /* 2060 VPINSRW_RDQ_VDQ_RMW_IB */
     {0x56e, 0x40a8, 0, 12}, /* 2061 VPINSRW_RDQ_VDQ_RMD_IB */
     {0x550, 0x30ac, 0, 12}, /* 2062 VPEXTRW_RD_RMDQ_IB */
     {0x68f, 0x0, 0, 12}, /* 2063 VZEROUPPER */
     {0x68e, 0x0, 0, 12}, /* 2064 VZEROALL */
-    {0x489, 0x249b, 0, 12}, /* 2065 VLDMXCSR_RMD */
-    {0x67c, 0x249d, 0, 12}, /* 2066 VSTMXCSR_RMD */
+    {0x489, 0x24bf, 0, 12}, /* 2065 VLDMXCSR_RMD */
+    {0x67c, 0x24c1, 0, 12}, /* 2066 VSTMXCSR_RMD */
     {0x5f0, 0x307a, 0, 11}, /* 2067 VPSHUFB_RX_VX_RMX */
     {0x561, 0x307a, 0, 11}, /* 2068 VPHADDW_RX_VX_RMX */
     {0x558, 0x307a, 0, 11}, /* 2069 VPHADDD_RX_VX_RMX */
@@ -3563,27 +3563,27 @@ const struct form_info x86emu_form_infos[] = {
     {0x5f7, 0x307a, 0, 11}, /* 2076 VPSIGNW_RX_VX_RMX */
     {0x5f6, 0x307a, 0, 11}, /* 2077 VPSIGND_RX_VX_RMX */
     {0x5bb, 0x307a, 0, 11}, /* 2078 VPMULHRSW_RX_VX_RMX */
-    {0x4d7, 0x24d0, 0, 11}, /* 2079 VPABSB_RX_RMX */
-    {0x4da, 0x24d0, 0, 11}, /* 2080 VPABSW_RX_RMX */
-    {0x4d8, 0x24d0, 0, 11}, /* 2081 VPABSD_RX_RMX */
-    {0x355, 0x44ec, 0, 12}, /* 2082 VBLENDVPS_RX_VX_RMX_IS4X */
-    {0x354, 0x44ec, 0, 12}, /* 2083 VBLENDVPD_RX_VX_RMX_IS4X */
-    {0x4f5, 0x44ec, 0, 11}, /* 2084 VPBLENDVB_RX_VX_RMX_IS4X */
-    {0x616, 0x24f0, 18, 12}, /* 2085 VPTEST_RX_RMX */
-    {0x684, 0x24f0, 18, 12}, /* 2086 VTESTPS_RX_RMX */
-    {0x683, 0x24f0, 18, 12}, /* 2087 VTESTPD_RX_RMX */
-    {0x5a8, 0x24e2, 0, 11}, /* 2088 VPMOVSXBW_RX_RMHX */
-    {0x5b6, 0x24e2, 0, 11}, /* 2089 VPMOVZXBW_RX_RMHX */
-    {0x5a6, 0x24f2, 0, 11}, /* 2090 VPMOVSXBD_RX_RMQX */
-    {0x5b4, 0x24f2, 0, 11}, /* 2091 VPMOVZXBD_RX_RMQX */
-    {0x5a7, 0x24f4, 0, 11}, /* 2092 VPMOVSXBQ_RX_RMEX */
-    {0x5b5, 0x24f4, 0, 11}, /* 2093 VPMOVZXBQ_RX_RMEX */
-    {0x5aa, 0x24e2, 0, 11}, /* 2094 VPMOVSXWD_RX_RMHX */
-    {0x5b8, 0x24e2, 0, 11}, /* 2095 VPMOVZXWD_RX_RMHX */
-    {0x5ab, 0x24f2, 0, 11}, /* 2096 VPMOVSXWQ_RX_RMQX */
-    {0x5b9, 0x24f2, 0, 11}, /* 2097 VPMOVZXWQ_RX_RMQX */
-    {0x5a9, 0x24e2, 0, 11}, /* 2098 VPMOVSXDQ_RX_RMHX */
-    {0x5b7, 0x24e2, 0, 11}, /* 2099 VPMOVZXDQ_RX_RMHX */
+    {0x4d7, 0x24f8, 0, 11}, /* 2079 VPABSB_RX_RMX */
+    {0x4da, 0x24f8, 0, 11}, /* 2080 VPABSW_RX_RMX */
+    {0x4d8, 0x24f8, 0, 11}, /* 2081 VPABSD_RX_RMX */
+    {0x355, 0x4514, 0, 12}, /* 2082 VBLENDVPS_RX_VX_RMX_IS4X */
+    {0x354, 0x4514, 0, 12}, /* 2083 VBLENDVPD_RX_VX_RMX_IS4X */
+    {0x4f5, 0x4514, 0, 11}, /* 2084 VPBLENDVB_RX_VX_RMX_IS4X */
+    {0x616, 0x2518, 18, 12}, /* 2085 VPTEST_RX_RMX */
+    {0x684, 0x2518, 18, 12}, /* 2086 VTESTPS_RX_RMX */
+    {0x683, 0x2518, 18, 12}, /* 2087 VTESTPD_RX_RMX */
+    {0x5a8, 0x250a, 0, 11}, /* 2088 VPMOVSXBW_RX_RMHX */
+    {0x5b6, 0x250a, 0, 11}, /* 2089 VPMOVZXBW_RX_RMHX */
+    {0x5a6, 0x251a, 0, 11}, /* 2090 VPMOVSXBD_RX_RMQX */
+    {0x5b4, 0x251a, 0, 11}, /* 2091 VPMOVZXBD_RX_RMQX */
+    {0x5a7, 0x251c, 0, 11}, /* 2092 VPMOVSXBQ_RX_RMEX */
+    {0x5b5, 0x251c, 0, 11}, /* 2093 VPMOVZXBQ_RX_RMEX */
+    {0x5aa, 0x250a, 0, 11}, /* 2094 VPMOVSXWD_RX_RMHX */
+    {0x5b8, 0x250a, 0, 11}, /* 2095 VPMOVZXWD_RX_RMHX */
+    {0x5ab, 0x251a, 0, 11}, /* 2096 VPMOVSXWQ_RX_RMQX */
+    {0x5b9, 0x251a, 0, 11}, /* 2097 VPMOVZXWQ_RX_RMQX */
+    {0x5a9, 0x250a, 0, 11}, /* 2098 VPMOVSXDQ_RX_RMHX */
+    {0x5b7, 0x250a, 0, 11}, /* 2099 VPMOVZXDQ_RX_RMHX */
     {0x5ba, 0x307a, 0, 11}, /* 2100 VPMULDQ_RX_VX_RMX */
     {0x503, 0x307a, 0, 11}, /* 2101 VPCMPEQQ_RX_VX_RMX */
     {0x4dd, 0x307a, 0, 11}, /* 2102 VPACKUSDW_RX_VX_RMX */
@@ -3598,26 +3598,26 @@ const struct form_info x86emu_form_infos[] = {
     {0x588, 0x307a, 0, 11}, /* 2111 VPMAXUD_RX_VX_RMX */
     {0x5be, 0x307a, 0, 11}, /* 2112 VPMULLD_RX_VX_RMX */
     {0x4b5, 0x20b8, 0, 11}, /* 2113 VMOVNTDQA_RX_RMX */
-    {0x564, 0x239c, 0, 12}, /* 2114 VPHMINPOSUW_RDQ_RMDQ */
+    {0x564, 0x23b2, 0, 12}, /* 2114 VPHMINPOSUW_RDQ_RMDQ */
     {0x478, 0x307a, 0, 63}, /* 2115 VGF2P8MULB_RX_VX_RMX */
     {0x477, 0x40d7, 0, 63}, /* 2116 VGF2P8AFFINEQB_RX_VX_RMX_IB */
     {0x476, 0x40d7, 0, 63}, /* 2117 VGF2P8AFFINEINVQB_RX_VX_RMX_IB */
-    {0x346, 0x239c, 0, 3}, /* 2118 VAESIMC_RDQ_RMDQ */
+    {0x346, 0x23b2, 0, 3}, /* 2118 VAESIMC_RDQ_RMDQ */
     {0x344, 0x307a, 0, 4}, /* 2119 VAESENC_RX_VX_RMX */
     {0x345, 0x307a, 0, 4}, /* 2120 VAESENCLAST_RX_VX_RMX */
     {0x342, 0x307a, 0, 4}, /* 2121 VAESDEC_RX_VX_RMX */
     {0x343, 0x307a, 0, 4}, /* 2122 VAESDECLAST_RX_VX_RMX */
-    {0x347, 0x33c1, 0, 3}, /* 2123 VAESKEYGENASSIST_RDQ_RMDQ_IB */
-    {0x647, 0x34e9, 0, 12}, /* 2124 VROUNDPS_RX_RMX_IB */
-    {0x646, 0x34e9, 0, 12}, /* 2125 VROUNDPD_RX_RMX_IB */
+    {0x347, 0x33d7, 0, 3}, /* 2123 VAESKEYGENASSIST_RDQ_RMDQ_IB */
+    {0x647, 0x3511, 0, 12}, /* 2124 VROUNDPS_RX_RMX_IB */
+    {0x646, 0x3511, 0, 12}, /* 2125 VROUNDPD_RX_RMX_IB */
     {0x649, 0x40cf, 0, 12}, /* 2126 VROUNDSS_RDQ_VDQ_RMD_IB */
-    {0x648, 0x44dc, 0, 12}, /* 2127 VROUNDSD_RDQ_VDQ_RMQ_IB */
+    {0x648, 0x4504, 0, 12}, /* 2127 VROUNDSD_RDQ_VDQ_RMQ_IB */
     {0x353, 0x40d7, 0, 12}, /* 2128 VBLENDPS_RX_VX_RMX_IB */
     {0x352, 0x40d7, 0, 12}, /* 2129 VBLENDPD_RX_VX_RMX_IB */
     {0x4f6, 0x40d7, 0, 11}, /* 2130 VPBLENDW_RX_VX_RMX_IB */
     {0x3c8, 0x40d7, 0, 12}, /* 2131 VDPPS_RX_VX_RMX_IB */
     {0x4c1, 0x40d7, 0, 11}, /* 2132 VMPSADBW_RX_VX_RMX_IB */
-    {0x3c7, 0x44f6, 0, 12}, /* 2133 VDPPD_RDQ_VDQ_RMDQ_IB */
+    {0x3c7, 0x451e, 0, 12}, /* 2133 VDPPD_RDQ_VDQ_RMDQ_IB */
     {0x4e7, 0x40d7, 0, 11}, /* 2134 VPALIGNR_RX_VX_RMX_IB */
     {0x54d, 0x30bf, 0, 12}, /* 2135 VPEXTRB_RMB_RDQ_IB */
     {0x54d, 0x30c2, 0, 12}, /* 2136 VPEXTRB_RMD_RDQ_IB */
@@ -3634,565 +3634,565 @@ const struct form_info x86emu_form_infos[] = {
     {0x56d, 0x40d3, 0, 12}, /* 2147 VPINSRQ_RDQ_VDQ_RMQ_IB */
     {0x56c, 0x40a8, 0, 12}, /* 2148 VPINSRD_RDQ_VDQ_RMD_IB */
     {0x4fd, 0x40d7, 0, 85}, /* 2149 VPCLMULQDQ_RX_VX_RMX_IB */
-    {0x506, 0x640a, 30, 12}, /* 2150 VPCMPESTRM_RDQ_RMDQ_IB */
-    {0x506, 0x6410, 30, 12}, /* 2151 VPCMPESTRM_RDQ_RMDQ_IB */
-    {0x506, 0x640a, 30, 12}, /* 2152 VPCMPESTRM_RDQ_RMDQ_IB */
-    {0x505, 0x6416, 30, 12}, /* 2153 VPCMPESTRI_RDQ_RMDQ_IB */
-    {0x505, 0x641c, 30, 12}, /* 2154 VPCMPESTRI_RDQ_RMDQ_IB */
-    {0x505, 0x6416, 30, 12}, /* 2155 VPCMPESTRI_RDQ_RMDQ_IB */
-    {0x50c, 0x4422, 30, 12}, /* 2156 VPCMPISTRM_RDQ_RMDQ_IB */
-    {0x50b, 0x4426, 30, 12}, /* 2157 VPCMPISTRI_RDQ_RMDQ_IB */
+    {0x506, 0x6420, 30, 12}, /* 2150 VPCMPESTRM_RDQ_RMDQ_IB */
+    {0x506, 0x6426, 30, 12}, /* 2151 VPCMPESTRM_RDQ_RMDQ_IB */
+    {0x506, 0x6420, 30, 12}, /* 2152 VPCMPESTRM_RDQ_RMDQ_IB */
+    {0x505, 0x642c, 30, 12}, /* 2153 VPCMPESTRI_RDQ_RMDQ_IB */
+    {0x505, 0x6432, 30, 12}, /* 2154 VPCMPESTRI_RDQ_RMDQ_IB */
+    {0x505, 0x642c, 30, 12}, /* 2155 VPCMPESTRI_RDQ_RMDQ_IB */
+    {0x50c, 0x4438, 30, 12}, /* 2156 VPCMPISTRM_RDQ_RMDQ_IB */
+    {0x50b, 0x443c, 30, 12}, /* 2157 VPCMPISTRI_RDQ_RMDQ_IB */
     {0x53e, 0x307a, 0, 12}, /* 2158 VPERMILPS_RX_VX_RMX */
     {0x53d, 0x307a, 0, 12}, /* 2159 VPERMILPD_RX_VX_RMX */
-    {0x380, 0x24e2, 0, 56}, /* 2160 VCVTPH2PS_RX_RMHX */
-    {0x540, 0x34fa, 0, 13}, /* 2161 VPERMPS_RQQ_VQQ_RMQQ */
-    {0x363, 0x24fd, 0, 12}, /* 2162 VBROADCASTSS_RX_RMD */
-    {0x363, 0x24fd, 0, 13}, /* 2163 VBROADCASTSS_RX_RMD */
-    {0x362, 0x24ff, 0, 12}, /* 2164 VBROADCASTSD_RQQ_RMQ */
-    {0x362, 0x24ff, 0, 13}, /* 2165 VBROADCASTSD_RQQ_RMQ */
-    {0x356, 0x2501, 0, 12}, /* 2166 VBROADCASTF128_RQQ_RMDQ */
-    {0x35c, 0x2501, 0, 13}, /* 2167 VBROADCASTI128_RQQ_RMDQ */
-    {0x48c, 0x3503, 0, 12}, /* 2168 VMASKMOVPS_RX_VX_RMX */
-    {0x48b, 0x3503, 0, 12}, /* 2169 VMASKMOVPD_RX_VX_RMX */
-    {0x48c, 0x3506, 0, 12}, /* 2170 VMASKMOVPS_RMX_VX_RX */
-    {0x48b, 0x3506, 0, 12}, /* 2171 VMASKMOVPD_RMX_VX_RX */
-    {0x581, 0x3503, 0, 13}, /* 2172 VPMASKMOVD_RX_VX_RMX */
-    {0x581, 0x3506, 0, 13}, /* 2173 VPMASKMOVD_RMX_VX_RX */
+    {0x380, 0x250a, 0, 56}, /* 2160 VCVTPH2PS_RX_RMHX */
+    {0x540, 0x3522, 0, 13}, /* 2161 VPERMPS_RQQ_VQQ_RMQQ */
+    {0x363, 0x2525, 0, 12}, /* 2162 VBROADCASTSS_RX_RMD */
+    {0x363, 0x2525, 0, 13}, /* 2163 VBROADCASTSS_RX_RMD */
+    {0x362, 0x2527, 0, 12}, /* 2164 VBROADCASTSD_RQQ_RMQ */
+    {0x362, 0x2527, 0, 13}, /* 2165 VBROADCASTSD_RQQ_RMQ */
+    {0x356, 0x2529, 0, 12}, /* 2166 VBROADCASTF128_RQQ_RMDQ */
+    {0x35c, 0x2529, 0, 13}, /* 2167 VBROADCASTI128_RQQ_RMDQ */
+    {0x48c, 0x352b, 0, 12}, /* 2168 VMASKMOVPS_RX_VX_RMX */
+    {0x48b, 0x352b, 0, 12}, /* 2169 VMASKMOVPD_RX_VX_RMX */
+    {0x48c, 0x352e, 0, 12}, /* 2170 VMASKMOVPS_RMX_VX_RX */
+    {0x48b, 0x352e, 0, 12}, /* 2171 VMASKMOVPD_RMX_VX_RX */
+    {0x581, 0x352b, 0, 13}, /* 2172 VPMASKMOVD_RX_VX_RMX */
+    {0x581, 0x352e, 0, 13}, /* 2173 VPMASKMOVD_RMX_VX_RX */
     {0x608, 0x307a, 0, 13}, /* 2174 VPSRLVD_RX_VX_RMX */
     {0x5fb, 0x307a, 0, 13}, /* 2175 VPSLLVD_RX_VX_RMX */
-    {0x582, 0x3503, 0, 13}, /* 2176 VPMASKMOVQ_RX_VX_RMX */
-    {0x582, 0x3506, 0, 13}, /* 2177 VPMASKMOVQ_RMX_VX_RX */
+    {0x582, 0x352b, 0, 13}, /* 2176 VPMASKMOVQ_RX_VX_RMX */
+    {0x582, 0x352e, 0, 13}, /* 2177 VPMASKMOVQ_RMX_VX_RX */
     {0x609, 0x307a, 0, 13}, /* 2178 VPSRLVQ_RX_VX_RMX */
     {0x5fc, 0x307a, 0, 13}, /* 2179 VPSLLVQ_RX_VX_RMX */
     {0x601, 0x307a, 0, 13}, /* 2180 VPSRAVD_RX_VX_RMX */
-    {0x534, 0x34fa, 0, 13}, /* 2181 VPERMD_RQQ_VQQ_RMQQ */
-    {0x4f8, 0x24fd, 0, 13}, /* 2182 VPBROADCASTD_RX_RMD */
-    {0x4fb, 0x2509, 0, 13}, /* 2183 VPBROADCASTQ_RX_RMQ */
-    {0x4f7, 0x250b, 0, 13}, /* 2184 VPBROADCASTB_RX_RMB */
-    {0x4fc, 0x250d, 0, 13}, /* 2185 VPBROADCASTW_RX_RMW */
-    {0x525, 0x350f, 0, 39}, /* 2186 VPDPBUSD_RX_VX_RMX */
-    {0x526, 0x350f, 0, 39}, /* 2187 VPDPBUSDS_RX_VX_RMX */
-    {0x529, 0x350f, 0, 39}, /* 2188 VPDPWSSD_RX_VX_RMX */
-    {0x52a, 0x350f, 0, 39}, /* 2189 VPDPWSSDS_RX_VX_RMX */
-    {0x521, 0x350f, 0, 41}, /* 2190 VPDPBSSD_RX_VX_RMX */
-    {0x522, 0x350f, 0, 41}, /* 2191 VPDPBSSDS_RX_VX_RMX */
-    {0x523, 0x350f, 0, 41}, /* 2192 VPDPBSUD_RX_VX_RMX */
-    {0x524, 0x350f, 0, 41}, /* 2193 VPDPBSUDS_RX_VX_RMX */
-    {0x527, 0x350f, 0, 41}, /* 2194 VPDPBUUD_RX_VX_RMX */
-    {0x528, 0x350f, 0, 41}, /* 2195 VPDPBUUDS_RX_VX_RMX */
-    {0x57e, 0x350f, 0, 37}, /* 2196 VPMADD52LUQ_RX_VX_RMX */
-    {0x57d, 0x350f, 0, 37}, /* 2197 VPMADD52HUQ_RX_VX_RMX */
-    {0x34f, 0x2512, 0, 38}, /* 2198 VBCSTNESH2PS_RX_RMW */
-    {0x34e, 0x2512, 0, 38}, /* 2199 VBCSTNEBF162PS_RX_RMW */
+    {0x534, 0x3522, 0, 13}, /* 2181 VPERMD_RQQ_VQQ_RMQQ */
+    {0x4f8, 0x2525, 0, 13}, /* 2182 VPBROADCASTD_RX_RMD */
+    {0x4fb, 0x2531, 0, 13}, /* 2183 VPBROADCASTQ_RX_RMQ */
+    {0x4f7, 0x2533, 0, 13}, /* 2184 VPBROADCASTB_RX_RMB */
+    {0x4fc, 0x2535, 0, 13}, /* 2185 VPBROADCASTW_RX_RMW */
+    {0x525, 0x3537, 0, 39}, /* 2186 VPDPBUSD_RX_VX_RMX */
+    {0x526, 0x3537, 0, 39}, /* 2187 VPDPBUSDS_RX_VX_RMX */
+    {0x529, 0x3537, 0, 39}, /* 2188 VPDPWSSD_RX_VX_RMX */
+    {0x52a, 0x3537, 0, 39}, /* 2189 VPDPWSSDS_RX_VX_RMX */
+    {0x521, 0x3537, 0, 41}, /* 2190 VPDPBSSD_RX_VX_RMX */
+    {0x522, 0x3537, 0, 41}, /* 2191 VPDPBSSDS_RX_VX_RMX */
+    {0x523, 0x3537, 0, 41}, /* 2192 VPDPBSUD_RX_VX_RMX */
+    {0x524, 0x3537, 0, 41}, /* 2193 VPDPBSUDS_RX_VX_RMX */
+    {0x527, 0x3537, 0, 41}, /* 2194 VPDPBUUD_RX_VX_RMX */
+    {0x528, 0x3537, 0, 41}, /* 2195 VPDPBUUDS_RX_VX_RMX */
+    {0x57e, 0x3537, 0, 37}, /* 2196 VPMADD52LUQ_RX_VX_RMX */
+    {0x57d, 0x3537, 0, 37}, /* 2197 VPMADD52HUQ_RX_VX_RMX */
+    {0x34f, 0x253a, 0, 38}, /* 2198 VBCSTNESH2PS_RX_RMW */
+    {0x34e, 0x253a, 0, 38}, /* 2199 VBCSTNEBF162PS_RX_RMW */
     {0x374, 0x20b8, 0, 38}, /* 2200 VCVTNEEPH2PS_RX_RMX */
     {0x373, 0x20b8, 0, 38}, /* 2201 VCVTNEEBF162PS_RX_RMX */
     {0x375, 0x20b8, 0, 38}, /* 2202 VCVTNEOBF162PS_RX_RMX */
     {0x376, 0x20b8, 0, 38}, /* 2203 VCVTNEOPH2PS_RX_RMX */
-    {0x377, 0x2514, 0, 38}, /* 2204 VCVTNEPS2BF16_RDQ_RMX */
-    {0x77, 0x3516, 33, 51}, /* 2205 CMPOXADD_RMD_RD_VD */
-    {0x77, 0x3519, 33, 51}, /* 2206 CMPOXADD_RMQ_RQ_VQ */
-    {0x73, 0x3516, 33, 51}, /* 2207 CMPNOXADD_RMD_RD_VD */
-    {0x73, 0x3519, 33, 51}, /* 2208 CMPNOXADD_RMQ_RQ_VQ */
-    {0x6c, 0x3516, 33, 51}, /* 2209 CMPBXADD_RMD_RD_VD */
-    {0x6c, 0x3519, 33, 51}, /* 2210 CMPBXADD_RMQ_RQ_VQ */
-    {0x70, 0x3516, 33, 51}, /* 2211 CMPNBXADD_RMD_RD_VD */
-    {0x70, 0x3519, 33, 51}, /* 2212 CMPNBXADD_RMQ_RQ_VQ */
-    {0x84, 0x3516, 33, 51}, /* 2213 CMPZXADD_RMD_RD_VD */
-    {0x84, 0x3519, 33, 51}, /* 2214 CMPZXADD_RMQ_RQ_VQ */
-    {0x76, 0x3516, 33, 51}, /* 2215 CMPNZXADD_RMD_RD_VD */
-    {0x76, 0x3519, 33, 51}, /* 2216 CMPNZXADD_RMQ_RQ_VQ */
-    {0x6b, 0x3516, 33, 51}, /* 2217 CMPBEXADD_RMD_RD_VD */
-    {0x6b, 0x3519, 33, 51}, /* 2218 CMPBEXADD_RMQ_RQ_VQ */
-    {0x6f, 0x3516, 33, 51}, /* 2219 CMPNBEXADD_RMD_RD_VD */
-    {0x6f, 0x3519, 33, 51}, /* 2220 CMPNBEXADD_RMQ_RQ_VQ */
-    {0x80, 0x3516, 33, 51}, /* 2221 CMPSXADD_RMD_RD_VD */
-    {0x80, 0x3519, 33, 51}, /* 2222 CMPSXADD_RMQ_RQ_VQ */
-    {0x75, 0x3516, 33, 51}, /* 2223 CMPNSXADD_RMD_RD_VD */
-    {0x75, 0x3519, 33, 51}, /* 2224 CMPNSXADD_RMQ_RQ_VQ */
-    {0x7a, 0x3516, 33, 51}, /* 2225 CMPPXADD_RMD_RD_VD */
-    {0x7a, 0x3519, 33, 51}, /* 2226 CMPPXADD_RMQ_RQ_VQ */
-    {0x74, 0x3516, 33, 51}, /* 2227 CMPNPXADD_RMD_RD_VD */
-    {0x74, 0x3519, 33, 51}, /* 2228 CMPNPXADD_RMQ_RQ_VQ */
-    {0x6e, 0x3516, 33, 51}, /* 2229 CMPLXADD_RMD_RD_VD */
-    {0x6e, 0x3519, 33, 51}, /* 2230 CMPLXADD_RMQ_RQ_VQ */
-    {0x72, 0x3516, 33, 51}, /* 2231 CMPNLXADD_RMD_RD_VD */
-    {0x72, 0x3519, 33, 51}, /* 2232 CMPNLXADD_RMQ_RQ_VQ */
-    {0x6d, 0x3516, 33, 51}, /* 2233 CMPLEXADD_RMD_RD_VD */
-    {0x6d, 0x3519, 33, 51}, /* 2234 CMPLEXADD_RMQ_RQ_VQ */
-    {0x71, 0x3516, 33, 51}, /* 2235 CMPNLEXADD_RMD_RD_VD */
-    {0x71, 0x3519, 33, 51}, /* 2236 CMPNLEXADD_RMQ_RQ_VQ */
-    {0x3fc, 0x350f, 0, 57}, /* 2237 VFMADDSUB132PS_RX_VX_RMX */
-    {0x3fa, 0x350f, 0, 57}, /* 2238 VFMADDSUB132PD_RX_VX_RMX */
-    {0x419, 0x350f, 0, 57}, /* 2239 VFMSUBADD132PS_RX_VX_RMX */
-    {0x417, 0x350f, 0, 57}, /* 2240 VFMSUBADD132PD_RX_VX_RMX */
-    {0x3e4, 0x350f, 0, 57}, /* 2241 VFMADD132PS_RX_VX_RMX */
-    {0x3e2, 0x350f, 0, 57}, /* 2242 VFMADD132PD_RX_VX_RMX */
-    {0x3e7, 0x351c, 0, 57}, /* 2243 VFMADD132SS_RDQ_VDQ_RMD */
-    {0x3e5, 0x351f, 0, 57}, /* 2244 VFMADD132SD_RDQ_VDQ_RMQ */
-    {0x407, 0x350f, 0, 57}, /* 2245 VFMSUB132PS_RX_VX_RMX */
-    {0x405, 0x350f, 0, 57}, /* 2246 VFMSUB132PD_RX_VX_RMX */
-    {0x40a, 0x351c, 0, 57}, /* 2247 VFMSUB132SS_RDQ_VDQ_RMD */
-    {0x408, 0x351f, 0, 57}, /* 2248 VFMSUB132SD_RDQ_VDQ_RMQ */
-    {0x42a, 0x350f, 0, 57}, /* 2249 VFNMADD132PS_RX_VX_RMX */
-    {0x428, 0x350f, 0, 57}, /* 2250 VFNMADD132PD_RX_VX_RMX */
-    {0x42d, 0x351c, 0, 57}, /* 2251 VFNMADD132SS_RDQ_VDQ_RMD */
-    {0x42b, 0x351f, 0, 57}, /* 2252 VFNMADD132SD_RDQ_VDQ_RMQ */
-    {0x440, 0x350f, 0, 57}, /* 2253 VFNMSUB132PS_RX_VX_RMX */
-    {0x43e, 0x350f, 0, 57}, /* 2254 VFNMSUB132PD_RX_VX_RMX */
-    {0x443, 0x351c, 0, 57}, /* 2255 VFNMSUB132SS_RDQ_VDQ_RMD */
-    {0x441, 0x351f, 0, 57}, /* 2256 VFNMSUB132SD_RDQ_VDQ_RMQ */
-    {0x3ff, 0x350f, 0, 57}, /* 2257 VFMADDSUB213PS_RX_VX_RMX */
-    {0x3fd, 0x350f, 0, 57}, /* 2258 VFMADDSUB213PD_RX_VX_RMX */
-    {0x41c, 0x350f, 0, 57}, /* 2259 VFMSUBADD213PS_RX_VX_RMX */
-    {0x41a, 0x350f, 0, 57}, /* 2260 VFMSUBADD213PD_RX_VX_RMX */
-    {0x3ea, 0x350f, 0, 57}, /* 2261 VFMADD213PS_RX_VX_RMX */
-    {0x3e8, 0x350f, 0, 57}, /* 2262 VFMADD213PD_RX_VX_RMX */
-    {0x3ed, 0x351c, 0, 57}, /* 2263 VFMADD213SS_RDQ_VDQ_RMD */
-    {0x3eb, 0x351f, 0, 57}, /* 2264 VFMADD213SD_RDQ_VDQ_RMQ */
-    {0x40d, 0x350f, 0, 57}, /* 2265 VFMSUB213PS_RX_VX_RMX */
-    {0x40b, 0x350f, 0, 57}, /* 2266 VFMSUB213PD_RX_VX_RMX */
-    {0x410, 0x351c, 0, 57}, /* 2267 VFMSUB213SS_RDQ_VDQ_RMD */
-    {0x40e, 0x351f, 0, 57}, /* 2268 VFMSUB213SD_RDQ_VDQ_RMQ */
-    {0x430, 0x350f, 0, 57}, /* 2269 VFNMADD213PS_RX_VX_RMX */
-    {0x42e, 0x350f, 0, 57}, /* 2270 VFNMADD213PD_RX_VX_RMX */
-    {0x433, 0x351c, 0, 57}, /* 2271 VFNMADD213SS_RDQ_VDQ_RMD */
-    {0x431, 0x351f, 0, 57}, /* 2272 VFNMADD213SD_RDQ_VDQ_RMQ */
-    {0x446, 0x350f, 0, 57}, /* 2273 VFNMSUB213PS_RX_VX_RMX */
-    {0x444, 0x350f, 0, 57}, /* 2274 VFNMSUB213PD_RX_VX_RMX */
-    {0x449, 0x351c, 0, 57}, /* 2275 VFNMSUB213SS_RDQ_VDQ_RMD */
-    {0x447, 0x351f, 0, 57}, /* 2276 VFNMSUB213SD_RDQ_VDQ_RMQ */
-    {0x402, 0x350f, 0, 57}, /* 2277 VFMADDSUB231PS_RX_VX_RMX */
-    {0x400, 0x350f, 0, 57}, /* 2278 VFMADDSUB231PD_RX_VX_RMX */
-    {0x41f, 0x350f, 0, 57}, /* 2279 VFMSUBADD231PS_RX_VX_RMX */
-    {0x41d, 0x350f, 0, 57}, /* 2280 VFMSUBADD231PD_RX_VX_RMX */
-    {0x3f0, 0x350f, 0, 57}, /* 2281 VFMADD231PS_RX_VX_RMX */
-    {0x3ee, 0x350f, 0, 57}, /* 2282 VFMADD231PD_RX_VX_RMX */
-    {0x3f3, 0x351c, 0, 57}, /* 2283 VFMADD231SS_RDQ_VDQ_RMD */
-    {0x3f1, 0x351f, 0, 57}, /* 2284 VFMADD231SD_RDQ_VDQ_RMQ */
-    {0x413, 0x350f, 0, 57}, /* 2285 VFMSUB231PS_RX_VX_RMX */
-    {0x411, 0x350f, 0, 57}, /* 2286 VFMSUB231PD_RX_VX_RMX */
-    {0x416, 0x351c, 0, 57}, /* 2287 VFMSUB231SS_RDQ_VDQ_RMD */
-    {0x414, 0x351f, 0, 57}, /* 2288 VFMSUB231SD_RDQ_VDQ_RMQ */
-    {0x436, 0x350f, 0, 57}, /* 2289 VFNMADD231PS_RX_VX_RMX */
-    {0x434, 0x350f, 0, 57}, /* 2290 VFNMADD231PD_RX_VX_RMX */
-    {0x439, 0x351c, 0, 57}, /* 2291 VFNMADD231SS_RDQ_VDQ_RMD */
-    {0x437, 0x351f, 0, 57}, /* 2292 VFNMADD231SD_RDQ_VDQ_RMQ */
-    {0x44c, 0x350f, 0, 57}, /* 2293 VFNMSUB231PS_RX_VX_RMX */
-    {0x44a, 0x350f, 0, 57}, /* 2294 VFNMSUB231PD_RX_VX_RMX */
-    {0x44f, 0x351c, 0, 57}, /* 2295 VFNMSUB231SS_RDQ_VDQ_RMD */
-    {0x44d, 0x351f, 0, 57}, /* 2296 VFNMSUB231SD_RDQ_VDQ_RMQ */
-    {0x551, 0x3522, 0, 13}, /* 2297 VPGATHERDD_RDQ_VSIBD_VDQ */
-    {0x551, 0x3525, 0, 13}, /* 2298 VPGATHERDD_RQQ_VSIBD_VQQ */
-    {0x552, 0x3528, 0, 13}, /* 2299 VPGATHERDQ_RDQ_VSIBQ_VDQ */
-    {0x552, 0x352b, 0, 13}, /* 2300 VPGATHERDQ_RQQ_VSIBQ_VQQ */
-    {0x553, 0x3522, 0, 13}, /* 2301 VPGATHERQD_RDQ_VSIBD_VDQ */
-    {0x553, 0x352e, 0, 13}, /* 2302 VPGATHERQD_RDQ_VSIBD_VDQ */
-    {0x554, 0x3528, 0, 13}, /* 2303 VPGATHERQQ_RDQ_VSIBQ_VDQ */
-    {0x554, 0x3531, 0, 13}, /* 2304 VPGATHERQQ_RQQ_VSIBQ_VQQ */
-    {0x45f, 0x3522, 0, 13}, /* 2305 VGATHERDPS_RDQ_VSIBD_VDQ */
-    {0x45f, 0x3525, 0, 13}, /* 2306 VGATHERDPS_RQQ_VSIBD_VQQ */
-    {0x45e, 0x3528, 0, 13}, /* 2307 VGATHERDPD_RDQ_VSIBQ_VDQ */
-    {0x45e, 0x352b, 0, 13}, /* 2308 VGATHERDPD_RQQ_VSIBQ_VQQ */
-    {0x469, 0x3522, 0, 13}, /* 2309 VGATHERQPS_RDQ_VSIBD_VDQ */
-    {0x469, 0x352e, 0, 13}, /* 2310 VGATHERQPS_RDQ_VSIBD_VDQ */
-    {0x468, 0x3528, 0, 13}, /* 2311 VGATHERQPD_RDQ_VSIBQ_VDQ */
-    {0x468, 0x3531, 0, 13}, /* 2312 VGATHERQPD_RQQ_VSIBQ_VQQ */
-    {0x21, 0x3534, 22, 42}, /* 2313 ANDN_RY_VY_RMY */
-    {0x37, 0x2537, 23, 42}, /* 2314 BLSR_VY_RMY */
-    {0x36, 0x2537, 21, 42}, /* 2315 BLSMSK_VY_RMY */
-    {0x34, 0x2537, 23, 42}, /* 2316 BLSI_VY_RMY */
-    {0x47, 0x3539, 23, 43}, /* 2317 BZHI_RY_RMY_VY */
-    {0x218, 0x3534, 0, 43}, /* 2318 PEXT_RY_VY_RMY */
-    {0x217, 0x3534, 0, 43}, /* 2319 PDEP_RY_VY_RMY */
-    {0x1e3, 0x453c, 0, 43}, /* 2320 MULX_RY_VY_RMY */
-    {0x29, 0x3539, 16, 42}, /* 2321 BEXTR_RY_RMY_VY */
-    {0x2ed, 0x3539, 0, 43}, /* 2322 SHLX_RY_RMY_VY */
-    {0x2c5, 0x3539, 0, 43}, /* 2323 SARX_RY_RMY_VY */
-    {0x2f0, 0x3539, 0, 43}, /* 2324 SHRX_RY_RMY_VY */
-    {0x2b9, 0x3540, 0, 43}, /* 2325 RORX_RY_RMY_IB */
-    {0x541, 0x3543, 0, 13}, /* 2326 VPERMQ_RQQ_RMQQ_IB */
-    {0x53f, 0x3543, 0, 13}, /* 2327 VPERMPD_RQQ_RMQQ_IB */
+    {0x377, 0x253c, 0, 38}, /* 2204 VCVTNEPS2BF16_RDQ_RMX */
+    {0x77, 0x353e, 33, 51}, /* 2205 CMPOXADD_RMD_RD_VD */
+    {0x77, 0x3541, 33, 51}, /* 2206 CMPOXADD_RMQ_RQ_VQ */
+    {0x73, 0x353e, 33, 51}, /* 2207 CMPNOXADD_RMD_RD_VD */
+    {0x73, 0x3541, 33, 51}, /* 2208 CMPNOXADD_RMQ_RQ_VQ */
+    {0x6c, 0x353e, 33, 51}, /* 2209 CMPBXADD_RMD_RD_VD */
+    {0x6c, 0x3541, 33, 51}, /* 2210 CMPBXADD_RMQ_RQ_VQ */
+    {0x70, 0x353e, 33, 51}, /* 2211 CMPNBXADD_RMD_RD_VD */
+    {0x70, 0x3541, 33, 51}, /* 2212 CMPNBXADD_RMQ_RQ_VQ */
+    {0x84, 0x353e, 33, 51}, /* 2213 CMPZXADD_RMD_RD_VD */
+    {0x84, 0x3541, 33, 51}, /* 2214 CMPZXADD_RMQ_RQ_VQ */
+    {0x76, 0x353e, 33, 51}, /* 2215 CMPNZXADD_RMD_RD_VD */
+    {0x76, 0x3541, 33, 51}, /* 2216 CMPNZXADD_RMQ_RQ_VQ */
+    {0x6b, 0x353e, 33, 51}, /* 2217 CMPBEXADD_RMD_RD_VD */
+    {0x6b, 0x3541, 33, 51}, /* 2218 CMPBEXADD_RMQ_RQ_VQ */
+    {0x6f, 0x353e, 33, 51}, /* 2219 CMPNBEXADD_RMD_RD_VD */
+    {0x6f, 0x3541, 33, 51}, /* 2220 CMPNBEXADD_RMQ_RQ_VQ */
+    {0x80, 0x353e, 33, 51}, /* 2221 CMPSXADD_RMD_RD_VD */
+    {0x80, 0x3541, 33, 51}, /* 2222 CMPSXADD_RMQ_RQ_VQ */
+    {0x75, 0x353e, 33, 51}, /* 2223 CMPNSXADD_RMD_RD_VD */
+    {0x75, 0x3541, 33, 51}, /* 2224 CMPNSXADD_RMQ_RQ_VQ */
+    {0x7a, 0x353e, 33, 51}, /* 2225 CMPPXADD_RMD_RD_VD */
+    {0x7a, 0x3541, 33, 51}, /* 2226 CMPPXADD_RMQ_RQ_VQ */
+    {0x74, 0x353e, 33, 51}, /* 2227 CMPNPXADD_RMD_RD_VD */
+    {0x74, 0x3541, 33, 51}, /* 2228 CMPNPXADD_RMQ_RQ_VQ */
+    {0x6e, 0x353e, 33, 51}, /* 2229 CMPLXADD_RMD_RD_VD */
+    {0x6e, 0x3541, 33, 51}, /* 2230 CMPLXADD_RMQ_RQ_VQ */
+    {0x72, 0x353e, 33, 51}, /* 2231 CMPNLXADD_RMD_RD_VD */
+    {0x72, 0x3541, 33, 51}, /* 2232 CMPNLXADD_RMQ_RQ_VQ */
+    {0x6d, 0x353e, 33, 51}, /* 2233 CMPLEXADD_RMD_RD_VD */
+    {0x6d, 0x3541, 33, 51}, /* 2234 CMPLEXADD_RMQ_RQ_VQ */
+    {0x71, 0x353e, 33, 51}, /* 2235 CMPNLEXADD_RMD_RD_VD */
+    {0x71, 0x3541, 33, 51}, /* 2236 CMPNLEXADD_RMQ_RQ_VQ */
+    {0x3fc, 0x3537, 0, 57}, /* 2237 VFMADDSUB132PS_RX_VX_RMX */
+    {0x3fa, 0x3537, 0, 57}, /* 2238 VFMADDSUB132PD_RX_VX_RMX */
+    {0x419, 0x3537, 0, 57}, /* 2239 VFMSUBADD132PS_RX_VX_RMX */
+    {0x417, 0x3537, 0, 57}, /* 2240 VFMSUBADD132PD_RX_VX_RMX */
+    {0x3e4, 0x3537, 0, 57}, /* 2241 VFMADD132PS_RX_VX_RMX */
+    {0x3e2, 0x3537, 0, 57}, /* 2242 VFMADD132PD_RX_VX_RMX */
+    {0x3e7, 0x3544, 0, 57}, /* 2243 VFMADD132SS_RDQ_VDQ_RMD */
+    {0x3e5, 0x3547, 0, 57}, /* 2244 VFMADD132SD_RDQ_VDQ_RMQ */
+    {0x407, 0x3537, 0, 57}, /* 2245 VFMSUB132PS_RX_VX_RMX */
+    {0x405, 0x3537, 0, 57}, /* 2246 VFMSUB132PD_RX_VX_RMX */
+    {0x40a, 0x3544, 0, 57}, /* 2247 VFMSUB132SS_RDQ_VDQ_RMD */
+    {0x408, 0x3547, 0, 57}, /* 2248 VFMSUB132SD_RDQ_VDQ_RMQ */
+    {0x42a, 0x3537, 0, 57}, /* 2249 VFNMADD132PS_RX_VX_RMX */
+    {0x428, 0x3537, 0, 57}, /* 2250 VFNMADD132PD_RX_VX_RMX */
+    {0x42d, 0x3544, 0, 57}, /* 2251 VFNMADD132SS_RDQ_VDQ_RMD */
+    {0x42b, 0x3547, 0, 57}, /* 2252 VFNMADD132SD_RDQ_VDQ_RMQ */
+    {0x440, 0x3537, 0, 57}, /* 2253 VFNMSUB132PS_RX_VX_RMX */
+    {0x43e, 0x3537, 0, 57}, /* 2254 VFNMSUB132PD_RX_VX_RMX */
+    {0x443, 0x3544, 0, 57}, /* 2255 VFNMSUB132SS_RDQ_VDQ_RMD */
+    {0x441, 0x3547, 0, 57}, /* 2256 VFNMSUB132SD_RDQ_VDQ_RMQ */
+    {0x3ff, 0x3537, 0, 57}, /* 2257 VFMADDSUB213PS_RX_VX_RMX */
+    {0x3fd, 0x3537, 0, 57}, /* 2258 VFMADDSUB213PD_RX_VX_RMX */
+    {0x41c, 0x3537, 0, 57}, /* 2259 VFMSUBADD213PS_RX_VX_RMX */
+    {0x41a, 0x3537, 0, 57}, /* 2260 VFMSUBADD213PD_RX_VX_RMX */
+    {0x3ea, 0x3537, 0, 57}, /* 2261 VFMADD213PS_RX_VX_RMX */
+    {0x3e8, 0x3537, 0, 57}, /* 2262 VFMADD213PD_RX_VX_RMX */
+    {0x3ed, 0x3544, 0, 57}, /* 2263 VFMADD213SS_RDQ_VDQ_RMD */
+    {0x3eb, 0x3547, 0, 57}, /* 2264 VFMADD213SD_RDQ_VDQ_RMQ */
+    {0x40d, 0x3537, 0, 57}, /* 2265 VFMSUB213PS_RX_VX_RMX */
+    {0x40b, 0x3537, 0, 57}, /* 2266 VFMSUB213PD_RX_VX_RMX */
+    {0x410, 0x3544, 0, 57}, /* 2267 VFMSUB213SS_RDQ_VDQ_RMD */
+    {0x40e, 0x3547, 0, 57}, /* 2268 VFMSUB213SD_RDQ_VDQ_RMQ */
+    {0x430, 0x3537, 0, 57}, /* 2269 VFNMADD213PS_RX_VX_RMX */
+    {0x42e, 0x3537, 0, 57}, /* 2270 VFNMADD213PD_RX_VX_RMX */
+    {0x433, 0x3544, 0, 57}, /* 2271 VFNMADD213SS_RDQ_VDQ_RMD */
+    {0x431, 0x3547, 0, 57}, /* 2272 VFNMADD213SD_RDQ_VDQ_RMQ */
+    {0x446, 0x3537, 0, 57}, /* 2273 VFNMSUB213PS_RX_VX_RMX */
+    {0x444, 0x3537, 0, 57}, /* 2274 VFNMSUB213PD_RX_VX_RMX */
+    {0x449, 0x3544, 0, 57}, /* 2275 VFNMSUB213SS_RDQ_VDQ_RMD */
+    {0x447, 0x3547, 0, 57}, /* 2276 VFNMSUB213SD_RDQ_VDQ_RMQ */
+    {0x402, 0x3537, 0, 57}, /* 2277 VFMADDSUB231PS_RX_VX_RMX */
+    {0x400, 0x3537, 0, 57}, /* 2278 VFMADDSUB231PD_RX_VX_RMX */
+    {0x41f, 0x3537, 0, 57}, /* 2279 VFMSUBADD231PS_RX_VX_RMX */
+    {0x41d, 0x3537, 0, 57}, /* 2280 VFMSUBADD231PD_RX_VX_RMX */
+    {0x3f0, 0x3537, 0, 57}, /* 2281 VFMADD231PS_RX_VX_RMX */
+    {0x3ee, 0x3537, 0, 57}, /* 2282 VFMADD231PD_RX_VX_RMX */
+    {0x3f3, 0x3544, 0, 57}, /* 2283 VFMADD231SS_RDQ_VDQ_RMD */
+    {0x3f1, 0x3547, 0, 57}, /* 2284 VFMADD231SD_RDQ_VDQ_RMQ */
+    {0x413, 0x3537, 0, 57}, /* 2285 VFMSUB231PS_RX_VX_RMX */
+    {0x411, 0x3537, 0, 57}, /* 2286 VFMSUB231PD_RX_VX_RMX */
+    {0x416, 0x3544, 0, 57}, /* 2287 VFMSUB231SS_RDQ_VDQ_RMD */
+    {0x414, 0x3547, 0, 57}, /* 2288 VFMSUB231SD_RDQ_VDQ_RMQ */
+    {0x436, 0x3537, 0, 57}, /* 2289 VFNMADD231PS_RX_VX_RMX */
+    {0x434, 0x3537, 0, 57}, /* 2290 VFNMADD231PD_RX_VX_RMX */
+    {0x439, 0x3544, 0, 57}, /* 2291 VFNMADD231SS_RDQ_VDQ_RMD */
+    {0x437, 0x3547, 0, 57}, /* 2292 VFNMADD231SD_RDQ_VDQ_RMQ */
+    {0x44c, 0x3537, 0, 57}, /* 2293 VFNMSUB231PS_RX_VX_RMX */
+    {0x44a, 0x3537, 0, 57}, /* 2294 VFNMSUB231PD_RX_VX_RMX */
+    {0x44f, 0x3544, 0, 57}, /* 2295 VFNMSUB231SS_RDQ_VDQ_RMD */
+    {0x44d, 0x3547, 0, 57}, /* 2296 VFNMSUB231SD_RDQ_VDQ_RMQ */
+    {0x551, 0x354a, 0, 13}, /* 2297 VPGATHERDD_RDQ_VSIBD_VDQ */
+    {0x551, 0x354d, 0, 13}, /* 2298 VPGATHERDD_RQQ_VSIBD_VQQ */
+    {0x552, 0x3550, 0, 13}, /* 2299 VPGATHERDQ_RDQ_VSIBQ_VDQ */
+    {0x552, 0x3553, 0, 13}, /* 2300 VPGATHERDQ_RQQ_VSIBQ_VQQ */
+    {0x553, 0x354a, 0, 13}, /* 2301 VPGATHERQD_RDQ_VSIBD_VDQ */
+    {0x553, 0x3556, 0, 13}, /* 2302 VPGATHERQD_RDQ_VSIBD_VDQ */
+    {0x554, 0x3550, 0, 13}, /* 2303 VPGATHERQQ_RDQ_VSIBQ_VDQ */
+    {0x554, 0x3559, 0, 13}, /* 2304 VPGATHERQQ_RQQ_VSIBQ_VQQ */
+    {0x45f, 0x354a, 0, 13}, /* 2305 VGATHERDPS_RDQ_VSIBD_VDQ */
+    {0x45f, 0x354d, 0, 13}, /* 2306 VGATHERDPS_RQQ_VSIBD_VQQ */
+    {0x45e, 0x3550, 0, 13}, /* 2307 VGATHERDPD_RDQ_VSIBQ_VDQ */
+    {0x45e, 0x3553, 0, 13}, /* 2308 VGATHERDPD_RQQ_VSIBQ_VQQ */
+    {0x469, 0x354a, 0, 13}, /* 2309 VGATHERQPS_RDQ_VSIBD_VDQ */
+    {0x469, 0x3556, 0, 13}, /* 2310 VGATHERQPS_RDQ_VSIBD_VDQ */
+    {0x468, 0x3550, 0, 13}, /* 2311 VGATHERQPD_RDQ_VSIBQ_VDQ */
+    {0x468, 0x3559, 0, 13}, /* 2312 VGATHERQPD_RQQ_VSIBQ_VQQ */
+    {0x21, 0x355c, 22, 42}, /* 2313 ANDN_RY_VY_RMY */
+    {0x37, 0x255f, 23, 42}, /* 2314 BLSR_VY_RMY */
+    {0x36, 0x255f, 21, 42}, /* 2315 BLSMSK_VY_RMY */
+    {0x34, 0x255f, 23, 42}, /* 2316 BLSI_VY_RMY */
+    {0x47, 0x3561, 23, 43}, /* 2317 BZHI_RY_RMY_VY */
+    {0x218, 0x355c, 0, 43}, /* 2318 PEXT_RY_VY_RMY */
+    {0x217, 0x355c, 0, 43}, /* 2319 PDEP_RY_VY_RMY */
+    {0x1e3, 0x4564, 0, 43}, /* 2320 MULX_RY_VY_RMY */
+    {0x29, 0x3561, 16, 42}, /* 2321 BEXTR_RY_RMY_VY */
+    {0x2ed, 0x3561, 0, 43}, /* 2322 SHLX_RY_RMY_VY */
+    {0x2c5, 0x3561, 0, 43}, /* 2323 SARX_RY_RMY_VY */
+    {0x2f0, 0x3561, 0, 43}, /* 2324 SHRX_RY_RMY_VY */
+    {0x2b9, 0x3568, 0, 43}, /* 2325 RORX_RY_RMY_IB */
+    {0x541, 0x356b, 0, 13}, /* 2326 VPERMQ_RQQ_RMQQ_IB */
+    {0x53f, 0x356b, 0, 13}, /* 2327 VPERMPD_RQQ_RMQQ_IB */
     {0x4f0, 0x40d7, 0, 13}, /* 2328 VPBLENDD_RX_VX_RMX_IB */
-    {0x53e, 0x34e9, 0, 12}, /* 2329 VPERMILPS_RX_RMX_IB */
-    {0x53d, 0x34e9, 0, 12}, /* 2330 VPERMILPD_RX_RMX_IB */
-    {0x531, 0x4546, 0, 12}, /* 2331 VPERM2F128_RQQ_VQQ_RMQQ_IB */
-    {0x532, 0x4546, 0, 13}, /* 2332 VPERM2I128_RQQ_VQQ_RMQQ_IB */
-    {0x47d, 0x454a, 0, 12}, /* 2333 VINSERTF128_RQQ_VQQ_RMDQ_IB */
-    {0x482, 0x454a, 0, 13}, /* 2334 VINSERTI128_RQQ_VQQ_RMDQ_IB */
-    {0x3cf, 0x354e, 0, 12}, /* 2335 VEXTRACTF128_RMDQ_RQQ_IB */
-    {0x3d4, 0x354e, 0, 13}, /* 2336 VEXTRACTI128_RMDQ_RQQ_IB */
-    {0x389, 0x3551, 0, 56}, /* 2337 VCVTPS2PH_RMHX_RX_IB */
-    {0x15e, 0x3554, 0, 21}, /* 2338 KANDW_RQ_VQ_RMQ */
-    {0x157, 0x3554, 0, 17}, /* 2339 KANDB_RQ_VQ_RMQ */
-    {0x15d, 0x3554, 0, 14}, /* 2340 KANDQ_RQ_VQ_RMQ */
-    {0x158, 0x3554, 0, 14}, /* 2341 KANDD_RQ_VQ_RMQ */
-    {0x15c, 0x3554, 0, 21}, /* 2342 KANDNW_RQ_VQ_RMQ */
-    {0x159, 0x3554, 0, 17}, /* 2343 KANDNB_RQ_VQ_RMQ */
-    {0x15b, 0x3554, 0, 14}, /* 2344 KANDNQ_RQ_VQ_RMQ */
-    {0x15a, 0x3554, 0, 14}, /* 2345 KANDND_RQ_VQ_RMQ */
-    {0x16e, 0x3554, 0, 21}, /* 2346 KORW_RQ_VQ_RMQ */
-    {0x167, 0x3554, 0, 17}, /* 2347 KORB_RQ_VQ_RMQ */
-    {0x169, 0x3554, 0, 14}, /* 2348 KORQ_RQ_VQ_RMQ */
-    {0x168, 0x3554, 0, 14}, /* 2349 KORD_RQ_VQ_RMQ */
-    {0x181, 0x3554, 0, 21}, /* 2350 KXNORW_RQ_VQ_RMQ */
-    {0x17e, 0x3554, 0, 17}, /* 2351 KXNORB_RQ_VQ_RMQ */
-    {0x180, 0x3554, 0, 14}, /* 2352 KXNORQ_RQ_VQ_RMQ */
-    {0x17f, 0x3554, 0, 14}, /* 2353 KXNORD_RQ_VQ_RMQ */
-    {0x185, 0x3554, 0, 21}, /* 2354 KXORW_RQ_VQ_RMQ */
-    {0x182, 0x3554, 0, 17}, /* 2355 KXORB_RQ_VQ_RMQ */
-    {0x184, 0x3554, 0, 14}, /* 2356 KXORQ_RQ_VQ_RMQ */
-    {0x183, 0x3554, 0, 14}, /* 2357 KXORD_RQ_VQ_RMQ */
-    {0x156, 0x3554, 0, 17}, /* 2358 KADDW_RQ_VQ_RMQ */
-    {0x153, 0x3554, 0, 17}, /* 2359 KADDB_RQ_VQ_RMQ */
-    {0x155, 0x3554, 0, 14}, /* 2360 KADDQ_RQ_VQ_RMQ */
-    {0x154, 0x3554, 0, 14}, /* 2361 KADDD_RQ_VQ_RMQ */
-    {0x17b, 0x3554, 0, 21}, /* 2362 KUNPCKBW_RQ_VQ_RMQ */
-    {0x17d, 0x3554, 0, 14}, /* 2363 KUNPCKWD_RQ_VQ_RMQ */
-    {0x17c, 0x3554, 0, 14}, /* 2364 KUNPCKDQ_RQ_VQ_RMQ */
-    {0x166, 0x2557, 0, 21}, /* 2365 KNOTW_RQ_RMQ */
-    {0x16d, 0x2559, 18, 21}, /* 2366 KORTESTW_RQ_RMQ */
-    {0x17a, 0x2559, 18, 17}, /* 2367 KTESTW_RQ_RMQ */
-    {0x162, 0x255b, 0, 21}, /* 2368 KMOVW_RQ_RMW */
-    {0x162, 0x255d, 0, 21}, /* 2369 KMOVW_RMW_RQ */
-    {0x163, 0x2557, 0, 17}, /* 2370 KNOTB_RQ_RMQ */
-    {0x16a, 0x2559, 18, 17}, /* 2371 KORTESTB_RQ_RMQ */
-    {0x177, 0x2559, 18, 17}, /* 2372 KTESTB_RQ_RMQ */
-    {0x15f, 0x255f, 0, 17}, /* 2373 KMOVB_RQ_RMB */
-    {0x15f, 0x2561, 0, 17}, /* 2374 KMOVB_RMB_RQ */
-    {0x165, 0x2557, 0, 14}, /* 2375 KNOTQ_RQ_RMQ */
-    {0x16c, 0x2559, 18, 14}, /* 2376 KORTESTQ_RQ_RMQ */
-    {0x179, 0x2559, 18, 14}, /* 2377 KTESTQ_RQ_RMQ */
-    {0x161, 0x2557, 0, 14}, /* 2378 KMOVQ_RQ_RMQ */
-    {0x161, 0x2563, 0, 14}, /* 2379 KMOVQ_RMQ_RQ */
-    {0x164, 0x2557, 0, 14}, /* 2380 KNOTD_RQ_RMQ */
-    {0x16b, 0x2559, 18, 14}, /* 2381 KORTESTD_RQ_RMQ */
-    {0x178, 0x2559, 18, 14}, /* 2382 KTESTD_RQ_RMQ */
-    {0x160, 0x2565, 0, 14}, /* 2383 KMOVD_RQ_RMD */
-    {0x160, 0x2567, 0, 14}, /* 2384 KMOVD_RMD_RQ */
-    {0x162, 0x2569, 0, 21}, /* 2385 KMOVW_RQ_RMD */
-    {0x162, 0x256b, 0, 21}, /* 2386 KMOVW_RD_RMQ */
-    {0x15f, 0x2569, 0, 17}, /* 2387 KMOVB_RQ_RMD */
-    {0x15f, 0x256b, 0, 17}, /* 2388 KMOVB_RD_RMQ */
-    {0x160, 0x2569, 0, 14}, /* 2389 KMOVD_RQ_RMD */
-    {0x160, 0x256b, 0, 14}, /* 2390 KMOVD_RD_RMQ */
-    {0x161, 0x256d, 0, 14}, /* 2391 KMOVQ_RQ_RMQ */
-    {0x161, 0x256f, 0, 14}, /* 2392 KMOVQ_RQ_RMQ */
-    {0x160, 0x2569, 0, 14}, /* 2393 KMOVD_RQ_RMD */
-    {0x160, 0x256b, 0, 14}, /* 2394 KMOVD_RD_RMQ */
-    {0x173, 0x3571, 0, 17}, /* 2395 KSHIFTRB_RQ_RMQ_IB */
-    {0x176, 0x3571, 0, 21}, /* 2396 KSHIFTRW_RQ_RMQ_IB */
-    {0x174, 0x3571, 0, 14}, /* 2397 KSHIFTRD_RQ_RMQ_IB */
-    {0x175, 0x3571, 0, 14}, /* 2398 KSHIFTRQ_RQ_RMQ_IB */
-    {0x16f, 0x3571, 0, 17}, /* 2399 KSHIFTLB_RQ_RMQ_IB */
-    {0x172, 0x3571, 0, 21}, /* 2400 KSHIFTLW_RQ_RMQ_IB */
-    {0x170, 0x3571, 0, 14}, /* 2401 KSHIFTLD_RQ_RMQ_IB */
-    {0x171, 0x3571, 0, 14}, /* 2402 KSHIFTLQ_RQ_RMQ_IB */
-    {0x18b, 0x13de, 0, 10}, /* 2403 LDTILECFG_RM64 */
-    {0x307, 0x1574, 0, 10}, /* 2404 STTILECFG_RM64 */
+    {0x53e, 0x3511, 0, 12}, /* 2329 VPERMILPS_RX_RMX_IB */
+    {0x53d, 0x3511, 0, 12}, /* 2330 VPERMILPD_RX_RMX_IB */
+    {0x531, 0x456e, 0, 12}, /* 2331 VPERM2F128_RQQ_VQQ_RMQQ_IB */
+    {0x532, 0x456e, 0, 13}, /* 2332 VPERM2I128_RQQ_VQQ_RMQQ_IB */
+    {0x47d, 0x4572, 0, 12}, /* 2333 VINSERTF128_RQQ_VQQ_RMDQ_IB */
+    {0x482, 0x4572, 0, 13}, /* 2334 VINSERTI128_RQQ_VQQ_RMDQ_IB */
+    {0x3cf, 0x3576, 0, 12}, /* 2335 VEXTRACTF128_RMDQ_RQQ_IB */
+    {0x3d4, 0x3576, 0, 13}, /* 2336 VEXTRACTI128_RMDQ_RQQ_IB */
+    {0x389, 0x3579, 0, 56}, /* 2337 VCVTPS2PH_RMHX_RX_IB */
+    {0x15e, 0x357c, 0, 21}, /* 2338 KANDW_RQ_VQ_RMQ */
+    {0x157, 0x357c, 0, 17}, /* 2339 KANDB_RQ_VQ_RMQ */
+    {0x15d, 0x357c, 0, 14}, /* 2340 KANDQ_RQ_VQ_RMQ */
+    {0x158, 0x357c, 0, 14}, /* 2341 KANDD_RQ_VQ_RMQ */
+    {0x15c, 0x357c, 0, 21}, /* 2342 KANDNW_RQ_VQ_RMQ */
+    {0x159, 0x357c, 0, 17}, /* 2343 KANDNB_RQ_VQ_RMQ */
+    {0x15b, 0x357c, 0, 14}, /* 2344 KANDNQ_RQ_VQ_RMQ */
+    {0x15a, 0x357c, 0, 14}, /* 2345 KANDND_RQ_VQ_RMQ */
+    {0x16e, 0x357c, 0, 21}, /* 2346 KORW_RQ_VQ_RMQ */
+    {0x167, 0x357c, 0, 17}, /* 2347 KORB_RQ_VQ_RMQ */
+    {0x169, 0x357c, 0, 14}, /* 2348 KORQ_RQ_VQ_RMQ */
+    {0x168, 0x357c, 0, 14}, /* 2349 KORD_RQ_VQ_RMQ */
+    {0x181, 0x357c, 0, 21}, /* 2350 KXNORW_RQ_VQ_RMQ */
+    {0x17e, 0x357c, 0, 17}, /* 2351 KXNORB_RQ_VQ_RMQ */
+    {0x180, 0x357c, 0, 14}, /* 2352 KXNORQ_RQ_VQ_RMQ */
+    {0x17f, 0x357c, 0, 14}, /* 2353 KXNORD_RQ_VQ_RMQ */
+    {0x185, 0x357c, 0, 21}, /* 2354 KXORW_RQ_VQ_RMQ */
+    {0x182, 0x357c, 0, 17}, /* 2355 KXORB_RQ_VQ_RMQ */
+    {0x184, 0x357c, 0, 14}, /* 2356 KXORQ_RQ_VQ_RMQ */
+    {0x183, 0x357c, 0, 14}, /* 2357 KXORD_RQ_VQ_RMQ */
+    {0x156, 0x357c, 0, 17}, /* 2358 KADDW_RQ_VQ_RMQ */
+    {0x153, 0x357c, 0, 17}, /* 2359 KADDB_RQ_VQ_RMQ */
+    {0x155, 0x357c, 0, 14}, /* 2360 KADDQ_RQ_VQ_RMQ */
+    {0x154, 0x357c, 0, 14}, /* 2361 KADDD_RQ_VQ_RMQ */
+    {0x17b, 0x357c, 0, 21}, /* 2362 KUNPCKBW_RQ_VQ_RMQ */
+    {0x17d, 0x357c, 0, 14}, /* 2363 KUNPCKWD_RQ_VQ_RMQ */
+    {0x17c, 0x357c, 0, 14}, /* 2364 KUNPCKDQ_RQ_VQ_RMQ */
+    {0x166, 0x257f, 0, 21}, /* 2365 KNOTW_RQ_RMQ */
+    {0x16d, 0x2581, 18, 21}, /* 2366 KORTESTW_RQ_RMQ */
+    {0x17a, 0x2581, 18, 17}, /* 2367 KTESTW_RQ_RMQ */
+    {0x162, 0x2583, 0, 21}, /* 2368 KMOVW_RQ_RMW */
+    {0x162, 0x2585, 0, 21}, /* 2369 KMOVW_RMW_RQ */
+    {0x163, 0x257f, 0, 17}, /* 2370 KNOTB_RQ_RMQ */
+    {0x16a, 0x2581, 18, 17}, /* 2371 KORTESTB_RQ_RMQ */
+    {0x177, 0x2581, 18, 17}, /* 2372 KTESTB_RQ_RMQ */
+    {0x15f, 0x2587, 0, 17}, /* 2373 KMOVB_RQ_RMB */
+    {0x15f, 0x2589, 0, 17}, /* 2374 KMOVB_RMB_RQ */
+    {0x165, 0x257f, 0, 14}, /* 2375 KNOTQ_RQ_RMQ */
+    {0x16c, 0x2581, 18, 14}, /* 2376 KORTESTQ_RQ_RMQ */
+    {0x179, 0x2581, 18, 14}, /* 2377 KTESTQ_RQ_RMQ */
+    {0x161, 0x257f, 0, 14}, /* 2378 KMOVQ_RQ_RMQ */
+    {0x161, 0x258b, 0, 14}, /* 2379 KMOVQ_RMQ_RQ */
+    {0x164, 0x257f, 0, 14}, /* 2380 KNOTD_RQ_RMQ */
+    {0x16b, 0x2581, 18, 14}, /* 2381 KORTESTD_RQ_RMQ */
+    {0x178, 0x2581, 18, 14}, /* 2382 KTESTD_RQ_RMQ */
+    {0x160, 0x258d, 0, 14}, /* 2383 KMOVD_RQ_RMD */
+    {0x160, 0x258f, 0, 14}, /* 2384 KMOVD_RMD_RQ */
+    {0x162, 0x2591, 0, 21}, /* 2385 KMOVW_RQ_RMD */
+    {0x162, 0x2593, 0, 21}, /* 2386 KMOVW_RD_RMQ */
+    {0x15f, 0x2591, 0, 17}, /* 2387 KMOVB_RQ_RMD */
+    {0x15f, 0x2593, 0, 17}, /* 2388 KMOVB_RD_RMQ */
+    {0x160, 0x2591, 0, 14}, /* 2389 KMOVD_RQ_RMD */
+    {0x160, 0x2593, 0, 14}, /* 2390 KMOVD_RD_RMQ */
+    {0x161, 0x2595, 0, 14}, /* 2391 KMOVQ_RQ_RMQ */
+    {0x161, 0x2597, 0, 14}, /* 2392 KMOVQ_RQ_RMQ */
+    {0x160, 0x2591, 0, 14}, /* 2393 KMOVD_RQ_RMD */
+    {0x160, 0x2593, 0, 14}, /* 2394 KMOVD_RD_RMQ */
+    {0x173, 0x3599, 0, 17}, /* 2395 KSHIFTRB_RQ_RMQ_IB */
+    {0x176, 0x3599, 0, 21}, /* 2396 KSHIFTRW_RQ_RMQ_IB */
+    {0x174, 0x3599, 0, 14}, /* 2397 KSHIFTRD_RQ_RMQ_IB */
+    {0x175, 0x3599, 0, 14}, /* 2398 KSHIFTRQ_RQ_RMQ_IB */
+    {0x16f, 0x3599, 0, 17}, /* 2399 KSHIFTLB_RQ_RMQ_IB */
+    {0x172, 0x3599, 0, 21}, /* 2400 KSHIFTLW_RQ_RMQ_IB */
+    {0x170, 0x3599, 0, 14}, /* 2401 KSHIFTLD_RQ_RMQ_IB */
+    {0x171, 0x3599, 0, 14}, /* 2402 KSHIFTLQ_RQ_RMQ_IB */
+    {0x18b, 0x13f4, 0, 10}, /* 2403 LDTILECFG_RM64 */
+    {0x307, 0x159c, 0, 10}, /* 2404 STTILECFG_RM64 */
     {0x321, 0x0, 0, 10}, /* 2405 TILERELEASE */
-    {0x323, 0x1575, 0, 10}, /* 2406 TILEZERO_R0 */
-    {0x31f, 0x2576, 0, 10}, /* 2407 TILELOADD_R0_RM */
-    {0x320, 0x2576, 0, 10}, /* 2408 TILELOADDT1_R0_RM */
-    {0x322, 0x2578, 0, 10}, /* 2409 TILESTORED_RM_R0 */
-    {0x317, 0x357a, 0, 6}, /* 2410 TDPBF16PS_R0_RM0_V0 */
-    {0x31c, 0x357a, 0, 8}, /* 2411 TDPFP16PS_R0_RM0_V0 */
-    {0x318, 0x357a, 0, 9}, /* 2412 TDPBSSD_R0_RM0_V0 */
-    {0x319, 0x357a, 0, 9}, /* 2413 TDPBSUD_R0_RM0_V0 */
-    {0x31a, 0x357a, 0, 9}, /* 2414 TDPBUSD_R0_RM0_V0 */
-    {0x31b, 0x357a, 0, 9}, /* 2415 TDPBUUD_R0_RM0_V0 */
-    {0x314, 0x357a, 0, 7}, /* 2416 TCMMIMFP16PS_R0_RM0_V0 */
-    {0x315, 0x357a, 0, 7}, /* 2417 TCMMRLFP16PS_R0_RM0_V0 */
-    {0x671, 0x357d, 0, 105}, /* 2418 VSM3MSG1_RDQ_VDQ_RMDQ */
-    {0x672, 0x357d, 0, 105}, /* 2419 VSM3MSG2_RDQ_VDQ_RMDQ */
-    {0x673, 0x4580, 0, 105}, /* 2420 VSM3RNDS2_RDQ_VDQ_RMDQ_IB */
+    {0x323, 0x159d, 0, 10}, /* 2406 TILEZERO_R0 */
+    {0x31f, 0x259e, 0, 10}, /* 2407 TILELOADD_R0_RM */
+    {0x320, 0x259e, 0, 10}, /* 2408 TILELOADDT1_R0_RM */
+    {0x322, 0x25a0, 0, 10}, /* 2409 TILESTORED_RM_R0 */
+    {0x317, 0x35a2, 0, 6}, /* 2410 TDPBF16PS_R0_RM0_V0 */
+    {0x31c, 0x35a2, 0, 8}, /* 2411 TDPFP16PS_R0_RM0_V0 */
+    {0x318, 0x35a2, 0, 9}, /* 2412 TDPBSSD_R0_RM0_V0 */
+    {0x319, 0x35a2, 0, 9}, /* 2413 TDPBSUD_R0_RM0_V0 */
+    {0x31a, 0x35a2, 0, 9}, /* 2414 TDPBUSD_R0_RM0_V0 */
+    {0x31b, 0x35a2, 0, 9}, /* 2415 TDPBUUD_R0_RM0_V0 */
+    {0x314, 0x35a2, 0, 7}, /* 2416 TCMMIMFP16PS_R0_RM0_V0 */
+    {0x315, 0x35a2, 0, 7}, /* 2417 TCMMRLFP16PS_R0_RM0_V0 */
+    {0x671, 0x35a5, 0, 105}, /* 2418 VSM3MSG1_RDQ_VDQ_RMDQ */
+    {0x672, 0x35a5, 0, 105}, /* 2419 VSM3MSG2_RDQ_VDQ_RMDQ */
+    {0x673, 0x45a8, 0, 105}, /* 2420 VSM3RNDS2_RDQ_VDQ_RMDQ_IB */
     {0x674, 0x307a, 0, 106}, /* 2421 VSM4KEY4_RX_VX_RMX */
     {0x675, 0x307a, 0, 106}, /* 2422 VSM4RNDS4_RX_VX_RMX */
-    {0x66a, 0x3584, 0, 103}, /* 2423 VSHA512RNDS2_RQQ_VQQ_RMDQ */
-    {0x668, 0x2587, 0, 103}, /* 2424 VSHA512MSG1_RQQ_RMDQ */
-    {0x669, 0x2589, 0, 103}, /* 2425 VSHA512MSG2_RQQ_RMQQ */
-    {0x52b, 0x350f, 0, 40}, /* 2426 VPDPWSUD_RX_VX_RMX */
-    {0x52c, 0x350f, 0, 40}, /* 2427 VPDPWSUDS_RX_VX_RMX */
-    {0x52d, 0x350f, 0, 40}, /* 2428 VPDPWUSD_RX_VX_RMX */
-    {0x52e, 0x350f, 0, 40}, /* 2429 VPDPWUSDS_RX_VX_RMX */
-    {0x52f, 0x350f, 0, 40}, /* 2430 VPDPWUUD_RX_VX_RMX */
-    {0x530, 0x350f, 0, 40}, /* 2431 VPDPWUUDS_RX_VX_RMX */
-    {0x334, 0x358b, 0, 124}, /* 2432 URDMSR_RMQ_ID */
-    {0x335, 0x358e, 0, 124}, /* 2433 UWRMSR_ID_RMQ */
-    {0x82a6, 0x358b, 0, 83}, /* 2434 RDMSR_RMQ_ID */
-    {0x8696, 0x358e, 0, 83}, /* 2435 WRMSRNS_ID_RMQ */
-    {0x404, 0x44ec, 0, 58}, /* 2436 VFMADDSUBPS_RX_VX_RMX_IS4X */
-    {0x404, 0x4591, 0, 58}, /* 2437 VFMADDSUBPS_RX_VX_IS4X_RMX */
-    {0x403, 0x44ec, 0, 58}, /* 2438 VFMADDSUBPD_RX_VX_RMX_IS4X */
-    {0x403, 0x4591, 0, 58}, /* 2439 VFMADDSUBPD_RX_VX_IS4X_RMX */
-    {0x421, 0x44ec, 0, 58}, /* 2440 VFMSUBADDPS_RX_VX_RMX_IS4X */
-    {0x421, 0x4591, 0, 58}, /* 2441 VFMSUBADDPS_RX_VX_IS4X_RMX */
-    {0x420, 0x44ec, 0, 58}, /* 2442 VFMSUBADDPD_RX_VX_RMX_IS4X */
-    {0x420, 0x4591, 0, 58}, /* 2443 VFMSUBADDPD_RX_VX_IS4X_RMX */
-    {0x3f7, 0x44ec, 0, 58}, /* 2444 VFMADDPS_RX_VX_RMX_IS4X */
-    {0x3f7, 0x4591, 0, 58}, /* 2445 VFMADDPS_RX_VX_IS4X_RMX */
-    {0x3f6, 0x44ec, 0, 58}, /* 2446 VFMADDPD_RX_VX_RMX_IS4X */
-    {0x3f6, 0x4591, 0, 58}, /* 2447 VFMADDPD_RX_VX_IS4X_RMX */
-    {0x3f9, 0x4595, 0, 58}, /* 2448 VFMADDSS_RDQ_VDQ_RMD_IS4DQ */
-    {0x3f9, 0x4599, 0, 58}, /* 2449 VFMADDSS_RDQ_VDQ_IS4DQ_RMD */
-    {0x3f8, 0x459d, 0, 58}, /* 2450 VFMADDSD_RDQ_VDQ_RMQ_IS4DQ */
-    {0x3f8, 0x45a1, 0, 58}, /* 2451 VFMADDSD_RDQ_VDQ_IS4DQ_RMQ */
-    {0x423, 0x44ec, 0, 58}, /* 2452 VFMSUBPS_RX_VX_RMX_IS4X */
-    {0x423, 0x4591, 0, 58}, /* 2453 VFMSUBPS_RX_VX_IS4X_RMX */
-    {0x422, 0x44ec, 0, 58}, /* 2454 VFMSUBPD_RX_VX_RMX_IS4X */
-    {0x422, 0x4591, 0, 58}, /* 2455 VFMSUBPD_RX_VX_IS4X_RMX */
-    {0x425, 0x4595, 0, 58}, /* 2456 VFMSUBSS_RDQ_VDQ_RMD_IS4DQ */
-    {0x425, 0x4599, 0, 58}, /* 2457 VFMSUBSS_RDQ_VDQ_IS4DQ_RMD */
-    {0x424, 0x459d, 0, 58}, /* 2458 VFMSUBSD_RDQ_VDQ_RMQ_IS4DQ */
-    {0x424, 0x45a1, 0, 58}, /* 2459 VFMSUBSD_RDQ_VDQ_IS4DQ_RMQ */
-    {0x43b, 0x44ec, 0, 58}, /* 2460 VFNMADDPS_RX_VX_RMX_IS4X */
-    {0x43b, 0x4591, 0, 58}, /* 2461 VFNMADDPS_RX_VX_IS4X_RMX */
-    {0x43a, 0x44ec, 0, 58}, /* 2462 VFNMADDPD_RX_VX_RMX_IS4X */
-    {0x43a, 0x4591, 0, 58}, /* 2463 VFNMADDPD_RX_VX_IS4X_RMX */
-    {0x43d, 0x4595, 0, 58}, /* 2464 VFNMADDSS_RDQ_VDQ_RMD_IS4DQ */
-    {0x43d, 0x4599, 0, 58}, /* 2465 VFNMADDSS_RDQ_VDQ_IS4DQ_RMD */
-    {0x43c, 0x459d, 0, 58}, /* 2466 VFNMADDSD_RDQ_VDQ_RMQ_IS4DQ */
-    {0x43c, 0x45a1, 0, 58}, /* 2467 VFNMADDSD_RDQ_VDQ_IS4DQ_RMQ */
-    {0x451, 0x44ec, 0, 58}, /* 2468 VFNMSUBPS_RX_VX_RMX_IS4X */
-    {0x451, 0x4591, 0, 58}, /* 2469 VFNMSUBPS_RX_VX_IS4X_RMX */
-    {0x450, 0x44ec, 0, 58}, /* 2470 VFNMSUBPD_RX_VX_RMX_IS4X */
-    {0x450, 0x4591, 0, 58}, /* 2471 VFNMSUBPD_RX_VX_IS4X_RMX */
-    {0x453, 0x4595, 0, 58}, /* 2472 VFNMSUBSS_RDQ_VDQ_RMD_IS4DQ */
-    {0x453, 0x4599, 0, 58}, /* 2473 VFNMSUBSS_RDQ_VDQ_IS4DQ_RMD */
-    {0x452, 0x459d, 0, 58}, /* 2474 VFNMSUBSD_RDQ_VDQ_RMQ_IS4DQ */
-    {0x452, 0x45a1, 0, 58}, /* 2475 VFNMSUBSD_RDQ_VDQ_IS4DQ_RMQ */
-    {0x53c, 0x55a5, 0, 131}, /* 2476 VPERMIL2PS_RX_VX_RMX_IS4X_IS4_IMMB */
-    {0x53c, 0x55aa, 0, 131}, /* 2477 VPERMIL2PS_RX_VX_IS4X_RMX_IS4_IMMB */
-    {0x53b, 0x55a5, 0, 131}, /* 2478 VPERMIL2PD_RX_VX_RMX_IS4X_IS4_IMMB */
-    {0x53b, 0x55aa, 0, 131}, /* 2479 VPERMIL2PD_RX_VX_IS4X_RMX_IS4_IMMB */
-    {0xbd, 0x25af, 0, 59}, /* 2480 FADD_RMD */
-    {0xf1, 0x25af, 0, 59}, /* 2481 FMUL_RMD */
-    {0xca, 0x25b1, 0, 59}, /* 2482 FCOM_RMD */
-    {0xcd, 0x25b1, 0, 59}, /* 2483 FCOMP_RMD */
-    {0x108, 0x25af, 0, 59}, /* 2484 FSUB_RMD */
-    {0x10a, 0x25af, 0, 59}, /* 2485 FSUBR_RMD */
-    {0xd2, 0x25af, 0, 59}, /* 2486 FDIV_RMD */
-    {0xd4, 0x25af, 0, 59}, /* 2487 FDIVR_RMD */
-    {0xbd, 0x25b3, 0, 59}, /* 2488 FADD_RMQ */
-    {0xf1, 0x25b3, 0, 59}, /* 2489 FMUL_RMQ */
-    {0xca, 0x25b5, 0, 59}, /* 2490 FCOM_RMQ */
-    {0xcd, 0x25b5, 0, 59}, /* 2491 FCOMP_RMQ */
-    {0x108, 0x25b3, 0, 59}, /* 2492 FSUB_RMQ */
-    {0x10a, 0x25b3, 0, 59}, /* 2493 FSUBR_RMQ */
-    {0xd2, 0x25b3, 0, 59}, /* 2494 FDIV_RMQ */
-    {0xd4, 0x25b3, 0, 59}, /* 2495 FDIVR_RMQ */
-    {0xbd, 0x25b7, 0, 59}, /* 2496 FADD_ST0T_STT */
-    {0xf1, 0x25b7, 0, 59}, /* 2497 FMUL_ST0T_STT */
-    {0xca, 0x25b9, 0, 59}, /* 2498 FCOM_STT */
-    {0xcd, 0x25b9, 0, 59}, /* 2499 FCOMP_STT */
-    {0x108, 0x25b7, 0, 59}, /* 2500 FSUB_ST0T_STT */
-    {0x10a, 0x25b7, 0, 59}, /* 2501 FSUBR_ST0T_STT */
-    {0xd2, 0x25b7, 0, 59}, /* 2502 FDIV_ST0T_STT */
-    {0xd4, 0x25b7, 0, 59}, /* 2503 FDIVR_ST0T_STT */
-    {0xbd, 0x25bb, 0, 59}, /* 2504 FADD_STT_ST0T */
-    {0xbe, 0x25bb, 0, 59}, /* 2505 FADDP_STT_ST0T */
-    {0xf1, 0x25bb, 0, 59}, /* 2506 FMUL_STT_ST0T */
-    {0xf2, 0x25bb, 0, 59}, /* 2507 FMULP_STT_ST0T */
-    {0x10a, 0x25bb, 0, 59}, /* 2508 FSUBR_STT_ST0T */
-    {0x10b, 0x25bb, 0, 59}, /* 2509 FSUBRP_STT_ST0T */
-    {0x108, 0x25bb, 0, 59}, /* 2510 FSUB_STT_ST0T */
-    {0x109, 0x25bb, 0, 59}, /* 2511 FSUBP_STT_ST0T */
-    {0xd4, 0x25bb, 0, 59}, /* 2512 FDIVR_STT_ST0T */
-    {0xd5, 0x25bb, 0, 59}, /* 2513 FDIVRP_STT_ST0T */
-    {0xd2, 0x25bb, 0, 59}, /* 2514 FDIV_STT_ST0T */
-    {0xd3, 0x25bb, 0, 59}, /* 2515 FDIVP_STT_ST0T */
-    {0xca, 0x25b9, 0, 59}, /* 2516 FCOM_STT */
-    {0xcd, 0x25b9, 0, 59}, /* 2517 FCOMP_STT */
-    {0xcd, 0x25b9, 0, 59}, /* 2518 FCOMP_STT */
-    {0xce, 0x25bd, 0, 59}, /* 2519 FCOMPP */
-    {0xda, 0x25af, 0, 59}, /* 2520 FIADD_RMD */
-    {0xe0, 0x25af, 0, 59}, /* 2521 FIMUL_RMD */
-    {0xdb, 0x25b1, 0, 59}, /* 2522 FICOM_RMD */
-    {0xdc, 0x25b1, 0, 59}, /* 2523 FICOMP_RMD */
-    {0xe5, 0x25af, 0, 59}, /* 2524 FISUB_RMD */
-    {0xe6, 0x25af, 0, 59}, /* 2525 FISUBR_RMD */
-    {0xdd, 0x25af, 0, 59}, /* 2526 FIDIV_RMD */
-    {0xde, 0x25af, 0, 59}, /* 2527 FIDIVR_RMD */
-    {0xda, 0x25bf, 0, 59}, /* 2528 FIADD_RMW */
-    {0xe0, 0x25bf, 0, 59}, /* 2529 FIMUL_RMW */
-    {0xdb, 0x25c1, 0, 59}, /* 2530 FICOM_RMW */
-    {0xdc, 0x25c1, 0, 59}, /* 2531 FICOMP_RMW */
-    {0xe5, 0x25bf, 0, 59}, /* 2532 FISUB_RMW */
-    {0xe6, 0x25bf, 0, 59}, /* 2533 FISUBR_RMW */
-    {0xdd, 0x25bf, 0, 59}, /* 2534 FIDIV_RMW */
-    {0xde, 0x25bf, 0, 59}, /* 2535 FIDIVR_RMW */
-    {0xe7, 0x25c3, 0, 59}, /* 2536 FLD_RMD */
-    {0x105, 0x25c5, 0, 59}, /* 2537 FST_RMD */
-    {0x106, 0x25c5, 0, 59}, /* 2538 FSTP_RMD */
-    {0xea, 0x15c7, 0, 59}, /* 2539 FLDENV_RM28 */
+    {0x66a, 0x35ac, 0, 103}, /* 2423 VSHA512RNDS2_RQQ_VQQ_RMDQ */
+    {0x668, 0x25af, 0, 103}, /* 2424 VSHA512MSG1_RQQ_RMDQ */
+    {0x669, 0x25b1, 0, 103}, /* 2425 VSHA512MSG2_RQQ_RMQQ */
+    {0x52b, 0x3537, 0, 40}, /* 2426 VPDPWSUD_RX_VX_RMX */
+    {0x52c, 0x3537, 0, 40}, /* 2427 VPDPWSUDS_RX_VX_RMX */
+    {0x52d, 0x3537, 0, 40}, /* 2428 VPDPWUSD_RX_VX_RMX */
+    {0x52e, 0x3537, 0, 40}, /* 2429 VPDPWUSDS_RX_VX_RMX */
+    {0x52f, 0x3537, 0, 40}, /* 2430 VPDPWUUD_RX_VX_RMX */
+    {0x530, 0x3537, 0, 40}, /* 2431 VPDPWUUDS_RX_VX_RMX */
+    {0x334, 0x35b3, 0, 124}, /* 2432 URDMSR_RMQ_ID */
+    {0x335, 0x35b6, 0, 124}, /* 2433 UWRMSR_ID_RMQ */
+    {0x82a6, 0x35b3, 0, 83}, /* 2434 RDMSR_RMQ_ID */
+    {0x8696, 0x35b6, 0, 83}, /* 2435 WRMSRNS_ID_RMQ */
+    {0x404, 0x4514, 0, 58}, /* 2436 VFMADDSUBPS_RX_VX_RMX_IS4X */
+    {0x404, 0x45b9, 0, 58}, /* 2437 VFMADDSUBPS_RX_VX_IS4X_RMX */
+    {0x403, 0x4514, 0, 58}, /* 2438 VFMADDSUBPD_RX_VX_RMX_IS4X */
+    {0x403, 0x45b9, 0, 58}, /* 2439 VFMADDSUBPD_RX_VX_IS4X_RMX */
+    {0x421, 0x4514, 0, 58}, /* 2440 VFMSUBADDPS_RX_VX_RMX_IS4X */
+    {0x421, 0x45b9, 0, 58}, /* 2441 VFMSUBADDPS_RX_VX_IS4X_RMX */
+    {0x420, 0x4514, 0, 58}, /* 2442 VFMSUBADDPD_RX_VX_RMX_IS4X */
+    {0x420, 0x45b9, 0, 58}, /* 2443 VFMSUBADDPD_RX_VX_IS4X_RMX */
+    {0x3f7, 0x4514, 0, 58}, /* 2444 VFMADDPS_RX_VX_RMX_IS4X */
+    {0x3f7, 0x45b9, 0, 58}, /* 2445 VFMADDPS_RX_VX_IS4X_RMX */
+    {0x3f6, 0x4514, 0, 58}, /* 2446 VFMADDPD_RX_VX_RMX_IS4X */
+    {0x3f6, 0x45b9, 0, 58}, /* 2447 VFMADDPD_RX_VX_IS4X_RMX */
+    {0x3f9, 0x45bd, 0, 58}, /* 2448 VFMADDSS_RDQ_VDQ_RMD_IS4DQ */
+    {0x3f9, 0x45c1, 0, 58}, /* 2449 VFMADDSS_RDQ_VDQ_IS4DQ_RMD */
+    {0x3f8, 0x45c5, 0, 58}, /* 2450 VFMADDSD_RDQ_VDQ_RMQ_IS4DQ */
+    {0x3f8, 0x45c9, 0, 58}, /* 2451 VFMADDSD_RDQ_VDQ_IS4DQ_RMQ */
+    {0x423, 0x4514, 0, 58}, /* 2452 VFMSUBPS_RX_VX_RMX_IS4X */
+    {0x423, 0x45b9, 0, 58}, /* 2453 VFMSUBPS_RX_VX_IS4X_RMX */
+    {0x422, 0x4514, 0, 58}, /* 2454 VFMSUBPD_RX_VX_RMX_IS4X */
+    {0x422, 0x45b9, 0, 58}, /* 2455 VFMSUBPD_RX_VX_IS4X_RMX */
+    {0x425, 0x45bd, 0, 58}, /* 2456 VFMSUBSS_RDQ_VDQ_RMD_IS4DQ */
+    {0x425, 0x45c1, 0, 58}, /* 2457 VFMSUBSS_RDQ_VDQ_IS4DQ_RMD */
+    {0x424, 0x45c5, 0, 58}, /* 2458 VFMSUBSD_RDQ_VDQ_RMQ_IS4DQ */
+    {0x424, 0x45c9, 0, 58}, /* 2459 VFMSUBSD_RDQ_VDQ_IS4DQ_RMQ */
+    {0x43b, 0x4514, 0, 58}, /* 2460 VFNMADDPS_RX_VX_RMX_IS4X */
+    {0x43b, 0x45b9, 0, 58}, /* 2461 VFNMADDPS_RX_VX_IS4X_RMX */
+    {0x43a, 0x4514, 0, 58}, /* 2462 VFNMADDPD_RX_VX_RMX_IS4X */
+    {0x43a, 0x45b9, 0, 58}, /* 2463 VFNMADDPD_RX_VX_IS4X_RMX */
+    {0x43d, 0x45bd, 0, 58}, /* 2464 VFNMADDSS_RDQ_VDQ_RMD_IS4DQ */
+    {0x43d, 0x45c1, 0, 58}, /* 2465 VFNMADDSS_RDQ_VDQ_IS4DQ_RMD */
+    {0x43c, 0x45c5, 0, 58}, /* 2466 VFNMADDSD_RDQ_VDQ_RMQ_IS4DQ */
+    {0x43c, 0x45c9, 0, 58}, /* 2467 VFNMADDSD_RDQ_VDQ_IS4DQ_RMQ */
+    {0x451, 0x4514, 0, 58}, /* 2468 VFNMSUBPS_RX_VX_RMX_IS4X */
+    {0x451, 0x45b9, 0, 58}, /* 2469 VFNMSUBPS_RX_VX_IS4X_RMX */
+    {0x450, 0x4514, 0, 58}, /* 2470 VFNMSUBPD_RX_VX_RMX_IS4X */
+    {0x450, 0x45b9, 0, 58}, /* 2471 VFNMSUBPD_RX_VX_IS4X_RMX */
+    {0x453, 0x45bd, 0, 58}, /* 2472 VFNMSUBSS_RDQ_VDQ_RMD_IS4DQ */
+    {0x453, 0x45c1, 0, 58}, /* 2473 VFNMSUBSS_RDQ_VDQ_IS4DQ_RMD */
+    {0x452, 0x45c5, 0, 58}, /* 2474 VFNMSUBSD_RDQ_VDQ_RMQ_IS4DQ */
+    {0x452, 0x45c9, 0, 58}, /* 2475 VFNMSUBSD_RDQ_VDQ_IS4DQ_RMQ */
+    {0x53c, 0x55cd, 0, 131}, /* 2476 VPERMIL2PS_RX_VX_RMX_IS4X_IS4_IMMB */
+    {0x53c, 0x55d2, 0, 131}, /* 2477 VPERMIL2PS_RX_VX_IS4X_RMX_IS4_IMMB */
+    {0x53b, 0x55cd, 0, 131}, /* 2478 VPERMIL2PD_RX_VX_RMX_IS4X_IS4_IMMB */
+    {0x53b, 0x55d2, 0, 131}, /* 2479 VPERMIL2PD_RX_VX_IS4X_RMX_IS4_IMMB */
+    {0xbd, 0x25d7, 0, 59}, /* 2480 FADD_RMD */
+    {0xf1, 0x25d7, 0, 59}, /* 2481 FMUL_RMD */
+    {0xca, 0x25d9, 0, 59}, /* 2482 FCOM_RMD */
+    {0xcd, 0x25d9, 0, 59}, /* 2483 FCOMP_RMD */
+    {0x108, 0x25d7, 0, 59}, /* 2484 FSUB_RMD */
+    {0x10a, 0x25d7, 0, 59}, /* 2485 FSUBR_RMD */
+    {0xd2, 0x25d7, 0, 59}, /* 2486 FDIV_RMD */
+    {0xd4, 0x25d7, 0, 59}, /* 2487 FDIVR_RMD */
+    {0xbd, 0x25db, 0, 59}, /* 2488 FADD_RMQ */
+    {0xf1, 0x25db, 0, 59}, /* 2489 FMUL_RMQ */
+    {0xca, 0x25dd, 0, 59}, /* 2490 FCOM_RMQ */
+    {0xcd, 0x25dd, 0, 59}, /* 2491 FCOMP_RMQ */
+    {0x108, 0x25db, 0, 59}, /* 2492 FSUB_RMQ */
+    {0x10a, 0x25db, 0, 59}, /* 2493 FSUBR_RMQ */
+    {0xd2, 0x25db, 0, 59}, /* 2494 FDIV_RMQ */
+    {0xd4, 0x25db, 0, 59}, /* 2495 FDIVR_RMQ */
+    {0xbd, 0x25df, 0, 59}, /* 2496 FADD_ST0T_STT */
+    {0xf1, 0x25df, 0, 59}, /* 2497 FMUL_ST0T_STT */
+    {0xca, 0x25e1, 0, 59}, /* 2498 FCOM_STT */
+    {0xcd, 0x25e1, 0, 59}, /* 2499 FCOMP_STT */
+    {0x108, 0x25df, 0, 59}, /* 2500 FSUB_ST0T_STT */
+    {0x10a, 0x25df, 0, 59}, /* 2501 FSUBR_ST0T_STT */
+    {0xd2, 0x25df, 0, 59}, /* 2502 FDIV_ST0T_STT */
+    {0xd4, 0x25df, 0, 59}, /* 2503 FDIVR_ST0T_STT */
+    {0xbd, 0x25e3, 0, 59}, /* 2504 FADD_STT_ST0T */
+    {0xbe, 0x25e3, 0, 59}, /* 2505 FADDP_STT_ST0T */
+    {0xf1, 0x25e3, 0, 59}, /* 2506 FMUL_STT_ST0T */
+    {0xf2, 0x25e3, 0, 59}, /* 2507 FMULP_STT_ST0T */
+    {0x10a, 0x25e3, 0, 59}, /* 2508 FSUBR_STT_ST0T */
+    {0x10b, 0x25e3, 0, 59}, /* 2509 FSUBRP_STT_ST0T */
+    {0x108, 0x25e3, 0, 59}, /* 2510 FSUB_STT_ST0T */
+    {0x109, 0x25e3, 0, 59}, /* 2511 FSUBP_STT_ST0T */
+    {0xd4, 0x25e3, 0, 59}, /* 2512 FDIVR_STT_ST0T */
+    {0xd5, 0x25e3, 0, 59}, /* 2513 FDIVRP_STT_ST0T */
+    {0xd2, 0x25e3, 0, 59}, /* 2514 FDIV_STT_ST0T */
+    {0xd3, 0x25e3, 0, 59}, /* 2515 FDIVP_STT_ST0T */
+    {0xca, 0x25e1, 0, 59}, /* 2516 FCOM_STT */
+    {0xcd, 0x25e1, 0, 59}, /* 2517 FCOMP_STT */
+    {0xcd, 0x25e1, 0, 59}, /* 2518 FCOMP_STT */
+    {0xce, 0x25e5, 0, 59}, /* 2519 FCOMPP */
+    {0xda, 0x25d7, 0, 59}, /* 2520 FIADD_RMD */
+    {0xe0, 0x25d7, 0, 59}, /* 2521 FIMUL_RMD */
+    {0xdb, 0x25d9, 0, 59}, /* 2522 FICOM_RMD */
+    {0xdc, 0x25d9, 0, 59}, /* 2523 FICOMP_RMD */
+    {0xe5, 0x25d7, 0, 59}, /* 2524 FISUB_RMD */
+    {0xe6, 0x25d7, 0, 59}, /* 2525 FISUBR_RMD */
+    {0xdd, 0x25d7, 0, 59}, /* 2526 FIDIV_RMD */
+    {0xde, 0x25d7, 0, 59}, /* 2527 FIDIVR_RMD */
+    {0xda, 0x25e7, 0, 59}, /* 2528 FIADD_RMW */
+    {0xe0, 0x25e7, 0, 59}, /* 2529 FIMUL_RMW */
+    {0xdb, 0x25e9, 0, 59}, /* 2530 FICOM_RMW */
+    {0xdc, 0x25e9, 0, 59}, /* 2531 FICOMP_RMW */
+    {0xe5, 0x25e7, 0, 59}, /* 2532 FISUB_RMW */
+    {0xe6, 0x25e7, 0, 59}, /* 2533 FISUBR_RMW */
+    {0xdd, 0x25e7, 0, 59}, /* 2534 FIDIV_RMW */
+    {0xde, 0x25e7, 0, 59}, /* 2535 FIDIVR_RMW */
+    {0xe7, 0x25eb, 0, 59}, /* 2536 FLD_RMD */
+    {0x105, 0x25ed, 0, 59}, /* 2537 FST_RMD */
+    {0x106, 0x25ed, 0, 59}, /* 2538 FSTP_RMD */
+    {0xea, 0x15ef, 0, 59}, /* 2539 FLDENV_RMENV */
     {0xe9, 0x10a6, 0, 59}, /* 2540 FLDCW_RMW */
-    {0xf8, 0x15c8, 0, 59}, /* 2541 FNSTENV_RM28 */
+    {0xf8, 0x15f0, 0, 59}, /* 2541 FNSTENV_RMENV */
     {0xf7, 0x10c5, 0, 59}, /* 2542 FNSTCW_RMW */
-    {0xe7, 0x25c9, 0, 59}, /* 2543 FLD_STT */
-    {0x114, 0x25cb, 0, 59}, /* 2544 FXCH_STT */
+    {0xe7, 0x25f1, 0, 59}, /* 2543 FLD_STT */
+    {0x114, 0x25f3, 0, 59}, /* 2544 FXCH_STT */
     {0xf5, 0x0, 0, 59}, /* 2545 FNOP */
-    {0x107, 0x25cd, 0, 59}, /* 2546 FSTPNCE_STT */
-    {0xc1, 0x15b0, 0, 59}, /* 2547 FCHS */
-    {0xbc, 0x15b0, 0, 59}, /* 2548 FABS */
-    {0xbb, 0x15b0, 0, 59}, /* 2549 F2XM1 */
-    {0x104, 0x15b0, 0, 59}, /* 2550 FSQRT */
-    {0xfe, 0x15b0, 0, 59}, /* 2551 FRNDINT */
-    {0x102, 0x15b0, 0, 59}, /* 2552 FSIN */
-    {0xcf, 0x15b0, 0, 59}, /* 2553 FCOS */
-    {0x10c, 0x15b2, 0, 59}, /* 2554 FTST */
-    {0x113, 0x15b2, 0, 59}, /* 2555 FXAM */
-    {0xe8, 0x15c4, 0, 59}, /* 2556 FLD1 */
-    {0xec, 0x15c4, 0, 59}, /* 2557 FLDL2T */
-    {0xeb, 0x15c4, 0, 59}, /* 2558 FLDL2E */
-    {0xef, 0x15c4, 0, 59}, /* 2559 FLDPI */
-    {0xed, 0x15c4, 0, 59}, /* 2560 FLDLG2 */
-    {0xee, 0x15c4, 0, 59}, /* 2561 FLDLN2 */
-    {0xf0, 0x15c4, 0, 59}, /* 2562 FLDZ */
-    {0x11a, 0x25cf, 0, 59}, /* 2563 FYL2X */
-    {0xfd, 0x25d1, 0, 59}, /* 2564 FPTAN */
-    {0xfa, 0x25cf, 0, 59}, /* 2565 FPATAN */
-    {0x119, 0x25d1, 0, 59}, /* 2566 FXTRACT */
-    {0xfc, 0x25d3, 0, 59}, /* 2567 FPREM1 */
+    {0x107, 0x25f5, 0, 59}, /* 2546 FSTPNCE_STT */
+    {0xc1, 0x15d8, 0, 59}, /* 2547 FCHS */
+    {0xbc, 0x15d8, 0, 59}, /* 2548 FABS */
+    {0xbb, 0x15d8, 0, 59}, /* 2549 F2XM1 */
+    {0x104, 0x15d8, 0, 59}, /* 2550 FSQRT */
+    {0xfe, 0x15d8, 0, 59}, /* 2551 FRNDINT */
+    {0x102, 0x15d8, 0, 59}, /* 2552 FSIN */
+    {0xcf, 0x15d8, 0, 59}, /* 2553 FCOS */
+    {0x10c, 0x15da, 0, 59}, /* 2554 FTST */
+    {0x113, 0x15da, 0, 59}, /* 2555 FXAM */
+    {0xe8, 0x15ec, 0, 59}, /* 2556 FLD1 */
+    {0xec, 0x15ec, 0, 59}, /* 2557 FLDL2T */
+    {0xeb, 0x15ec, 0, 59}, /* 2558 FLDL2E */
+    {0xef, 0x15ec, 0, 59}, /* 2559 FLDPI */
+    {0xed, 0x15ec, 0, 59}, /* 2560 FLDLG2 */
+    {0xee, 0x15ec, 0, 59}, /* 2561 FLDLN2 */
+    {0xf0, 0x15ec, 0, 59}, /* 2562 FLDZ */
+    {0x11a, 0x25f7, 0, 59}, /* 2563 FYL2X */
+    {0xfd, 0x25f9, 0, 59}, /* 2564 FPTAN */
+    {0xfa, 0x25f7, 0, 59}, /* 2565 FPATAN */
+    {0x119, 0x25f9, 0, 59}, /* 2566 FXTRACT */
+    {0xfc, 0x25fb, 0, 59}, /* 2567 FPREM1 */
     {0xd0, 0x0, 0, 59}, /* 2568 FDECSTP */
     {0xe1, 0x0, 0, 59}, /* 2569 FINCSTP */
-    {0xfb, 0x25d3, 0, 59}, /* 2570 FPREM */
-    {0x11b, 0x25cf, 0, 59}, /* 2571 FYL2XP1 */
-    {0x103, 0x25d1, 0, 59}, /* 2572 FSINCOS */
-    {0x100, 0x25d3, 0, 59}, /* 2573 FSCALE */
-    {0xc2, 0x25d5, 36, 50}, /* 2574 FCMOVB_ST0T_STT */
-    {0xc4, 0x25d5, 44, 50}, /* 2575 FCMOVE_ST0T_STT */
-    {0xc3, 0x25d5, 45, 50}, /* 2576 FCMOVBE_ST0T_STT */
-    {0xc9, 0x25d5, 41, 50}, /* 2577 FCMOVU_ST0T_STT */
-    {0xc5, 0x25d5, 36, 50}, /* 2578 FCMOVNB_ST0T_STT */
-    {0xc7, 0x25d5, 44, 50}, /* 2579 FCMOVNE_ST0T_STT */
-    {0xc6, 0x25d5, 45, 50}, /* 2580 FCMOVNBE_ST0T_STT */
-    {0xc8, 0x25d5, 41, 50}, /* 2581 FCMOVNU_ST0T_STT */
-    {0x111, 0x25bd, 0, 59}, /* 2582 FUCOMPP */
+    {0xfb, 0x25fb, 0, 59}, /* 2570 FPREM */
+    {0x11b, 0x25f7, 0, 59}, /* 2571 FYL2XP1 */
+    {0x103, 0x25f9, 0, 59}, /* 2572 FSINCOS */
+    {0x100, 0x25fb, 0, 59}, /* 2573 FSCALE */
+    {0xc2, 0x25fd, 36, 50}, /* 2574 FCMOVB_ST0T_STT */
+    {0xc4, 0x25fd, 44, 50}, /* 2575 FCMOVE_ST0T_STT */
+    {0xc3, 0x25fd, 45, 50}, /* 2576 FCMOVBE_ST0T_STT */
+    {0xc9, 0x25fd, 41, 50}, /* 2577 FCMOVU_ST0T_STT */
+    {0xc5, 0x25fd, 36, 50}, /* 2578 FCMOVNB_ST0T_STT */
+    {0xc7, 0x25fd, 44, 50}, /* 2579 FCMOVNE_ST0T_STT */
+    {0xc6, 0x25fd, 45, 50}, /* 2580 FCMOVNBE_ST0T_STT */
+    {0xc8, 0x25fd, 41, 50}, /* 2581 FCMOVNU_ST0T_STT */
+    {0x111, 0x25e5, 0, 59}, /* 2582 FUCOMPP */
     {0xd7, 0x0, 0, 59}, /* 2583 FENI8087_NOP */
     {0xd1, 0x0, 0, 59}, /* 2584 FDISI8087_NOP */
     {0xf3, 0x0, 0, 59}, /* 2585 FNCLEX */
     {0xf4, 0x0, 0, 59}, /* 2586 FNINIT */
     {0x101, 0x0, 0, 59}, /* 2587 FSETPM287_NOP */
-    {0x10e, 0x25d7, 20, 50}, /* 2588 FUCOMI_ST0T_STT */
-    {0xcb, 0x25d7, 20, 50}, /* 2589 FCOMI_ST0T_STT */
-    {0x10f, 0x25d7, 20, 50}, /* 2590 FUCOMIP_ST0T_STT */
-    {0xcc, 0x25d7, 20, 50}, /* 2591 FCOMIP_ST0T_STT */
-    {0xdf, 0x25c3, 0, 59}, /* 2592 FILD_RMD */
-    {0xe4, 0x25c5, 0, 112}, /* 2593 FISTTP_RMD */
-    {0xe2, 0x25c5, 0, 59}, /* 2594 FIST_RMD */
-    {0xe3, 0x25c5, 0, 59}, /* 2595 FISTP_RMD */
-    {0xe7, 0x25d9, 0, 59}, /* 2596 FLD_RMT */
-    {0x106, 0x25db, 0, 59}, /* 2597 FSTP_RMT */
-    {0xe7, 0x25dd, 0, 59}, /* 2598 FLD_RMQ */
-    {0xe4, 0x25df, 0, 112}, /* 2599 FISTTP_RMQ */
-    {0x105, 0x25df, 0, 59}, /* 2600 FST_RMQ */
-    {0x106, 0x25df, 0, 59}, /* 2601 FSTP_RMQ */
-    {0xff, 0x15e1, 0, 59}, /* 2602 FRSTOR_RM108 */
-    {0xf6, 0x15e2, 0, 59}, /* 2603 FNSAVE_RM108 */
-    {0xf9, 0x25e3, 0, 59}, /* 2604 FNSTSW_RMW */
-    {0xd8, 0x15b8, 0, 59}, /* 2605 FFREE_STT */
-    {0x114, 0x25cb, 0, 59}, /* 2606 FXCH_STT */
-    {0x105, 0x25cd, 0, 59}, /* 2607 FST_STT */
-    {0x106, 0x25cd, 0, 59}, /* 2608 FSTP_STT */
-    {0x10d, 0x25b9, 0, 59}, /* 2609 FUCOM_STT */
-    {0x110, 0x25b9, 0, 59}, /* 2610 FUCOMP_STT */
-    {0xdf, 0x25e5, 0, 59}, /* 2611 FILD_RMW */
-    {0xe4, 0x25e7, 0, 112}, /* 2612 FISTTP_RMW */
-    {0xe2, 0x25e7, 0, 59}, /* 2613 FIST_RMW */
-    {0xe3, 0x25e7, 0, 59}, /* 2614 FISTP_RMW */
-    {0xbf, 0x25d9, 0, 59}, /* 2615 FBLD_RMT */
-    {0xdf, 0x25dd, 0, 59}, /* 2616 FILD_RMQ */
-    {0xc0, 0x25db, 0, 59}, /* 2617 FBSTP_RMT */
-    {0xe3, 0x25df, 0, 59}, /* 2618 FISTP_RMQ */
-    {0xd9, 0x15b8, 0, 59}, /* 2619 FFREEP_STT */
-    {0x114, 0x25cb, 0, 59}, /* 2620 FXCH_STT */
-    {0x106, 0x25cd, 0, 59}, /* 2621 FSTP_STT */
-    {0x106, 0x25cd, 0, 59}, /* 2622 FSTP_STT */
-    {0xf9, 0x25e9, 0, 59}, /* 2623 FNSTSW_AXW */
-    {0x578, 0x45eb, 0, 132}, /* 2624 VPMACSSWW_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x577, 0x45eb, 0, 132}, /* 2625 VPMACSSWD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x576, 0x45eb, 0, 132}, /* 2626 VPMACSSDQL_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x574, 0x45eb, 0, 132}, /* 2627 VPMACSSDD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x575, 0x45eb, 0, 132}, /* 2628 VPMACSSDQH_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x57a, 0x45eb, 0, 132}, /* 2629 VPMACSWW_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x579, 0x45eb, 0, 132}, /* 2630 VPMACSWD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x573, 0x45eb, 0, 132}, /* 2631 VPMACSDQL_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x571, 0x45eb, 0, 132}, /* 2632 VPMACSDD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x572, 0x45eb, 0, 132}, /* 2633 VPMACSDQH_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x57b, 0x45eb, 0, 132}, /* 2634 VPMADCSSWD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x57c, 0x45eb, 0, 132}, /* 2635 VPMADCSWD_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x4fe, 0x44ec, 0, 132}, /* 2636 VPCMOV_RX_VX_RMX_IS4X */
-    {0x4fe, 0x4591, 0, 132}, /* 2637 VPCMOV_RX_VX_IS4X_RMX */
-    {0x5ca, 0x45eb, 0, 132}, /* 2638 VPPERM_RDQ_VDQ_RMDQ_IS4DQ */
-    {0x5ca, 0x45ef, 0, 132}, /* 2639 VPPERM_RDQ_VDQ_IS4DQ_RMDQ */
-    {0x5d3, 0x33c1, 0, 132}, /* 2640 VPROTB_RDQ_RMDQ_IB */
-    {0x513, 0x44f6, 0, 132}, /* 2641 VPCOMB_RDQ_VDQ_RMDQ_IB */
-    {0x51a, 0x44f6, 0, 132}, /* 2642 VPCOMUB_RDQ_VDQ_RMDQ_IB */
-    {0x5d3, 0x35f3, 0, 132}, /* 2643 VPROTB_RDQ_RMDQ_VDQ */
+    {0x10e, 0x25ff, 20, 50}, /* 2588 FUCOMI_ST0T_STT */
+    {0xcb, 0x25ff, 20, 50}, /* 2589 FCOMI_ST0T_STT */
+    {0x10f, 0x25ff, 20, 50}, /* 2590 FUCOMIP_ST0T_STT */
+    {0xcc, 0x25ff, 20, 50}, /* 2591 FCOMIP_ST0T_STT */
+    {0xdf, 0x25eb, 0, 59}, /* 2592 FILD_RMD */
+    {0xe4, 0x25ed, 0, 112}, /* 2593 FISTTP_RMD */
+    {0xe2, 0x25ed, 0, 59}, /* 2594 FIST_RMD */
+    {0xe3, 0x25ed, 0, 59}, /* 2595 FISTP_RMD */
+    {0xe7, 0x2601, 0, 59}, /* 2596 FLD_RMT */
+    {0x106, 0x2603, 0, 59}, /* 2597 FSTP_RMT */
+    {0xe7, 0x2605, 0, 59}, /* 2598 FLD_RMQ */
+    {0xe4, 0x2607, 0, 112}, /* 2599 FISTTP_RMQ */
+    {0x105, 0x2607, 0, 59}, /* 2600 FST_RMQ */
+    {0x106, 0x2607, 0, 59}, /* 2601 FSTP_RMQ */
+    {0xff, 0x1609, 0, 59}, /* 2602 FRSTOR_RMFPU */
+    {0xf6, 0x160a, 0, 59}, /* 2603 FNSAVE_RMFPU */
+    {0xf9, 0x260b, 0, 59}, /* 2604 FNSTSW_RMW */
+    {0xd8, 0x15e0, 0, 59}, /* 2605 FFREE_STT */
+    {0x114, 0x25f3, 0, 59}, /* 2606 FXCH_STT */
+    {0x105, 0x25f5, 0, 59}, /* 2607 FST_STT */
+    {0x106, 0x25f5, 0, 59}, /* 2608 FSTP_STT */
+    {0x10d, 0x25e1, 0, 59}, /* 2609 FUCOM_STT */
+    {0x110, 0x25e1, 0, 59}, /* 2610 FUCOMP_STT */
+    {0xdf, 0x260d, 0, 59}, /* 2611 FILD_RMW */
+    {0xe4, 0x260f, 0, 112}, /* 2612 FISTTP_RMW */
+    {0xe2, 0x260f, 0, 59}, /* 2613 FIST_RMW */
+    {0xe3, 0x260f, 0, 59}, /* 2614 FISTP_RMW */
+    {0xbf, 0x2601, 0, 59}, /* 2615 FBLD_RMT */
+    {0xdf, 0x2605, 0, 59}, /* 2616 FILD_RMQ */
+    {0xc0, 0x2603, 0, 59}, /* 2617 FBSTP_RMT */
+    {0xe3, 0x2607, 0, 59}, /* 2618 FISTP_RMQ */
+    {0xd9, 0x15e0, 0, 59}, /* 2619 FFREEP_STT */
+    {0x114, 0x25f3, 0, 59}, /* 2620 FXCH_STT */
+    {0x106, 0x25f5, 0, 59}, /* 2621 FSTP_STT */
+    {0x106, 0x25f5, 0, 59}, /* 2622 FSTP_STT */
+    {0xf9, 0x2611, 0, 59}, /* 2623 FNSTSW_AXW */
+    {0x578, 0x4613, 0, 132}, /* 2624 VPMACSSWW_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x577, 0x4613, 0, 132}, /* 2625 VPMACSSWD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x576, 0x4613, 0, 132}, /* 2626 VPMACSSDQL_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x574, 0x4613, 0, 132}, /* 2627 VPMACSSDD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x575, 0x4613, 0, 132}, /* 2628 VPMACSSDQH_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x57a, 0x4613, 0, 132}, /* 2629 VPMACSWW_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x579, 0x4613, 0, 132}, /* 2630 VPMACSWD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x573, 0x4613, 0, 132}, /* 2631 VPMACSDQL_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x571, 0x4613, 0, 132}, /* 2632 VPMACSDD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x572, 0x4613, 0, 132}, /* 2633 VPMACSDQH_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x57b, 0x4613, 0, 132}, /* 2634 VPMADCSSWD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x57c, 0x4613, 0, 132}, /* 2635 VPMADCSWD_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x4fe, 0x4514, 0, 132}, /* 2636 VPCMOV_RX_VX_RMX_IS4X */
+    {0x4fe, 0x45b9, 0, 132}, /* 2637 VPCMOV_RX_VX_IS4X_RMX */
+    {0x5ca, 0x4613, 0, 132}, /* 2638 VPPERM_RDQ_VDQ_RMDQ_IS4DQ */
+    {0x5ca, 0x4617, 0, 132}, /* 2639 VPPERM_RDQ_VDQ_IS4DQ_RMDQ */
+    {0x5d3, 0x33d7, 0, 132}, /* 2640 VPROTB_RDQ_RMDQ_IB */
+    {0x513, 0x451e, 0, 132}, /* 2641 VPCOMB_RDQ_VDQ_RMDQ_IB */
+    {0x51a, 0x451e, 0, 132}, /* 2642 VPCOMUB_RDQ_VDQ_RMDQ_IB */
+    {0x5d3, 0x361b, 0, 132}, /* 2643 VPROTB_RDQ_RMDQ_VDQ */
     {0x5d3, 0x303d, 0, 132}, /* 2644 VPROTB_RDQ_VDQ_RMDQ */
-    {0x5e0, 0x35f3, 0, 132}, /* 2645 VPSHLB_RDQ_RMDQ_VDQ */
+    {0x5e0, 0x361b, 0, 132}, /* 2645 VPSHLB_RDQ_RMDQ_VDQ */
     {0x5e0, 0x303d, 0, 132}, /* 2646 VPSHLB_RDQ_VDQ_RMDQ */
-    {0x5dc, 0x35f3, 0, 132}, /* 2647 VPSHAB_RDQ_RMDQ_VDQ */
+    {0x5dc, 0x361b, 0, 132}, /* 2647 VPSHAB_RDQ_RMDQ_VDQ */
     {0x5dc, 0x303d, 0, 132}, /* 2648 VPSHAB_RDQ_VDQ_RMDQ */
-    {0x5d6, 0x33c1, 0, 132}, /* 2649 VPROTW_RDQ_RMDQ_IB */
-    {0x51e, 0x44f6, 0, 132}, /* 2650 VPCOMW_RDQ_VDQ_RMDQ_IB */
-    {0x51d, 0x44f6, 0, 132}, /* 2651 VPCOMUW_RDQ_VDQ_RMDQ_IB */
-    {0x5d6, 0x35f3, 0, 132}, /* 2652 VPROTW_RDQ_RMDQ_VDQ */
+    {0x5d6, 0x33d7, 0, 132}, /* 2649 VPROTW_RDQ_RMDQ_IB */
+    {0x51e, 0x451e, 0, 132}, /* 2650 VPCOMW_RDQ_VDQ_RMDQ_IB */
+    {0x51d, 0x451e, 0, 132}, /* 2651 VPCOMUW_RDQ_VDQ_RMDQ_IB */
+    {0x5d6, 0x361b, 0, 132}, /* 2652 VPROTW_RDQ_RMDQ_VDQ */
     {0x5d6, 0x303d, 0, 132}, /* 2653 VPROTW_RDQ_VDQ_RMDQ */
-    {0x5e9, 0x35f3, 0, 132}, /* 2654 VPSHLW_RDQ_RMDQ_VDQ */
+    {0x5e9, 0x361b, 0, 132}, /* 2654 VPSHLW_RDQ_RMDQ_VDQ */
     {0x5e9, 0x303d, 0, 132}, /* 2655 VPSHLW_RDQ_VDQ_RMDQ */
-    {0x5df, 0x35f3, 0, 132}, /* 2656 VPSHAW_RDQ_RMDQ_VDQ */
+    {0x5df, 0x361b, 0, 132}, /* 2656 VPSHAW_RDQ_RMDQ_VDQ */
     {0x5df, 0x303d, 0, 132}, /* 2657 VPSHAW_RDQ_VDQ_RMDQ */
-    {0x5d4, 0x33c1, 0, 132}, /* 2658 VPROTD_RDQ_RMDQ_IB */
-    {0x514, 0x44f6, 0, 132}, /* 2659 VPCOMD_RDQ_VDQ_RMDQ_IB */
-    {0x51b, 0x44f6, 0, 132}, /* 2660 VPCOMUD_RDQ_VDQ_RMDQ_IB */
-    {0x5d4, 0x35f3, 0, 132}, /* 2661 VPROTD_RDQ_RMDQ_VDQ */
+    {0x5d4, 0x33d7, 0, 132}, /* 2658 VPROTD_RDQ_RMDQ_IB */
+    {0x514, 0x451e, 0, 132}, /* 2659 VPCOMD_RDQ_VDQ_RMDQ_IB */
+    {0x51b, 0x451e, 0, 132}, /* 2660 VPCOMUD_RDQ_VDQ_RMDQ_IB */
+    {0x5d4, 0x361b, 0, 132}, /* 2661 VPROTD_RDQ_RMDQ_VDQ */
     {0x5d4, 0x303d, 0, 132}, /* 2662 VPROTD_RDQ_VDQ_RMDQ */
-    {0x5e1, 0x35f3, 0, 132}, /* 2663 VPSHLD_RDQ_RMDQ_VDQ */
+    {0x5e1, 0x361b, 0, 132}, /* 2663 VPSHLD_RDQ_RMDQ_VDQ */
     {0x5e1, 0x303d, 0, 132}, /* 2664 VPSHLD_RDQ_VDQ_RMDQ */
-    {0x5dd, 0x35f3, 0, 132}, /* 2665 VPSHAD_RDQ_RMDQ_VDQ */
+    {0x5dd, 0x361b, 0, 132}, /* 2665 VPSHAD_RDQ_RMDQ_VDQ */
     {0x5dd, 0x303d, 0, 132}, /* 2666 VPSHAD_RDQ_VDQ_RMDQ */
-    {0x5d5, 0x33c1, 0, 132}, /* 2667 VPROTQ_RDQ_RMDQ_IB */
-    {0x519, 0x44f6, 0, 132}, /* 2668 VPCOMQ_RDQ_VDQ_RMDQ_IB */
-    {0x51c, 0x44f6, 0, 132}, /* 2669 VPCOMUQ_RDQ_VDQ_RMDQ_IB */
-    {0x5d5, 0x35f3, 0, 132}, /* 2670 VPROTQ_RDQ_RMDQ_VDQ */
+    {0x5d5, 0x33d7, 0, 132}, /* 2667 VPROTQ_RDQ_RMDQ_IB */
+    {0x519, 0x451e, 0, 132}, /* 2668 VPCOMQ_RDQ_VDQ_RMDQ_IB */
+    {0x51c, 0x451e, 0, 132}, /* 2669 VPCOMUQ_RDQ_VDQ_RMDQ_IB */
+    {0x5d5, 0x361b, 0, 132}, /* 2670 VPROTQ_RDQ_RMDQ_VDQ */
     {0x5d5, 0x303d, 0, 132}, /* 2671 VPROTQ_RDQ_VDQ_RMDQ */
-    {0x5e8, 0x35f3, 0, 132}, /* 2672 VPSHLQ_RDQ_RMDQ_VDQ */
+    {0x5e8, 0x361b, 0, 132}, /* 2672 VPSHLQ_RDQ_RMDQ_VDQ */
     {0x5e8, 0x303d, 0, 132}, /* 2673 VPSHLQ_RDQ_VDQ_RMDQ */
-    {0x5de, 0x35f3, 0, 132}, /* 2674 VPSHAQ_RDQ_RMDQ_VDQ */
+    {0x5de, 0x361b, 0, 132}, /* 2674 VPSHAQ_RDQ_RMDQ_VDQ */
     {0x5de, 0x303d, 0, 132}, /* 2675 VPSHAQ_RDQ_VDQ_RMDQ */
-    {0x557, 0x239c, 0, 132}, /* 2676 VPHADDBW_RDQ_RMDQ */
-    {0x555, 0x239c, 0, 132}, /* 2677 VPHADDBD_RDQ_RMDQ */
-    {0x556, 0x239c, 0, 132}, /* 2678 VPHADDBQ_RDQ_RMDQ */
-    {0x562, 0x239c, 0, 132}, /* 2679 VPHADDWD_RDQ_RMDQ */
-    {0x563, 0x239c, 0, 132}, /* 2680 VPHADDWQ_RDQ_RMDQ */
-    {0x559, 0x239c, 0, 132}, /* 2681 VPHADDDQ_RDQ_RMDQ */
-    {0x55d, 0x239c, 0, 132}, /* 2682 VPHADDUBW_RDQ_RMDQ */
-    {0x55b, 0x239c, 0, 132}, /* 2683 VPHADDUBD_RDQ_RMDQ */
-    {0x55c, 0x239c, 0, 132}, /* 2684 VPHADDUBQ_RDQ_RMDQ */
-    {0x55f, 0x239c, 0, 132}, /* 2685 VPHADDUWD_RDQ_RMDQ */
-    {0x560, 0x239c, 0, 132}, /* 2686 VPHADDUWQ_RDQ_RMDQ */
-    {0x55e, 0x239c, 0, 132}, /* 2687 VPHADDUDQ_RDQ_RMDQ */
-    {0x565, 0x239c, 0, 132}, /* 2688 VPHSUBBW_RDQ_RMDQ */
-    {0x56a, 0x239c, 0, 132}, /* 2689 VPHSUBWD_RDQ_RMDQ */
-    {0x567, 0x239c, 0, 132}, /* 2690 VPHSUBDQ_RDQ_RMDQ */
-    {0x45b, 0x24d0, 0, 132}, /* 2691 VFRCZPS_RX_RMX */
-    {0x45a, 0x24d0, 0, 132}, /* 2692 VFRCZPD_RX_RMX */
-    {0x45d, 0x239e, 0, 132}, /* 2693 VFRCZSS_RDQ_RMD */
+    {0x557, 0x23b2, 0, 132}, /* 2676 VPHADDBW_RDQ_RMDQ */
+    {0x555, 0x23b2, 0, 132}, /* 2677 VPHADDBD_RDQ_RMDQ */
+    {0x556, 0x23b2, 0, 132}, /* 2678 VPHADDBQ_RDQ_RMDQ */
+    {0x562, 0x23b2, 0, 132}, /* 2679 VPHADDWD_RDQ_RMDQ */
+    {0x563, 0x23b2, 0, 132}, /* 2680 VPHADDWQ_RDQ_RMDQ */
+    {0x559, 0x23b2, 0, 132}, /* 2681 VPHADDDQ_RDQ_RMDQ */
+    {0x55d, 0x23b2, 0, 132}, /* 2682 VPHADDUBW_RDQ_RMDQ */
+    {0x55b, 0x23b2, 0, 132}, /* 2683 VPHADDUBD_RDQ_RMDQ */
+    {0x55c, 0x23b2, 0, 132}, /* 2684 VPHADDUBQ_RDQ_RMDQ */
+    {0x55f, 0x23b2, 0, 132}, /* 2685 VPHADDUWD_RDQ_RMDQ */
+    {0x560, 0x23b2, 0, 132}, /* 2686 VPHADDUWQ_RDQ_RMDQ */
+    {0x55e, 0x23b2, 0, 132}, /* 2687 VPHADDUDQ_RDQ_RMDQ */
+    {0x565, 0x23b2, 0, 132}, /* 2688 VPHSUBBW_RDQ_RMDQ */
+    {0x56a, 0x23b2, 0, 132}, /* 2689 VPHSUBWD_RDQ_RMDQ */
+    {0x567, 0x23b2, 0, 132}, /* 2690 VPHSUBDQ_RDQ_RMDQ */
+    {0x45b, 0x24f8, 0, 132}, /* 2691 VFRCZPS_RX_RMX */
+    {0x45a, 0x24f8, 0, 132}, /* 2692 VFRCZPD_RX_RMX */
+    {0x45d, 0x23b4, 0, 132}, /* 2693 VFRCZSS_RDQ_RMD */
     {0x45c, 0x20a0, 0, 132}, /* 2694 VFRCZSD_RDQ_RMQ */
-    {0x2a, 0x2537, 23, 119}, /* 2695 BLCFILL_VY_RMY */
-    {0x33, 0x2537, 23, 119}, /* 2696 BLSFILL_VY_RMY */
-    {0x2e, 0x2537, 23, 119}, /* 2697 BLCS_VY_RMY */
-    {0x327, 0x2537, 23, 119}, /* 2698 TZMSK_VY_RMY */
-    {0x2c, 0x2537, 23, 119}, /* 2699 BLCIC_VY_RMY */
-    {0x35, 0x2537, 23, 119}, /* 2700 BLSIC_VY_RMY */
-    {0x313, 0x2537, 23, 119}, /* 2701 T1MSKC_VY_RMY */
-    {0x2d, 0x2537, 23, 119}, /* 2702 BLCMSK_VY_RMY */
-    {0x2b, 0x2537, 23, 119}, /* 2703 BLCI_VY_RMY */
+    {0x2a, 0x255f, 23, 119}, /* 2695 BLCFILL_VY_RMY */
+    {0x33, 0x255f, 23, 119}, /* 2696 BLSFILL_VY_RMY */
+    {0x2e, 0x255f, 23, 119}, /* 2697 BLCS_VY_RMY */
+    {0x327, 0x255f, 23, 119}, /* 2698 TZMSK_VY_RMY */
+    {0x2c, 0x255f, 23, 119}, /* 2699 BLCIC_VY_RMY */
+    {0x35, 0x255f, 23, 119}, /* 2700 BLSIC_VY_RMY */
+    {0x313, 0x255f, 23, 119}, /* 2701 T1MSKC_VY_RMY */
+    {0x2d, 0x255f, 23, 119}, /* 2702 BLCMSK_VY_RMY */
+    {0x2b, 0x255f, 23, 119}, /* 2703 BLCI_VY_RMY */
     {0x196, 0x1057, 0, 71}, /* 2704 LLWPCB_RMY */
     {0x2f6, 0x1264, 0, 71}, /* 2705 SLWPCB_RMY */
-    {0x29, 0x35f6, 16, 119}, /* 2706 BEXTR_RY_RMY_ID */
-    {0x1a3, 0x35f9, 10, 71}, /* 2707 LWPINS_VY_RMD_ID */
-    {0x1a4, 0x35f9, 0, 71}, /* 2708 LWPVAL_VY_RMD_ID */
+    {0x29, 0x361e, 16, 119}, /* 2706 BEXTR_RY_RMY_ID */
+    {0x1a3, 0x3621, 10, 71}, /* 2707 LWPINS_VY_RMD_ID */
+    {0x1a4, 0x3621, 0, 71}, /* 2708 LWPVAL_VY_RMD_ID */
 };
 
 const struct operand_template x86emu_operand_templates[] = {
@@ -4928,6 +4928,24 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_SEGMENT, 2, 0x02, 5},
     {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x83, 4},
     {WHERE_STACK, CLASS_NONE, SIZE_V, 0x81, 0},
+    {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x83, 4},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 0},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 1},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 2},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 3},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 5},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 6},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x81, 7},
+    {WHERE_STACK, CLASS_NONE, SIZE_V8, 0x82, 0},
+    {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x83, 4},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 0},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 1},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 2},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 3},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 5},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 6},
+    {WHERE_FIXED, CLASS_GPR, SIZE_V, 0x82, 7},
+    {WHERE_STACK, CLASS_NONE, SIZE_V8, 0x81, 0},
     {WHERE_IMM, CLASS_NONE, 2, 0x01, 0},
     {WHERE_IMM2, CLASS_NONE, 1, 0x01, 0},
     {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x83, 4},
@@ -5057,6 +5075,10 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_GPR8, 1, 0x01, 0},
     {WHERE_FIXED, CLASS_GPR, 2, 0x01, 2},
     {WHERE_FIXED, CLASS_GPR, SIZE_Z, 0x01, 0},
+    {WHERE_IP, CLASS_IP, SIZE_V, 0x82, 0},
+    {WHERE_FIXED, CLASS_SEGMENT, 2, 0x82, 1},
+    {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x83, 4},
+    {WHERE_STACK, CLASS_NONE, SIZE_V5, 0x81, 0},
     {WHERE_REG, CLASS_GPR, SIZE_V, 0x01, 0},
     {WHERE_RM, CLASS_NONE, SIZE_V2, 0x01, 0},
     {WHERE_REG, CLASS_GPR, SIZE_V, 0x02, 0},
@@ -5356,6 +5378,12 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_SEGMENT, 2, 0x82, 1},
     {WHERE_FIXED, CLASS_SEGMENT, 2, 0x82, 2},
     {WHERE_FIXED, CLASS_GPR, SIZE_STACK, 0x82, 4},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x82, 4},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 1},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
+    {WHERE_FIXED, CLASS_GPR, 8, 0x82, 4},
+    {WHERE_FIXED, CLASS_GPR, 8, 0x81, 1},
+    {WHERE_FIXED, CLASS_GPR, 8, 0x81, 2},
     {WHERE_REG, CLASS_GPR, 4, 0x01, 0},
     {WHERE_RM, CLASS_GPR, 4, 0x01, 0},
     {WHERE_FIXED, CLASS_GPR, 4, 0x82, 0},
@@ -5367,6 +5395,14 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_GPR, 4, 0x82, 3},
     {WHERE_FIXED, CLASS_GPR, 4, 0x86, 1},
     {WHERE_FIXED, CLASS_GPR, 4, 0x82, 2},
+    {WHERE_RM, CLASS_NONE, SIZE_576, 0x01, 0},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 0},
+    {WHERE_FIXED, CLASS_SYSTEM, 8, 0x81, 7},
+    {WHERE_RM, CLASS_NONE, SIZE_576, 0x02, 0},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 0},
+    {WHERE_FIXED, CLASS_SYSTEM, 8, 0x81, 7},
     {WHERE_RM, CLASS_GPR, SIZE_Y, 0x02, 0},
     {WHERE_REG, CLASS_GPR, SIZE_Y, 0x01, 0},
     {WHERE_REG, CLASS_GPR, SIZE_Y, 0x01, 0},
@@ -5379,6 +5415,10 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_SYSTEM, 8, 0x82, 5},
     {WHERE_RM, CLASS_NONE, 4, 0x02, 0},
     {WHERE_FIXED, CLASS_SYSTEM, 8, 0x81, 5},
+    {WHERE_RM, CLASS_NONE, SIZE_576, 0x03, 0},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 2},
+    {WHERE_FIXED, CLASS_GPR, 4, 0x81, 0},
+    {WHERE_FIXED, CLASS_SYSTEM, 8, 0x81, 7},
     {WHERE_RM, CLASS_NONE, SIZE_Y, 0x01, 0},
     {WHERE_RM, CLASS_GPR, SIZE_A, 0x01, 0},
     {WHERE_RM, CLASS_GPR, SIZE_Y, 0x01, 0},
@@ -5675,8 +5715,8 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_ST, 10, 0x82, 0},
     {WHERE_RM, CLASS_NONE, 4, 0x02, 0},
     {WHERE_FIXED, CLASS_ST, 10, 0x81, 0},
-    {WHERE_RM, CLASS_NONE, 28, 0x01, 0},
-    {WHERE_RM, CLASS_NONE, 28, 0x02, 0},
+    {WHERE_RM, CLASS_NONE, SIZE_ENV, 0x01, 0},
+    {WHERE_RM, CLASS_NONE, SIZE_ENV, 0x02, 0},
     {WHERE_ST, CLASS_ST, 10, 0x01, 0},
     {WHERE_FIXED, CLASS_ST, 10, 0x82, 0},
     {WHERE_ST, CLASS_ST, 10, 0x03, 0},
@@ -5701,8 +5741,8 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_FIXED, CLASS_ST, 10, 0x82, 0},
     {WHERE_RM, CLASS_NONE, 8, 0x02, 0},
     {WHERE_FIXED, CLASS_ST, 10, 0x81, 0},
-    {WHERE_RM, CLASS_NONE, 108, 0x01, 0},
-    {WHERE_RM, CLASS_NONE, 108, 0x02, 0},
+    {WHERE_RM, CLASS_NONE, SIZE_FPU, 0x01, 0},
+    {WHERE_RM, CLASS_NONE, SIZE_FPU, 0x02, 0},
     {WHERE_RM, CLASS_NONE, 2, 0x02, 0},
     {WHERE_FIXED, CLASS_SYSTEM, 8, 0x81, 9},
     {WHERE_RM, CLASS_NONE, 2, 0x01, 0},

@@ -201,6 +201,11 @@ enum operand_width {
     SIZE_EX = 211,
     SIZE_512 = 212,
     SIZE_BND = 213,
+    SIZE_V5 = 214,
+    SIZE_V8 = 215,
+    SIZE_ENV = 216,
+    SIZE_FPU = 217,
+    SIZE_576 = 218,
 };
 
 /* What the decoder needs of a row at once; rows share them. */

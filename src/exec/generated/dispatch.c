@@ -455,7 +455,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2540: /* FLDCW_RMW */
         x86emu_exec_fldcw(x);
         break;
-    case 2539: /* FLDENV_RM28 */
+    case 2539: /* FLDENV_RMENV */
         x86emu_exec_fldenv(x);
         break;
     case 2558: /* FLDL2E */
@@ -490,20 +490,20 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 2587: /* FSETPM287_NOP */
         x86emu_exec_fnop_8087(x);
         break;
-    case 2603: /* FNSAVE_RM108 */
+    case 2603: /* FNSAVE_RMFPU */
         x86emu_exec_fnsave(x);
         break;
     case 2542: /* FNSTCW_RMW */
         x86emu_exec_fnstcw(x);
         break;
-    case 2541: /* FNSTENV_RM28 */
+    case 2541: /* FNSTENV_RMENV */
         x86emu_exec_fnstenv(x);
         break;
     case 2604: /* FNSTSW_RMW */
     case 2623: /* FNSTSW_AXW */
         x86emu_exec_fnstsw(x);
         break;
-    case 2602: /* FRSTOR_RM108 */
+    case 2602: /* FRSTOR_RMFPU */
         x86emu_exec_frstor(x);
         break;
     case 2607: /* FST_STT */
@@ -2754,28 +2754,28 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 854: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
-    case 1734: /* XRSTOR_RM */
-    case 1735: /* XRSTOR64_RM */
+    case 1734: /* XRSTOR_RM576 */
+    case 1735: /* XRSTOR64_RM576 */
         x86emu_exec_xrstor(x);
         break;
-    case 1715: /* XRSTORS_RM */
-    case 1716: /* XRSTORS64_RM */
+    case 1715: /* XRSTORS_RM576 */
+    case 1716: /* XRSTORS64_RM576 */
         x86emu_exec_xrstors(x);
         break;
-    case 1732: /* XSAVE_RM */
-    case 1733: /* XSAVE64_RM */
+    case 1732: /* XSAVE_RM576 */
+    case 1733: /* XSAVE64_RM576 */
         x86emu_exec_xsave(x);
         break;
-    case 1717: /* XSAVEC_RM */
-    case 1718: /* XSAVEC64_RM */
+    case 1717: /* XSAVEC_RM576 */
+    case 1718: /* XSAVEC64_RM576 */
         x86emu_exec_xsavec(x);
         break;
-    case 1736: /* XSAVEOPT_RM */
-    case 1737: /* XSAVEOPT64_RM */
+    case 1736: /* XSAVEOPT_RM576 */
+    case 1737: /* XSAVEOPT64_RM576 */
         x86emu_exec_xsaveopt(x);
         break;
-    case 1719: /* XSAVES_RM */
-    case 1720: /* XSAVES64_RM */
+    case 1719: /* XSAVES_RM576 */
+    case 1720: /* XSAVES64_RM576 */
         x86emu_exec_xsaves(x);
         break;
     case 1635: /* XSETBV */

@@ -13,8 +13,12 @@ enum difference {
     DIFFERENT_VALIDITY,
     DIFFERENT_LENGTH,
     DIFFERENT_MNEMONIC,
-    DIFFERENT_OPERANDS,
+    DIFFERENT_OPERANDS, /* those that are written: kind, place, order */
+    DIFFERENT_SIZES,    /* of memory */
+    DIFFERENT_ACCESS,   /* what is read, written, or perhaps so */
+    DIFFERENT_IMPLICIT, /* operands that are not written */
     DIFFERENT_FLAGS,
+    DIFFERENT_FIELDS,    /* parts of the encoding, prefixes that count, privilege */
     DIFFERENT_TRUNCATED, /* not from Zydis, but from a shorter buffer */
     DIFFERENT_CAPSTONE,  /* Capstone has another length */
     DIFFERENCES,
