@@ -3,6 +3,7 @@
  * The processors as the library interprets them, in turns, one instruction a nanosecond of the guest's time: runs repeat
  * exactly.
  */
+#include "control.h"
 #include "machine.h"
 #include "options.h"
 
@@ -18,6 +19,7 @@ enum {
 struct processor {
     struct machine *machine;
     struct cpu *cpu;
+    struct interpreter *all;
     struct x86emu_vcpu *vcpu;
     uint64_t activity; /* of the machine, when pending was last found out */
     uint64_t cr8;      /* then */
@@ -25,6 +27,21 @@ struct processor {
     struct x86emu emu;
     struct x86emu_cache cache;
 };
+
+struct interpreter {
+    struct machine *machine;
+    struct processor *processor[MACHINE_MAX_CPUS];
+};
+
+/* Until the control socket lets them go on. */
+static void stop_all(struct interpreter *i)
+{
+    struct control_view views[MACHINE_MAX_CPUS];
+
+    for (unsigned n = 0; n < i->machine->cpu_count; n++)
+        views[n] = (struct control_view){.index = n, .vcpu = i->processor[n]->vcpu, .emu = &i->processor[n]->emu};
+    control_stop_here(i->machine, views, i->machine->cpu_count);
+}
 
 static uint64_t virtual_now(const struct machine *machine)
 {
@@ -173,6 +190,13 @@ static void step(struct processor *p)
     p->machine->statistics.instructions++;
     if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
         return;
+    if (status == X86EMU_REQUEST) {
+        if (atomic_load(&p->machine->defers))
+            stop_all(p->all); /* with this request open */
+        status = machine_complete(p->cpu, &p->emu, p->vcpu);
+        if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
+            return;
+    }
     if (status == X86EMU_RETIRED)
         take_trap(p);
     else if (status == X86EMU_EXCEPTION)
@@ -200,11 +224,6 @@ static bool run_slice(struct processor *p)
 }
 
 /* --- all of them -------------------------------------------------------------------------------------------------- */
-
-struct interpreter {
-    struct machine *machine;
-    struct processor *processor[MACHINE_MAX_CPUS];
-};
 
 static bool can_be_woken(const struct processor *p)
 {
@@ -244,6 +263,11 @@ static bool add_processor(struct interpreter *i, unsigned n, struct x86emu_vcpu 
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)
         config.callbacks[kind] = machine_answer;
     x86emu_init(&p->emu, &config);
+    p->all = i;
+    if (i->machine->restored != NULL) {
+        p->emu = i->machine->restored[n];
+        x86emu_rebind(&p->emu, &config);
+    }
     return true;
 }
 
@@ -254,6 +278,8 @@ static void run_all(struct interpreter *i, double end)
     for (unsigned rounds = 0; machine->end == MACHINE_RUNS; rounds++) {
         bool any = false;
 
+        if (control_wanted(machine))
+            stop_all(i);
         for (unsigned n = 0; n < machine->cpu_count && machine->end == MACHINE_RUNS; n++)
             any |= run_slice(i->processor[n]);
         if (!any)
@@ -274,6 +300,9 @@ bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     machine->has_deadline = true;
     for (unsigned n = 0; ok && n < machine->cpu_count; n++)
         ok = add_processor(&i, n, &vcpu[n]);
+    for (unsigned n = 0; ok && machine->restored != NULL && n < machine->cpu_count; n++)
+        if (runs(i.processor[n]))
+            step(i.processor[n]); /* before any event: an instruction may be half done */
     if (ok)
         run_all(&i, end);
     for (unsigned n = 0; n < machine->cpu_count; n++)

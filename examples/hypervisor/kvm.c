@@ -233,6 +233,22 @@ static bool enter(struct kvm *kvm)
     return result == EINTR || result == EAGAIN || kvm_failed("running");
 }
 
+bool kvm_settle(struct kvm *kvm)
+{
+    for (;;) {
+        int result;
+
+        kvm->run->immediate_exit = 1;
+        result = kvm_enter(kvm);
+        if (result == EINTR) {
+            kvm->run->immediate_exit = 0;
+            return true;
+        }
+        if (result != 0 || !timed_exit(kvm, false))
+            return false;
+    }
+}
+
 bool kvm_run_once(struct kvm *kvm)
 {
     bool ok = enter(kvm);
@@ -300,8 +316,27 @@ static struct kvm *new_kvm(struct machine *machine, unsigned number, const struc
         config.callbacks[kind] = machine_answer;
     config.cache = &kvm->cache;
     x86emu_init(&kvm->emu, &config);
-    kvm->end = power_on + options->seconds * 1000000000u;
+    kvm->end = clock_ns() + options->seconds * 1000000000u;
     return kvm;
+}
+
+/* An instruction that was half done when the machine was saved. */
+static bool take_restored(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    struct x86emu_config config = kvm->emu.transaction.config;
+    enum x86emu_status status;
+
+    if (kvm->machine->restored == NULL || kvm->vcpu->halted || kvm->vcpu->waiting)
+        return true;
+    kvm->emu = kvm->machine->restored[kvm->vcpu->index];
+    x86emu_rebind(&kvm->emu, &config);
+    do {
+        status = x86emu_step(&kvm->emu, vcpu);
+        if (status == X86EMU_REQUEST)
+            status = machine_complete(kvm->vcpu, &kvm->emu, vcpu);
+    } while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
+    return status == X86EMU_RETIRED || status == X86EMU_EXCEPTION ||
+           kvm_report(kvm, vcpu, "what was half done can't be finished, status", status);
 }
 
 /* The vCPU of a virtual machine that the first has opened. */
@@ -310,7 +345,7 @@ static bool open_member(struct kvm *kvm, const struct kvm *first, struct x86emu_
     kvm->vm = first->vm;
     kvm->system = first->system;
     kvm->halves_syscall = first->halves_syscall;
-    return kvm_open_cpu(kvm, kvm->vcpu->index) && set_tsc(kvm) && kvm_set_cpuid(kvm) &&
+    return kvm_open_cpu(kvm, kvm->vcpu->index) && set_tsc(kvm) && kvm_set_cpuid(kvm) && take_restored(kvm, vcpu) &&
            kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
 }
 
@@ -344,7 +379,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     struct kvm *members[MACHINE_MAX_CPUS] = {NULL};
     bool ok;
 
-    power_on = clock_ns();
+    power_on = clock_ns() - machine->virtual_time; /* 0, or when it was saved */
     machine->now = real_now;
     ok = open_all(members, machine, vcpu, options) && kvm_run_threads(members, machine->cpu_count);
     for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++)

@@ -94,6 +94,10 @@ void kvm_stop_others(struct kvm *kvm);
 void kvm_let_others(void);
 /* As long as nothing else is to be done. */
 void kvm_sleep(void);
+/* Completes the exit that was handled last, without entering the guest. */
+bool kvm_settle(struct kvm *kvm);
+/* Stops until the control socket lets it go on. */
+bool kvm_stop(struct kvm *kvm);
 /* Into the guest and out again, and what that leads to. False: reported. */
 bool kvm_run_once(struct kvm *kvm);
 

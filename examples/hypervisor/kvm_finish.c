@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* An instruction that KVM can't do is done by the library, and with it the stretch of the guest's kernel that follows. */
+#include "control.h"
 #include "kvm.h"
 
 #include <stdio.h>
@@ -16,14 +17,37 @@ bool kvm_report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why
     return false;
 }
 
+static void stop_here(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    const struct control_view view = {.index = kvm->vcpu->index, .vcpu = vcpu, .emu = &kvm->emu};
+
+    control_stop_here(kvm->machine, &view, 1);
+}
+
+/* The control socket wants it: what KVM was about to finish is finished before. */
+bool kvm_stop(struct kvm *kvm)
+{
+    struct x86emu_vcpu vcpu;
+
+    if (!kvm_settle(kvm) || !kvm_load(kvm, &vcpu))
+        return false;
+    stop_here(kvm, &vcpu);
+    return true;
+}
+
 /* Does one instruction, with all iterations of REP. */
 static enum x86emu_status one_instruction(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
     enum x86emu_status status;
 
-    do
+    do {
         status = x86emu_step(&kvm->emu, vcpu);
-    while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
+        if (status == X86EMU_REQUEST) {
+            if (atomic_load(&kvm->machine->defers))
+                stop_here(kvm, vcpu); /* with this request open */
+            status = machine_complete(kvm->vcpu, &kvm->emu, vcpu);
+        }
+    } while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
     if (status == X86EMU_RETIRED && kvm->emu.outcome.invalidation != X86EMU_INVALIDATE_NONE &&
         kvm->emu.outcome.invalidation != X86EMU_INVALIDATE_CACHES)
         kvm->stale = true;

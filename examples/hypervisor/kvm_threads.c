@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The vCPUs' threads: their clocks, how one makes another leave the guest, and how one stops all the others. */
 #define _GNU_SOURCE
+#include "control.h"
 #include "kvm.h"
 
 #include <errno.h>
@@ -100,7 +101,9 @@ static bool run(struct kvm *kvm)
     bool ok = true;
 
     while (ok && kvm->machine->end == MACHINE_RUNS) {
-        if (kvm->vcpu->apic.init || kvm->vcpu->apic.startup)
+        if (control_wanted(kvm->machine))
+            ok = kvm_stop(kvm);
+        else if (kvm->vcpu->apic.init || kvm->vcpu->apic.startup)
             ok = take_init(kvm);
         else if (kvm->vcpu->waiting)
             kvm_sleep();

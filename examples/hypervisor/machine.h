@@ -14,8 +14,10 @@
 #include <pthread.h>
 #include <x86emu/x86emu.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct machine;
 
@@ -134,7 +136,10 @@ struct machine {
     struct x86emu_region_map map;
     struct x86emu_host_range ram_range;
     struct x86emu_region ram_region;
-    struct pages *pages; /* pages.c; NULL: the host alone cares for memory */
+    struct control *control; /* control.c; NULL: there is none */
+    atomic_bool defers;      /* the next access to a device is left open, to stop in the middle of it: control.c */
+    struct x86emu *restored; /* contexts of the processors, out of a file; NULL: begin with new ones */
+    struct pages *pages;     /* pages.c; NULL: the host alone cares for memory */
     struct mmio mmio;
     struct ioapic ioapic;
     struct hpet hpet;
@@ -205,6 +210,8 @@ bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 
 /* Answers the library's requests, opaque being the struct cpu: requests.c. */
 x86emu_callback machine_answer;
+/* Answers the open request of a context, and those that follow, until the instruction ends. */
+enum x86emu_status machine_complete(struct cpu *cpu, struct x86emu *emu, struct x86emu_vcpu *vcpu);
 
 /* --- back ends ---------------------------------------------------------------------------------------------------- */
 
@@ -217,5 +224,6 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
 
 /* Prints registers and the bytes at RIP. */
 void report_vcpu(const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count);
+void report_vcpu_to(FILE *out, const struct x86emu_vcpu *vcpu, const uint8_t *bytes, unsigned count);
 
 #endif

@@ -3,9 +3,11 @@
 #include "machine.h"
 #include "options.h"
 #include "pages.h"
+#include "state.h"
 #include "testdev.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* Where the test device's registers are. */
@@ -39,32 +41,14 @@ static void print_statistics(const struct statistics *s, double seconds)
            (unsigned long long)s->unknown_ports, (unsigned long long)s->halts);
 }
 
-/* The machine as the options have it, at the kernel's entry point. False: said why. */
-static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+static bool boot(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
 {
-    static struct testdev test_device;
     char command_line[BOOT_COMMAND_LINE];
     const struct boot_files files = {options->kernel, options->initrd, command_line};
     const char *culprit;
     enum boot_status status;
     int length;
 
-    machine->output = print_byte;
-    machine->typed = options->input;
-    machine->cpu_count = (unsigned)options->cpus;
-    machine->cpuid = (enum cpuid_policy)options->cpuid;
-    machine->strict = options->strict;
-    machine->ignores_msrs = options->ignores_msrs;
-    machine->bridge_vendor = options->vendor == 1 ? 0x1022 : 0x8086;
-    if (!machine_start(machine, options->memory << 20))
-        return false;
-    if (options->dirty_rate != 0) {
-        machine->pages = pages_start(machine, options->dirty_rate, options->dirty_copy);
-        if (machine->pages == NULL)
-            return false;
-    }
-    if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)
-        return false;
     length = snprintf(command_line, sizeof(command_line),
                       "console=ttyS0 earlyprintk=ttyS0 nokaslr mitigations=off tsc=reliable lpj=1000000 "
                       "no_timer_check panic=-1 reboot=k %s%s",
@@ -81,6 +65,48 @@ static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const stru
     return status == BOOT_OK;
 }
 
+static bool restore(struct machine *machine, struct x86emu_vcpu *vcpu, const char *path)
+{
+    const char *error = state_restore(machine, vcpu, path);
+
+    if (error != NULL)
+        fprintf(stderr, "x86emu-hypervisor: %s: %s\n", path, error);
+    return error == NULL;
+}
+
+/* The machine as the options have it, at the kernel's entry point or where it was saved. False: said why. */
+static bool set_up(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options)
+{
+    static struct testdev test_device;
+    uint64_t memory = options->memory << 20;
+
+    machine->output = print_byte;
+    machine->typed = options->input;
+    machine->cpu_count = (unsigned)options->cpus;
+    machine->cpuid = (enum cpuid_policy)options->cpuid;
+    machine->strict = options->strict;
+    machine->ignores_msrs = options->ignores_msrs;
+    machine->bridge_vendor = options->vendor == 1 ? 0x1022 : 0x8086;
+    if (options->restore != NULL)
+        memory = state_memory(options->restore, &machine->cpu_count);
+    if (memory == 0) {
+        fprintf(stderr, "x86emu-hypervisor: %s: is no state of a machine\n", options->restore);
+        return false;
+    }
+    if (!machine_start(machine, memory))
+        return false;
+    if (options->dirty_rate != 0) {
+        machine->pages = pages_start(machine, options->dirty_rate, options->dirty_copy);
+        if (machine->pages == NULL)
+            return false;
+    }
+    if (options->test_device && testdev_add(&test_device, machine, TEST_DEVICE) != PCI_OK)
+        return false;
+    if (options->restore != NULL)
+        return restore(machine, vcpu, options->restore);
+    return boot(machine, vcpu, options);
+}
+
 int main(int argc, char **argv)
 {
     static struct machine machine;
@@ -91,14 +117,22 @@ int main(int argc, char **argv)
     options_parse(&options, argc, argv);
     if (!set_up(&machine, vcpu, &options))
         return 1;
+    if (options.control != NULL) {
+        machine.control = control_start(&machine, options.control, options.paused);
+        if (machine.control == NULL)
+            return 1;
+    }
     start = seconds_now();
     if (options.kvm)
         kvm_run_machine(&machine, vcpu, &options);
     else
         interpreter_run(&machine, vcpu, &options);
+    if (machine.control != NULL)
+        control_stop(machine.control);
     print_statistics(&machine.statistics, seconds_now() - start);
     if (machine.pages != NULL && !pages_stop(machine.pages))
         machine.end = MACHINE_FAILED;
+    free(machine.restored);
     machine_free(&machine);
     return machine.end == MACHINE_POWERED_OFF || machine.end == MACHINE_RESET ? 0 : 1;
 }

@@ -33,6 +33,10 @@ static const char help[] =
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --dirty-rate=MS memory is given on demand, and dirty pages are counted every MS milliseconds\n"
     "  --dirty-copy    with --dirty-rate: keeps a copy by dirty pages alone, compared at the end\n"
+    "  --control=PATH  a Unix socket for commands: registers, pause, resume, save FILE, save-mmio FILE, nmi [N], "
+    "memory\n"
+    "  --paused        with --control: waits for resume before it begins\n"
+    "  --restore=FILE  goes on with a machine that was saved, instead of --kernel\n"
     "  --help          this text\n\n"
     "Exit status: 0 when the guest powered itself off, 1 when it could not go on, 2 for bad arguments.\n";
 
@@ -74,6 +78,9 @@ static const struct row {
     {"mmio", CHOICE, FIELD(mmio), mmio_modes},
     {"dirty-rate", NUMBER, FIELD(dirty_rate), NULL},
     {"dirty-copy", FLAG, FIELD(dirty_copy), NULL},
+    {"control", TEXT, FIELD(control), NULL},
+    {"paused", FLAG, FIELD(paused), NULL},
+    {"restore", TEXT, FIELD(restore), NULL},
     {"follow", NUMBER, FIELD(follow), NULL},
 };
 
@@ -131,7 +138,8 @@ void options_parse(struct options *options, int argc, char **argv)
         }
         take((char *)options + rows[found - 1].field, &rows[found - 1], optarg);
     }
-    if (optind < argc || options->kernel == NULL || options->memory < 32 || options->memory > 3072 ||
+    if (optind < argc || (options->paused && options->control == NULL) ||
+        (options->kernel == NULL) == (options->restore == NULL) || options->memory < 32 || options->memory > 3072 ||
         options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
         fputs(help, stderr);
         exit(2);

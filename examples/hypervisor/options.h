@@ -14,8 +14,10 @@ enum mmio_mode {
 
 struct options {
     const char *kernel, *initrd, *append, *input;
-    uint64_t memory;  /* MiB */
-    uint64_t seconds; /* of real time, until the run is given up */
+    const char *control; /* path of the control socket */
+    const char *restore; /* file of a saved machine */
+    uint64_t memory;     /* MiB */
+    uint64_t seconds;    /* of real time, until the run is given up */
     uint64_t cpus;
     uint64_t follow;     /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
     uint64_t dirty_rate; /* ms between two counts of dirty pages; 0: none */
@@ -24,7 +26,7 @@ struct options {
     unsigned vendor;     /* of the PCI host bridge; 0: Intel, 1: AMD */
     unsigned mmio;       /* enum mmio_mode */
     unsigned ignores_msrs;
-    bool test_device, strict, dirty_copy;
+    bool test_device, strict, dirty_copy, paused;
 };
 
 /* Fills options from the arguments; ends the process when they are wrong or ask for help. */

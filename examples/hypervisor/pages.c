@@ -294,18 +294,18 @@ static bool compare(struct pages *p)
     return differ == 0 && p->disagreements == 0;
 }
 
-void pages_print(const struct pages *p)
+void pages_print(const struct pages *p, FILE *out)
 {
     const struct pages_statistics *s = &p->statistics;
     double seconds = (double)p->interval * 1e-9;
 
-    printf("memory: %llu pages given on demand, %llu writes to clean pages", (unsigned long long)s->missing,
-           (unsigned long long)s->clean);
+    fprintf(out, "memory: %llu pages given on demand, %llu writes to clean pages", (unsigned long long)s->missing,
+            (unsigned long long)s->clean);
     if (s->rounds != 0 && seconds > 0)
-        printf("; dirty pages per second: %.0f last, %.0f on average, %.0f at most, %llu rounds",
-               (double)p->last_dirty / seconds, (double)s->dirty / (double)s->rounds / seconds,
-               (double)p->most_dirty / seconds, (unsigned long long)s->rounds);
-    printf("\n");
+        fprintf(out, "; dirty pages per second: %.0f last, %.0f on average, %.0f at most, %llu rounds",
+                (double)p->last_dirty / seconds, (double)s->dirty / (double)s->rounds / seconds,
+                (double)p->most_dirty / seconds, (unsigned long long)s->rounds);
+    fprintf(out, "\n");
 }
 
 struct pages_statistics pages_statistics(const struct pages *p)
@@ -320,7 +320,7 @@ bool pages_stop(struct pages *p)
     if (write(p->stop[1], "", 1) != 1)
         return failed("ending");
     pthread_join(p->thread, NULL);
-    pages_print(p);
+    pages_print(p, stdout);
     do_round(p);
     same = compare(p);
     x86emu_nested_destroy(&p->table);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct machine;
 struct pages;
@@ -27,7 +28,7 @@ struct pages *pages_start(struct machine *machine, uint64_t interval, bool copy)
 bool pages_stop(struct pages *pages);
 
 /* The rate of the last interval and the sum, as one line. */
-void pages_print(const struct pages *pages);
+void pages_print(const struct pages *pages, FILE *out);
 
 struct pages_statistics pages_statistics(const struct pages *pages);
 

@@ -68,11 +68,24 @@ void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_reques
     case X86EMU_REQUEST_READ:
     case X86EMU_REQUEST_WRITE:
     case X86EMU_REQUEST_RMW:
-        if (!mmio_answer(cpu, vcpu, r))
+        if (atomic_load_explicit(&machine->defers, memory_order_relaxed) || !mmio_answer(cpu, vcpu, r))
             r->answer = X86EMU_ANSWER_NONE;
         break;
     default: /* the regions answer the rest */
         r->answer = X86EMU_ANSWER_NONE;
         break;
     }
+}
+
+enum x86emu_status machine_complete(struct cpu *cpu, struct x86emu *emu, struct x86emu_vcpu *vcpu)
+{
+    enum x86emu_status status = X86EMU_REQUEST;
+
+    while (status == X86EMU_REQUEST) {
+        machine_answer(cpu, vcpu, &emu->request);
+        if (emu->request.answer == X86EMU_ANSWER_NONE)
+            emu->request.answer = X86EMU_ANSWER_UNMAPPED;
+        status = x86emu_complete(emu, vcpu);
+    }
+    return status;
 }

@@ -79,6 +79,17 @@ def nmi():
     yield "nmi: nested 0"
 
 
+def apic(rounds):
+    total = 0
+    for i in range(1, rounds + 1):
+        total = (total * 31 + (i & 0xFF)) & MASK32
+    yield f"apic: sum {total:x}"
+
+
+if sys.argv[1] == "apic":
+    for line in apic(int(sys.argv[2])):
+        print(line)
+    sys.exit()
 for job in sys.argv[1:]:
     for line in {"compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi}[job]():
         print(line)

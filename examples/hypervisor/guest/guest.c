@@ -244,6 +244,22 @@ static void wait(void)
     print_result("wait: NMIs", guest_nmis);
 }
 
+/* --- apic: a register of the local APIC counts; rounds=N ---------------------------------------------------------------- */
+
+static void apic(uint64_t rounds)
+{
+    volatile uint32_t *destination = (volatile uint32_t *)0xfee00310;
+    uint32_t sum = 0;
+
+    print("apic: ready\n");
+    *destination = 0;
+    for (uint64_t i = 0; i < rounds; i++) {
+        __asm__ volatile("addl %1, %0" : "+m"(*destination) : "i"(0x01000000));
+        sum = sum * 31 + (*destination >> 24);
+    }
+    print_result("apic: sum", sum);
+}
+
 /* --- the beginning ----------------------------------------------------------------------------------------------------- */
 
 static int has_word(const char *line, const char *word)
@@ -259,6 +275,18 @@ static int has_word(const char *line, const char *word)
     return 0;
 }
 
+static uint64_t number_after(const char *line, const char *word)
+{
+    uint64_t value = 0;
+    size_t n = 0;
+
+    for (; *line != 0 && word[n] != 0; line++)
+        n = *line == word[n] ? n + 1 : 0;
+    for (; *line >= '0' && *line <= '9'; line++)
+        value = value * 10 + (uint64_t)(*line - '0');
+    return value;
+}
+
 void guest_main(const char *command_line);
 
 void guest_main(const char *command_line)
@@ -271,6 +299,8 @@ void guest_main(const char *command_line)
         mmio();
     if (has_word(command_line, "job=nmi"))
         nmi();
+    if (has_word(command_line, "job=apic"))
+        apic(number_after(command_line, "rounds="));
     if (has_word(command_line, "job=wait"))
         wait();
     print("guest: done\n");
