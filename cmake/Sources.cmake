@@ -45,6 +45,7 @@ list(APPEND X86EMU_SOURCES
     src/exec/ram.c
     src/exec/request.c
     src/exec/rotate.c
+    src/exec/run.c
     src/exec/segload.c
     src/exec/segment.c
     src/exec/shift.c

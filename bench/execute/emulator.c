@@ -72,7 +72,7 @@ uint64_t emulator_run(uint8_t *memory, const struct workload *workload, uint64_t
 {
     const uint64_t end = GUEST_TABLES - 16; /* HLT */
     enum x86emu_status status = X86EMU_RETIRED;
-    uint64_t steps = 0;
+    uint64_t steps = 0, retired;
 
     guest_fill(memory);
     memory[end] = 0xf4;
@@ -82,8 +82,8 @@ uint64_t emulator_run(uint8_t *memory, const struct workload *workload, uint64_t
     vcpu.gpr[X86EMU_RDI] = GUEST_DATA;
     vcpu.gpr[X86EMU_RSI] = workload->rounds;
     vcpu.rip = guest_entry(workload);
-    for (halted = false; !halted && status == X86EMU_RETIRED; steps++)
-        status = x86emu_step(&emu, &vcpu);
+    for (halted = false; !halted && status == X86EMU_RETIRED; steps += retired)
+        status = x86emu_run(&emu, &vcpu, UINT64_MAX, &retired);
     if (status != X86EMU_RETIRED) {
         fprintf(stderr, "%s: status %d at %#llx\n", workload->name, (int)status, (unsigned long long)vcpu.rip);
         exit(1);

@@ -35,9 +35,9 @@ struct x86emu_cache {
         uint8_t *host; /* its first byte, when it is RAM that may be read, written and executed; else NULL */
     } pages[X86EMU_CACHE_PAGES];
     struct x86emu_cached_insn {
-        uint64_t bytes[2], mask[2]; /* the instruction, and which bits of bytes are its; mask[0] 0: none */
+        uint64_t bytes[2], mask[2]; /* the instruction, and which bits of bytes are its */
         const struct x86emu_form_flags *flags;
-        uint32_t mode;         /* with decode options */
+        uint32_t mode;         /* with decode options; 0: none */
         uint8_t operand_count; /* expanded so far */
         struct x86emu_insn insn;
         struct x86emu_operand operands[X86EMU_CACHE_OPERANDS];

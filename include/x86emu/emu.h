@@ -273,6 +273,7 @@ struct x86emu {
         uint32_t magic;
         uint8_t lost_exchanges;
         bool begun;      /* a step is under way */
+        bool outside;    /* a request was made or a device accessed */
         bool delivering; /* of event, not of an instruction */
         bool restricted; /* config.features lacks anything */
         struct x86emu_event event;
@@ -322,6 +323,15 @@ void x86emu_hint(struct x86emu *emu, const struct x86emu_hint *hint);
 
 /* Emulates the instruction at vcpu's RIP. While a request is open: answers X86EMU_REQUEST again. */
 enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu);
+
+/*
+ * Emulates up to limit instructions, as that many calls of x86emu_step() would, and quicker: with x86emu_config.cache, for
+ * interpreters. *retired says how many have retired. Answers X86EMU_RETIRED after the limit, or before it after an
+ * instruction that the caller may have to act upon: one that made a request (even if a callback has answered it) or
+ * accessed a device; that wrote other state than general-purpose, x87 and vector registers; that set IF or TF; whose
+ * outcome has a trap or an invalidation. Any other answer is about the instruction after those.
+ */
+enum x86emu_status x86emu_run(struct x86emu *emu, struct x86emu_vcpu *vcpu, uint64_t limit, uint64_t *retired);
 
 /*
  * Delivers an event through the interrupt vector table or the IDT, as a transaction like an instruction: the handler's

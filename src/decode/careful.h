@@ -5,10 +5,10 @@
 
 #include "generated/tables.h"
 
+#include "../common/inline.h"
+
 #include <x86emu/insn.h>
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#define NOINLINE __attribute__((noinline))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 enum {

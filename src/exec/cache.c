@@ -5,6 +5,9 @@
 /* Bytes that are looked at: an instruction and one more. */
 #define LOOKED_AT 16
 
+/* A bit of x86emu_cached_insn.mode that no mode and no decode option has. */
+#define VALID (1u << 31)
+
 void x86emu_cache_flush(struct x86emu_cache *cache)
 {
     for (unsigned i = 0; i < X86EMU_CACHE_PAGES; i++)
@@ -16,26 +19,8 @@ void x86emu_cache_flush_page(struct x86emu_cache *cache, uint64_t la)
     cache_slot(cache, la)->tag = 0;
 }
 
-static uint64_t keys_of(const struct x86emu_vcpu *vcpu)
+void x86emu_cache_renew(struct x86emu_cache *cache, const struct x86emu_vcpu *vcpu, uint64_t keys, uint32_t generation)
 {
-    return vcpu->cr4 & (X86EMU_CR4_PKE | X86EMU_CR4_PKS) ? (uint64_t)vcpu->pkrs << 32 | vcpu->pkru : 0;
-}
-
-static uint32_t generation_of(const struct x86emu_region_map *map)
-{
-    return map == NULL ? 0 : __atomic_load_n(&map->generation, __ATOMIC_ACQUIRE);
-}
-
-void x86emu_cache_check(struct exec *x)
-{
-    struct x86emu_cache *cache = x->cache;
-    const struct x86emu_vcpu *vcpu = x->vcpu;
-    uint64_t keys = keys_of(vcpu);
-    uint32_t generation = generation_of(x->emu->transaction.config.map);
-
-    if (((cache->cr0 ^ vcpu->cr0) | (cache->cr3 ^ vcpu->cr3) | (cache->cr4 ^ vcpu->cr4) | (cache->efer ^ vcpu->efer) |
-         (cache->keys ^ keys) | (cache->generation ^ generation)) == 0)
-        return;
     x86emu_cache_flush(cache);
     cache->cr0 = vcpu->cr0;
     cache->cr3 = vcpu->cr3;
@@ -82,14 +67,14 @@ static struct x86emu_cached_insn *insn_slot(struct x86emu_cache *cache, uint64_t
     return &cache->insns[(la ^ la >> 10) % X86EMU_CACHE_INSNS];
 }
 
-static bool decode_into(struct x86emu_cached_insn *slot, const uint64_t *bytes, unsigned mode)
+static NOINLINE bool decode_into(struct x86emu_cached_insn *slot, const uint64_t *bytes, unsigned mode)
 {
     uint8_t text[LOOKED_AT];
     unsigned bits;
 
     store_le64(text, bytes[0]);
     store_le64(text + 8, bytes[1]);
-    slot->mask[0] = 0;
+    slot->mode = 0;
     if (x86emu_decode(&slot->insn, text, X86EMU_MAX_INSN_LENGTH, mode) != X86EMU_DECODE_OK)
         return false;
     bits = 8u * slot->insn.length;
@@ -97,35 +82,26 @@ static bool decode_into(struct x86emu_cached_insn *slot, const uint64_t *bytes, 
     slot->mask[1] = bits > 64 ? ~(~UINT64_C(0) << (bits - 64)) : 0;
     slot->bytes[0] = bytes[0] & slot->mask[0];
     slot->bytes[1] = bytes[1] & slot->mask[1];
-    slot->mode = mode;
+    slot->mode = mode | VALID;
     slot->flags = x86emu_form_flags(slot->insn.form);
     slot->operand_count = 0;
     return true;
 }
 
-bool x86emu_cache_fetch(struct exec *x, uint64_t la, unsigned mode)
+struct x86emu_cached_insn *x86emu_cache_find(struct exec *x, uint64_t la, unsigned mode)
 {
     const struct x86emu_cached_page *page = cached_page(x, la, X86EMU_ACCESS_EXECUTE);
     unsigned offset = (unsigned)(la % X86EMU_PAGE_SIZE);
     struct x86emu_cached_insn *slot;
-    uint64_t bytes[2];
+    uint64_t bytes[2], differs;
 
     if (page == NULL || page->host == NULL || offset > X86EMU_PAGE_SIZE - LOOKED_AT)
-        return false;
+        return NULL;
     slot = insn_slot(x->cache, la);
     bytes[0] = load_le64(page->host + offset);
     bytes[1] = load_le64(page->host + offset + 8);
-    if (slot->mask[0] == 0 || slot->mode != mode ||
-        (((slot->bytes[0] ^ bytes[0]) & slot->mask[0]) | ((slot->bytes[1] ^ bytes[1]) & slot->mask[1])) != 0) {
-        if (!decode_into(slot, bytes, mode))
-            return false;
-    }
-    x->emu->insn = slot->insn;
-    store_le64(x->emu->bytes, bytes[0]);
-    store_le64(x->emu->bytes + 7, bytes[0] >> 56 | bytes[1] << 8);
-    x->emu->byte_count = X86EMU_MAX_INSN_LENGTH;
-    x->flags_of_row = slot->flags;
-    x->operands = slot->operands;
-    x->operand_count = &slot->operand_count;
-    return true;
+    differs = ((slot->bytes[0] ^ bytes[0]) & slot->mask[0]) | ((slot->bytes[1] ^ bytes[1]) & slot->mask[1]);
+    if ((differs | (slot->mode ^ (mode | VALID))) != 0 && !decode_into(slot, bytes, mode))
+        return NULL;
+    return slot;
 }

@@ -37,13 +37,51 @@ static inline const struct x86emu_cached_page *cached_page(const struct exec *x,
     return page;
 }
 
+/* Forgets all translations: from now on they belong to these. */
+void x86emu_cache_renew(struct x86emu_cache *cache, const struct x86emu_vcpu *vcpu, uint64_t keys, uint32_t generation);
+
 /* Forgets what belongs to other control registers, keys or regions. */
-void x86emu_cache_check(struct exec *x);
+static inline void cache_check(const struct exec *x)
+{
+    struct x86emu_cache *cache = x->cache;
+    const struct x86emu_vcpu *vcpu = x->vcpu;
+    const struct x86emu_region_map *map = x->emu->transaction.config.map;
+    uint32_t generation = map == NULL ? 0 : __atomic_load_n(&map->generation, __ATOMIC_ACQUIRE);
+    uint64_t keys = 0;
+
+    if (vcpu->cr4 & (X86EMU_CR4_PKE | X86EMU_CR4_PKS))
+        keys = (uint64_t)vcpu->pkrs << 32 | vcpu->pkru;
+    if (((cache->cr0 ^ vcpu->cr0) | (cache->cr3 ^ vcpu->cr3) | (cache->cr4 ^ vcpu->cr4) | (cache->efer ^ vcpu->efer) |
+         (cache->keys ^ keys) | (cache->generation ^ generation)) != 0)
+        x86emu_cache_renew(cache, vcpu, keys, generation);
+}
 
 /* Remembers a translation. */
 void x86emu_cache_page(struct exec *x, uint64_t la, uint64_t gpa, unsigned access);
 
-/* Takes the instruction at RIP from the cache, or decodes it into the cache. False: nothing happened. */
-bool x86emu_cache_fetch(struct exec *x, uint64_t la, unsigned mode);
+/* The instruction at la, if its page is known; decoded into the cache if need be. NULL: not by this way. */
+struct x86emu_cached_insn *x86emu_cache_find(struct exec *x, uint64_t la, unsigned mode);
+
+/* Lets the run use an instruction in the cache. */
+static inline void cache_take(struct exec *x, struct x86emu_cached_insn *slot)
+{
+    x->insn = &slot->insn;
+    x->flags_of_row = slot->flags;
+    x->operands = slot->operands;
+    x->operand_count = &slot->operand_count;
+}
+
+/* Puts it into the context: the caller may look at it, and it may be suspended. */
+static inline void cache_publish(struct exec *x, const struct x86emu_cached_insn *slot)
+{
+    struct x86emu *emu = x->emu;
+
+    emu->insn = slot->insn;
+    store_le64(emu->bytes, slot->bytes[0]);
+    store_le64(emu->bytes + 7, slot->bytes[0] >> 56 | slot->bytes[1] << 8);
+    emu->byte_count = slot->insn.length;
+    x->insn = &emu->insn;
+    emu->transaction.decoded = true;
+}
 
 #endif

@@ -43,6 +43,7 @@ static bool device_write(struct exec *x, const struct x86emu_effect *effect, con
 {
     const struct x86emu_region *region = target->region;
 
+    x->emu->transaction.outside = true;
     if (!region->write(region->opaque, target->gpa - region->gpa, target->size, count, effect->stride,
                        effect_bytes(x, effect) + x->emu->transaction.bytes_done)) {
         x86emu_unmapped(x, target->gpa, X86EMU_ACCESS_WRITE);

@@ -3,6 +3,7 @@
 #ifndef X86EMU_EXEC_EXEC_H
 #define X86EMU_EXEC_EXEC_H
 
+#include "../common/inline.h"
 #include "../common/mem.h"
 
 #include <x86emu/emu.h>
@@ -24,54 +25,51 @@ struct exec {
     struct x86emu *emu;
     struct x86emu_vcpu *vcpu;
     const struct x86emu_insn *insn;
+    struct x86emu_cache *cache;      /* NULL: none, or of no use */
+    struct x86emu_operand *operands; /* expanded so far: expanded[], or in the cache */
+    uint8_t *operand_count;
+    const struct x86emu_segment *ldtr; /* the LDT that selectors mean: a task switch looks into the new task's */
 
-    bool stopped;
+    uint64_t rip;
+    uint64_t rflags;
     uint8_t status; /* enum x86emu_status of the stop */
     uint8_t mode;   /* enum x86emu_mode */
     uint8_t cpl;
+    bool locked;      /* LOCK, or XCHG with memory */
+    uint8_t rmw_read; /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
 
-    uint8_t read_cursor; /* the next entry of transaction.reads that this run will ask for */
-    bool locked;         /* LOCK, or XCHG with memory */
+    /* From here on to gpr: zero when a run begins. */
+    const struct x86emu_form_flags *flags_of_row; /* NULL: not looked up */
+    void (*finish)(struct exec *x);               /* commits what is too large to be staged; NULL: nothing */
+    uint64_t address_bias;                        /* added to memory operands: BT family with a register offset */
+    uint64_t rflags_mask; /* flags of rflags that are staged although the row doesn't name them */
+    uint32_t gpr_staged;  /* bit n: gpr[n] is staged */
+    uint32_t staged;      /* enum x86emu_state, besides GPR and RIP */
+    uint32_t shadow;      /* enum x86emu_interruptibility that begins with this instruction */
+    uint32_t unblocked;   /* enum x86emu_interruptibility that ends with it */
+    uint32_t dr6;         /* debug traps that this instruction has earned: bits of DR6 */
+    bool stopped;
     bool repeats;        /* leave RIP at this instruction */
     bool restart;        /* an exchange was lost: run again with the new value */
-
-    uint8_t hint_access; /* enum x86emu_access of operands that the hinted address can belong to; 0: no address */
     bool hint_direct;    /* the one memory operand is at the hinted address: don't compute it */
-
-    uint32_t gpr_staged; /* bit n: gpr[n] is staged */
-    uint32_t staged;     /* enum x86emu_state, besides GPR and RIP */
-    uint64_t rip;
-    uint64_t rflags;
-    uint64_t rflags_mask;              /* flags of rflags that are staged although the row doesn't name them */
-    uint32_t shadow;                   /* enum x86emu_interruptibility that begins with this instruction */
-    uint32_t unblocked;                /* enum x86emu_interruptibility that ends with it */
-    uint32_t dr6;                      /* debug traps that this instruction has earned: bits of DR6 */
-    bool no_step;                      /* no single-step trap follows this instruction */
-    const struct x86emu_segment *ldtr; /* the LDT that selectors mean: a task switch looks into the new task's */
-    uint64_t gpr[16];
+    uint8_t hint_access; /* enum x86emu_access of operands that the hinted address can belong to; 0: no address */
+    uint8_t read_cursor; /* the next entry of transaction.reads that this run will ask for */
+    int8_t stack_bias;   /* added to RSP as a base: POP addresses its destination after the increment */
+    bool no_step;        /* no single-step trap follows this instruction */
+    bool system;         /* the access being translated is the processor's own */
+    bool log_all;        /* finish() looks at what was read: reads of RAM belong in the log too */
     uint8_t field_count; /* of fields: see x86emu_stage() */
-
-    struct x86emu_cache *cache;                   /* NULL: none, or of no use */
-    const struct x86emu_form_flags *flags_of_row; /* NULL: not looked up */
-
-    struct x86emu_operand *operands; /* expanded so far: expanded[], or in the cache */
-    uint8_t *operand_count;
-    int8_t stack_bias;     /* added to RSP as a base: POP addresses its destination after the increment */
-    uint64_t address_bias; /* added to memory operands: BT family with a register offset */
-    uint8_t rmw_read;      /* entry of transaction.reads that holds the memory operand being modified; NO_READ */
-    bool system;           /* the access being translated is the processor's own */
-
+    uint8_t field_bytes_used;
+    uint8_t vector_count; /* of transaction.vectors */
     uint8_t expanded_count;
+
+    uint64_t gpr[16];
     struct staged_field {
         uint16_t offset; /* in struct x86emu_vcpu */
         uint8_t size;
         uint8_t at; /* in field_bytes */
     } fields[MOST_FIELDS];
     uint8_t field_bytes[MOST_FIELD_BYTES];
-    uint8_t field_bytes_used;
-    uint8_t vector_count;           /* of transaction.vectors */
-    bool log_all;                   /* finish() looks at what was read: reads of RAM belong in the log too */
-    void (*finish)(struct exec *x); /* commits what is too large to be staged; NULL: nothing */
     struct x86emu_operand expanded[X86EMU_CACHE_OPERANDS];
 };
 

@@ -91,18 +91,39 @@ static bool decode_hinted(struct x86emu *emu, unsigned mode)
            emu->insn.length <= emu->byte_count;
 }
 
+/* An address that the cache knows is canonical; a segment's end is left to the long way. */
+struct x86emu_cached_insn *x86emu_fetch_cached(struct exec *x)
+{
+    const struct x86emu_segment *cs = &x->vcpu->segment[X86EMU_CS];
+    unsigned mode = x->mode | x->emu->transaction.config.decode_options;
+    uint64_t ip = x->vcpu->rip;
+
+    if (x->mode == X86EMU_MODE_64)
+        return x86emu_cache_find(x, ip, mode);
+    ip &= 0xffffffff;
+    if (ip > cs->limit || cs->limit - ip < X86EMU_MAX_INSN_LENGTH - 1)
+        return NULL;
+    return x86emu_cache_find(x, (cs->base + ip) & 0xffffffff, mode);
+}
+
+static bool take_cached(struct exec *x)
+{
+    struct x86emu_cached_insn *slot = x86emu_fetch_cached(x);
+
+    if (slot == NULL)
+        return false;
+    cache_take(x, slot);
+    cache_publish(x, slot);
+    return true;
+}
+
 bool x86emu_fetch(struct exec *x)
 {
     struct x86emu *emu = x->emu;
-    unsigned mode = x->mode | emu->transaction.config.decode_options, room;
-    uint64_t la;
+    unsigned mode = x->mode | emu->transaction.config.decode_options;
 
-    if (x->cache != NULL && emu->byte_count == 0 && !(emu->transaction.hint.flags & X86EMU_HINT_GPA)) {
-        if (!fetch_address(x, 0, &la, &room))
-            return false;
-        if (room == X86EMU_MAX_INSN_LENGTH && x86emu_cache_fetch(x, la, mode))
-            return true;
-    }
+    if (x->cache != NULL && emu->byte_count == 0 && !(emu->transaction.hint.flags & X86EMU_HINT_GPA) && take_cached(x))
+        return true;
     if (decode_hinted(emu, mode))
         return true;
     for (;;) {

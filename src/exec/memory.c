@@ -67,6 +67,7 @@ bool x86emu_device_read(struct exec *x, const struct target *target, unsigned co
 {
     const struct x86emu_region *region = target->region;
 
+    x->emu->transaction.outside = true;
     if (region->read(region->opaque, target->gpa - region->gpa, target->size, count, stride, data))
         return true;
     x86emu_unmapped(x, target->gpa, X86EMU_ACCESS_READ);

@@ -18,18 +18,14 @@ const struct x86emu_operand *x86emu_operand_expand(struct exec *x, unsigned n)
 
 static uint64_t register_value(struct exec *x, const struct x86emu_operand *op)
 {
-    switch (op->reg.reg_class) {
-    case X86EMU_REG_GPR8_HIGH:
-        return gpr(x, op->reg.number & 3u) >> 8 & 0xff;
-    case X86EMU_REG_GPR8:
-    case X86EMU_REG_GPR16:
-    case X86EMU_REG_GPR32:
-    case X86EMU_REG_GPR64:
+    if (op->reg.reg_class >= X86EMU_REG_GPR16 && op->reg.reg_class <= X86EMU_REG_GPR64)
         return gpr(x, op->reg.number) & size_mask(op->size);
-    default:
-        x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
-        return 0;
-    }
+    if (op->reg.reg_class == X86EMU_REG_GPR8)
+        return gpr(x, op->reg.number) & 0xff;
+    if (op->reg.reg_class == X86EMU_REG_GPR8_HIGH)
+        return gpr(x, op->reg.number & 3u) >> 8 & 0xff;
+    x86emu_not_emulated(x, X86EMU_REASON_NO_FUNCTION);
+    return 0;
 }
 
 /* The value of a register used in an address. */
@@ -81,7 +77,7 @@ bool x86emu_operand_store(struct exec *x, unsigned n, const void *data)
     return x86emu_memory_write(x, address, op->size, data);
 }
 
-static uint64_t memory_value(struct exec *x, unsigned n, const struct x86emu_operand *op)
+static NOINLINE uint64_t memory_value(struct exec *x, unsigned n, const struct x86emu_operand *op)
 {
     uint8_t bytes[8] = {0};
 
@@ -98,14 +94,9 @@ uint64_t x86emu_operand_read(struct exec *x, unsigned n)
 
     if (x->stopped)
         return 0;
-    switch (op->kind) {
-    case X86EMU_OPERAND_REG:
+    if (op->kind == X86EMU_OPERAND_REG)
         return register_value(x, op);
-    case X86EMU_OPERAND_MEM:
-        return memory_value(x, n, op);
-    default:
-        return op->imm;
-    }
+    return op->kind == X86EMU_OPERAND_MEM ? memory_value(x, n, op) : op->imm;
 }
 
 static void write_memory(struct exec *x, unsigned n, uint64_t value)

@@ -8,6 +8,7 @@ struct x86emu_request *x86emu_ask(struct exec *x, enum x86emu_request_kind kind,
     struct x86emu_transaction *t = &x->emu->transaction;
     struct x86emu_request *request = &x->emu->request;
 
+    t->outside = true;
     clear_bytes(request, offsetof(struct x86emu_request, old_data));
     request->id = ++t->next_id;
     request->kind = (uint8_t)kind;

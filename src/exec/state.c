@@ -81,19 +81,50 @@ static uint64_t committed_rflags(const struct exec *x)
     return (rflags & ~x->rflags_mask) | (x->rflags & x->rflags_mask) | X86EMU_RFLAGS_FIXED;
 }
 
-void x86emu_commit(struct exec *x)
+/* What few instructions have. */
+static NOINLINE void commit_staged(struct exec *x)
 {
     struct x86emu_vcpu *vcpu = x->vcpu;
-    struct x86emu_outcome *outcome = &x->emu->outcome;
 
-    for (uint32_t left = x->gpr_staged; left != 0; left &= left - 1)
-        vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
     for (unsigned i = 0; i < x->field_count; i++)
         copy_bytes((uint8_t *)vcpu + x->fields[i].offset, &x->field_bytes[x->fields[i].at], x->fields[i].size);
     for (unsigned i = 0; i < x->vector_count; i++)
         vcpu->zmm[x->emu->transaction.vectors[i].number] = x->emu->transaction.vectors[i].value;
     if (x->finish != NULL)
         x->finish(x);
+}
+
+static void commit_interruptibility(struct exec *x)
+{
+    uint32_t *state = &x->vcpu->interruptibility;
+
+    if ((*state | x->shadow) == 0)
+        return;
+    *state &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS | x->unblocked);
+    *state |= x->shadow;
+}
+
+static NOINLINE void invalidate_cache(struct x86emu_cache *cache, const struct x86emu_outcome *outcome)
+{
+    if (outcome->invalidation == X86EMU_INVALIDATE_PAGE)
+        x86emu_cache_flush_page(cache, outcome->la);
+    else
+        x86emu_cache_flush(cache);
+}
+
+void x86emu_commit(struct exec *x)
+{
+    struct x86emu_vcpu *vcpu = x->vcpu;
+    struct x86emu_outcome *outcome = &x->emu->outcome;
+    uint32_t changed = X86EMU_STATE_RIP | x->staged;
+
+    if (x->gpr_staged != 0) {
+        changed |= X86EMU_STATE_GPR;
+        for (uint32_t left = x->gpr_staged; left != 0; left &= left - 1)
+            vcpu->gpr[__builtin_ctz(left)] = x->gpr[__builtin_ctz(left)];
+    }
+    if (x->staged != 0)
+        commit_staged(x);
     if (vcpu->rflags & X86EMU_RFLAGS_TF && !x->no_step && !(x->shadow & X86EMU_BLOCKED_BY_MOV_SS))
         x->dr6 |= X86EMU_DR6_BS;
     outcome->dr6 = x->dr6;
@@ -101,12 +132,9 @@ void x86emu_commit(struct exec *x)
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x) | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
     vcpu->rip = x->rip;
-    vcpu->interruptibility &= ~(uint32_t)(X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS | x->unblocked);
-    vcpu->interruptibility |= x->shadow;
-    outcome->changed = X86EMU_STATE_RIP | x->staged | (x->gpr_staged != 0 ? X86EMU_STATE_GPR : 0);
-    vcpu->changed |= outcome->changed;
-    if (x->cache != NULL && outcome->invalidation == X86EMU_INVALIDATE_PAGE)
-        x86emu_cache_flush_page(x->cache, outcome->la);
-    else if (x->cache != NULL && outcome->invalidation != X86EMU_INVALIDATE_NONE)
-        x86emu_cache_flush(x->cache);
+    commit_interruptibility(x);
+    outcome->changed = changed;
+    vcpu->changed |= changed;
+    if (outcome->invalidation != X86EMU_INVALIDATE_NONE && x->cache != NULL)
+        invalidate_cache(x->cache, outcome);
 }

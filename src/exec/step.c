@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life of a transaction: begin, run, suspend, run again, commit, end. */
+#include "step.h"
 #include "breakpoint.h"
 #include "cache.h"
 #include "commit.h"
 #include "fetch.h"
 #include "interrupt.h"
 #include "memory.h"
-
-#define MAGIC 0x75653878u
 
 /* Exchanges that may be lost in a row before the caller gets control back. */
 #define MAX_LOST_EXCHANGES 64
@@ -55,7 +54,7 @@ void x86emu_raise_code(struct exec *x, enum x86emu_vector vector, uint32_t code)
 
 /* --- one run ------------------------------------------------------------------------------------------------------ */
 
-static void find_mode(struct exec *x)
+void x86emu_find_mode(struct exec *x)
 {
     const struct x86emu_vcpu *vcpu = x->vcpu;
     uint32_t attributes = vcpu->segment[X86EMU_CS].attributes;
@@ -148,9 +147,9 @@ static void prepare(struct exec *x)
 
     if (!need(x, X86EMU_STATE_RIP | X86EMU_STATE_CS | X86EMU_STATE_CONTROL))
         return;
-    find_mode(x);
+    x86emu_find_mode(x);
     if (x->cache != NULL)
-        x86emu_cache_check(x);
+        cache_check(x);
     if (!t->decoded && ((breakpoints_enabled(x) && x86emu_breakpoint_code(x)) || !x86emu_fetch(x)))
         return;
     if (t->restricted && !x86emu_insn_allowed(x->insn, &t->config.features)) {
@@ -170,9 +169,9 @@ static void deliver(struct exec *x)
 {
     if (!need(x, X86EMU_STATE_RIP | X86EMU_STATE_CS | X86EMU_STATE_CONTROL))
         return;
-    find_mode(x);
+    x86emu_find_mode(x);
     if (x->cache != NULL)
-        x86emu_cache_check(x);
+        cache_check(x);
     x->rip = x->vcpu->rip;
     x->rflags = x->vcpu->rflags;
     x->locked = false;
@@ -201,29 +200,18 @@ static void run_once(struct exec *x)
     x86emu_end_run(x, X86EMU_RETIRED);
 }
 
-static void begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vcpu)
+void x86emu_begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vcpu)
 {
+    const struct x86emu_config *config = &emu->transaction.config;
+
     x->emu = emu;
     x->vcpu = vcpu;
     x->insn = &emu->insn;
-    x->stopped = x->repeats = x->restart = x->hint_direct = false;
-    x->cache = emu->transaction.config.options & X86EMU_OPTION_TRANSLATE ? NULL : emu->transaction.config.cache;
-    x->flags_of_row = NULL;
+    x->cache = config->options & X86EMU_OPTION_TRANSLATE ? NULL : config->cache;
     x->operands = x->expanded;
     x->operand_count = &x->expanded_count;
-    x->read_cursor = x->hint_access = x->expanded_count = 0;
-    x->gpr_staged = x->staged = x->shadow = x->unblocked = 0;
-    x->rflags_mask = 0;
-    x->field_count = x->field_bytes_used = x->vector_count = 0;
-    x->log_all = false;
-    x->finish = NULL;
-    x->system = false;
-    x->dr6 = 0;
-    x->no_step = false;
     x->ldtr = &vcpu->ldtr;
-    x->stack_bias = 0;
-    x->address_bias = 0;
-    x->rmw_read = NO_READ;
+    clear_run(x);
 }
 
 /* Too many exchanges lost: nothing has happened, and the instruction can be tried again later. */
@@ -259,7 +247,7 @@ static enum x86emu_status nested_exception(struct x86emu *emu)
     return X86EMU_EXCEPTION;
 }
 
-static enum x86emu_status end(struct x86emu *emu, enum x86emu_status status)
+enum x86emu_status x86emu_end_transaction(struct x86emu *emu, enum x86emu_status status)
 {
     struct x86emu_transaction *t = &emu->transaction;
 
@@ -273,7 +261,7 @@ static enum x86emu_status end(struct x86emu *emu, enum x86emu_status status)
     return status;
 }
 
-static enum x86emu_status run(struct exec *x)
+enum x86emu_status x86emu_run_to_end(struct exec *x)
 {
     struct x86emu *emu = x->emu;
 
@@ -284,21 +272,21 @@ static enum x86emu_status run(struct exec *x)
                 x86emu_end_run(x, X86EMU_RETIRED);
                 break;
             }
-            begin_run(x, emu, x->vcpu);
+            x86emu_begin_run(x, emu, x->vcpu);
         }
         run_once(x);
     }
-    return end(emu, (enum x86emu_status)x->status);
+    return x86emu_end_transaction(emu, (enum x86emu_status)x->status);
 }
 
 /* --- the public functions ----------------------------------------------------------------------------------------- */
 
-static void begin_transaction(struct x86emu *emu)
+void x86emu_begin_transaction(struct x86emu *emu)
 {
     struct x86emu_transaction *t = &emu->transaction;
 
     t->begun = true;
-    t->decoded = t->walking = t->delivering = false;
+    t->decoded = t->walking = t->delivering = t->outside = false;
     t->effects_done = 0;
     t->bytes_done = 0;
     t->lost_exchanges = 0;
@@ -315,9 +303,9 @@ enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu)
         return X86EMU_BAD_CONFIG;
     if (emu->transaction.begun)
         return X86EMU_REQUEST;
-    begin_transaction(emu);
-    begin_run(&x, emu, vcpu);
-    return run(&x);
+    x86emu_begin_transaction(emu);
+    x86emu_begin_run(&x, emu, vcpu);
+    return x86emu_run_to_end(&x);
 }
 
 enum x86emu_status x86emu_deliver(struct x86emu *emu, struct x86emu_vcpu *vcpu, const struct x86emu_event *event)
@@ -328,13 +316,13 @@ enum x86emu_status x86emu_deliver(struct x86emu *emu, struct x86emu_vcpu *vcpu, 
         return X86EMU_BAD_CONFIG;
     if (emu->transaction.begun)
         return X86EMU_REQUEST;
-    begin_transaction(emu);
+    x86emu_begin_transaction(emu);
     emu->transaction.delivering = true;
     emu->transaction.event = *event;
     emu->transaction.hint.flags = 0;
     emu->insn = (struct x86emu_insn){0};
-    begin_run(&x, emu, vcpu);
-    return run(&x);
+    x86emu_begin_run(&x, emu, vcpu);
+    return x86emu_run_to_end(&x);
 }
 
 enum x86emu_status x86emu_complete(struct x86emu *emu, struct x86emu_vcpu *vcpu)
@@ -345,10 +333,10 @@ enum x86emu_status x86emu_complete(struct x86emu *emu, struct x86emu_vcpu *vcpu)
         return X86EMU_BAD_CONFIG;
     if (!emu->transaction.begun)
         return X86EMU_NO_REQUEST;
-    begin_run(&x, emu, vcpu);
+    x86emu_begin_run(&x, emu, vcpu);
     if (!x86emu_accept(&x))
         return X86EMU_BAD_ANSWER;
-    return run(&x);
+    return x86emu_run_to_end(&x);
 }
 
 static bool lacks_features(const struct x86emu_features *features)
@@ -387,5 +375,5 @@ void x86emu_hint(struct x86emu *emu, const struct x86emu_hint *hint)
 
 void x86emu_cancel(struct x86emu *emu)
 {
-    end(emu, X86EMU_RETIRED);
+    x86emu_end_transaction(emu, X86EMU_RETIRED);
 }

@@ -17,6 +17,7 @@ struct variant {
     const char *name;
     bool callbacks, map, handed_on;
     bool cached;         /* with a cache that has seen the first step before */
+    bool in_a_row;       /* by x86emu_run() */
     bool moved;          /* the context moves at each request */
     bool nothing_loaded; /* each state group comes on demand */
     bool lose_exchanges; /* each exchange is answered "changed" once, with the same old value */
@@ -94,13 +95,26 @@ static void answer(struct attempt *attempt, const struct variant *variant)
         world_answer(attempt->world, request);
 }
 
+static enum x86emu_status begin_step(struct attempt *attempt, const struct variant *variant)
+{
+    struct x86emu_vcpu *vcpu = &attempt->world->vcpu;
+    enum x86emu_status status;
+    uint64_t retired;
+
+    if (!variant->in_a_row)
+        return x86emu_step(attempt->emu, vcpu);
+    status = x86emu_run(attempt->emu, vcpu, 1, &retired);
+    cr_assert_eq(retired, status == X86EMU_RETIRED);
+    return status;
+}
+
 static void step(struct attempt *attempt, const struct variant *variant)
 {
     attempt->before = attempt->world->vcpu;
     attempt->written = false;
     if (attempt->world->hint.flags != 0 || attempt->world->hint.byte_count != 0)
         x86emu_hint(attempt->emu, &attempt->world->hint);
-    attempt->status = x86emu_step(attempt->emu, &attempt->world->vcpu);
+    attempt->status = begin_step(attempt, variant);
     while (attempt->status == X86EMU_REQUEST) {
         if (variant->moved)
             move(attempt);
@@ -287,6 +301,14 @@ void run_case(const struct test_case *test)
         {.name = "state on demand", .nothing_loaded = true, .moved = true, .fault_at = -1},
         {.name = "cached", .map = true, .cached = true, .fault_at = -1},
         {.name = "cached, moved", .map = true, .handed_on = true, .moved = true, .cached = true, .fault_at = -1},
+        {.name = "in a row", .map = true, .cached = true, .in_a_row = true, .fault_at = -1},
+        {.name = "in a row, moved",
+         .map = true,
+         .handed_on = true,
+         .moved = true,
+         .cached = true,
+         .in_a_row = true,
+         .fault_at = -1},
         {.name = "lost exchanges", .lose_exchanges = true, .fault_at = -1},
     };
     const struct variant requests = {.name = "requests", .fault_at = -1};

@@ -133,3 +133,119 @@ Test(cache, a_page_is_written_through_the_cache_only_once_it_is_dirty)
     cr_assert_eq(world_load(&c->world, WORLD_CLEAN, 4), 5);
     free(c);
 }
+
+/* --- many instructions: x86emu_run() ------------------------------------------------------------------------------ */
+
+#define SET_CODE(c, ...) world_code(&(c)->world, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
+
+static uint64_t run(struct cached_world *c, uint64_t limit, enum x86emu_status status)
+{
+    uint64_t retired;
+
+    cr_assert_eq(x86emu_run(&c->emu, &c->world.vcpu, limit, &retired), status);
+    return retired;
+}
+
+Test(run, a_loop_runs_up_to_the_limit)
+{
+    struct cached_world *c = make();
+
+    SET_CODE(c, 0xff, 0xc0, 0xff, 0xc9, 0x75, 0xfa); /* inc eax; dec ecx; jnz */
+    c->world.vcpu.gpr[X86EMU_RAX] = 0;
+    c->world.vcpu.gpr[X86EMU_RCX] = 1000000;
+    cr_assert_eq(run(c, 0, X86EMU_RETIRED), 0);
+    cr_assert_eq(run(c, 3001, X86EMU_RETIRED), 3001);
+    cr_assert_eq(c->world.vcpu.gpr[X86EMU_RAX], 1001);
+    cr_assert_eq(c->world.vcpu.gpr[X86EMU_RCX], 999000);
+    cr_assert_eq(c->world.vcpu.rip, WORLD_CODE + 2);
+    cr_assert_eq(c->emu.insn.length, 2, "the last instruction is there to be looked at");
+    cr_assert_eq(c->emu.bytes[1], 0xc0);
+    free(c);
+}
+
+Test(run, code_that_writes_over_itself_is_noticed)
+{
+    struct cached_world *c = make();
+
+    /* again: inc eax; mov byte [rip-7+1], 0xc8 (dec eax); jmp again */
+    SET_CODE(c, 0xff, 0xc0, 0xc6, 0x05, 0xf8, 0xff, 0xff, 0xff, 0xc8, 0xeb, 0xf5);
+    c->world.vcpu.gpr[X86EMU_RAX] = 10;
+    cr_assert_eq(run(c, 7, X86EMU_RETIRED), 7);
+    cr_assert_eq(c->world.vcpu.gpr[X86EMU_RAX], 9, "one increment, then two decrements");
+    free(c);
+}
+
+/* One instruction after two NOPs, with another NOP behind: where the row ends. */
+static uint64_t run_up_to(struct cached_world *c, const uint8_t *code, size_t size, enum x86emu_status status)
+{
+    uint8_t all[16];
+
+    memset(all, 0x90, sizeof(all));
+    memcpy(all + 2, code, size);
+    world_code(&c->world, all, sizeof(all));
+    c->world.vcpu.rip = WORLD_CODE;
+    return run(c, 8, status);
+}
+
+#define RUN_UP_TO(c, status, ...) \
+    run_up_to(c, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}), status)
+
+Test(run, ends_after_what_the_caller_must_look_at)
+{
+    struct cached_world *c = make();
+    struct x86emu_vcpu *vcpu = &c->world.vcpu;
+
+    vcpu->gpr[X86EMU_RBX] = WORLD_DEVICE;
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0x90), 8, "nothing to look at");
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0x8b, 0x03), 3, "mov eax, [rbx] reads a device");
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0x89, 0x03), 3, "mov [rbx], eax writes one");
+    vcpu->gpr[X86EMU_RAX] = vcpu->cr3;
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0x0f, 0x22, 0xd8), 3, "mov cr3, rax");
+    cr_assert_neq(c->emu.outcome.invalidation, X86EMU_INVALIDATE_NONE);
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0xfb), 3, "sti");
+    cr_assert(vcpu->interruptibility & X86EMU_BLOCKED_BY_STI);
+    vcpu->interruptibility = 0;
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0xfa), 8, "cli asks for nothing");
+    free(c);
+}
+
+Test(run, an_exception_is_of_the_instruction_after_those_retired)
+{
+    struct cached_world *c = make();
+
+    c->world.vcpu.gpr[X86EMU_RBX] = WORLD_ABSENT;
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_EXCEPTION, 0x8b, 0x03), 2);
+    cr_assert_eq(c->emu.outcome.exception.vector, X86EMU_VECTOR_PF);
+    cr_assert_eq(c->emu.outcome.exception.cr2, WORLD_ABSENT);
+    cr_assert_eq(c->world.vcpu.rip, WORLD_CODE + 2);
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_EXCEPTION, 0x0f, 0x0b), 2, "ud2");
+    free(c);
+}
+
+Test(run, each_step_is_seen_by_a_debugger)
+{
+    struct cached_world *c = make();
+
+    c->world.vcpu.rflags |= X86EMU_RFLAGS_TF;
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_RETIRED, 0x90), 1);
+    cr_assert(c->emu.outcome.trap);
+    free(c);
+}
+
+/* A device without handlers: suspended in the middle of a row, completed, and on. */
+Test(run, F5_suspended_in_a_row)
+{
+    struct cached_world *c = make();
+
+    c->world.device_region.read = NULL;
+    c->world.vcpu.gpr[X86EMU_RBX] = WORLD_DEVICE;
+    world_store(&c->world, WORLD_DEVICE, 0x1234, 4);
+    cr_assert_eq(RUN_UP_TO(c, X86EMU_REQUEST, 0x8b, 0x03), 2);
+    cr_assert_eq(run(c, 8, X86EMU_REQUEST), 0, "still open");
+    world_answer(&c->world, &c->emu.request);
+    cr_assert_eq(x86emu_complete(&c->emu, &c->world.vcpu), X86EMU_RETIRED);
+    cr_assert_eq(c->world.vcpu.gpr[X86EMU_RAX], 0x1234);
+    cr_assert_eq(run(c, 3, X86EMU_RETIRED), 3);
+    cr_assert_eq(c->world.vcpu.rip, WORLD_CODE + 7);
+    free(c);
+}
