@@ -45,7 +45,7 @@ static void stop_all(struct interpreter *i)
 
 static uint64_t virtual_now(const struct machine *machine)
 {
-    return machine->virtual_time;
+    return machine->virtual_time + machine->row;
 }
 
 static double real_seconds(void)
@@ -180,29 +180,30 @@ static void explain(struct processor *p, enum x86emu_status status)
     fail(p, text);
 }
 
-static void step(struct processor *p)
+/* Runs up to limit instructions; the number that it ran, the last of which perhaps didn't retire. */
+static unsigned advance(struct processor *p, unsigned limit)
 {
-    enum x86emu_status status = x86emu_step(&p->emu, p->vcpu);
+    struct machine *machine = p->machine;
+    enum x86emu_status status = x86emu_run(&p->emu, p->vcpu, limit, &machine->row);
+    unsigned ran = (unsigned)machine->row + (status != X86EMU_RETIRED);
 
-    p->machine->virtual_time++;
-    if (p->machine->failure[0] != 0)
-        fail(p, p->machine->failure);
-    p->machine->statistics.instructions++;
-    if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
-        return;
+    machine->row = 0;
+    machine->virtual_time += ran;
+    machine->statistics.instructions += ran;
+    if (machine->failure[0] != 0)
+        fail(p, machine->failure);
     if (status == X86EMU_REQUEST) {
-        if (atomic_load(&p->machine->defers))
+        if (atomic_load(&machine->defers))
             stop_all(p->all); /* with this request open */
         status = machine_complete(p->cpu, &p->emu, p->vcpu);
-        if (status == X86EMU_RETIRED && !p->emu.outcome.trap)
-            return;
     }
-    if (status == X86EMU_RETIRED)
-        take_trap(p);
-    else if (status == X86EMU_EXCEPTION)
+    if (status == X86EMU_EXCEPTION)
         take_exception(p);
-    else
+    else if (status != X86EMU_RETIRED)
         explain(p, status);
+    else if (p->emu.outcome.trap)
+        take_trap(p);
+    return ran;
 }
 
 static bool runs(const struct processor *p)
@@ -216,8 +217,8 @@ static bool run_slice(struct processor *p)
     if ((p->cpu->halted || p->cpu->waiting) && !cpu_is_woken(p->cpu, p->vcpu))
         return false;
     take_events(p);
-    for (unsigned n = 0; n < SLICE && runs(p); n++) {
-        step(p);
+    for (unsigned n = 0; n < SLICE && runs(p);) {
+        n += advance(p, SLICE - n);
         take_events(p);
     }
     return true;
@@ -302,7 +303,7 @@ bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const st
         ok = add_processor(&i, n, &vcpu[n]);
     for (unsigned n = 0; ok && machine->restored != NULL && n < machine->cpu_count; n++)
         if (runs(i.processor[n]))
-            step(i.processor[n]); /* before any event: an instruction may be half done */
+            advance(i.processor[n], 1); /* before any event: an instruction may be half done */
     if (ok)
         run_all(&i, end);
     for (unsigned n = 0; n < machine->cpu_count; n++)

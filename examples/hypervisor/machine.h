@@ -163,6 +163,7 @@ struct machine {
     void (*output)(struct machine *machine, uint8_t byte); /* of the serial line */
     const char *typed;                                     /* at the console, as soon as the guest listens */
     uint64_t virtual_time;                                 /* ns, where instructions make time pass */
+    uint64_t row; /* instructions of the processor that is running, not in virtual_time yet */
 };
 
 bool machine_start(struct machine *machine, uint64_t ram_size);

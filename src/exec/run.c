@@ -43,8 +43,8 @@ static bool run_cached(struct exec *x)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
 
-    t->effect_count = t->effects_done = 0;
-    t->effect_used = t->bytes_done = 0;
+    t->effect_count = 0;
+    t->effect_used = 0;
     x86emu_dispatch(x, x->insn->form);
     if (x->stopped || x->restart || ((t->effect_count | t->page_count) != 0 && !x86emu_perform_effects(x)))
         return false;
@@ -76,6 +76,17 @@ static enum x86emu_status run_one(struct exec *x, uint64_t *retired, bool *notab
     return status;
 }
 
+/* As when a transaction begins. */
+static void begin_next(struct exec *x)
+{
+    struct x86emu_transaction *t = &x->emu->transaction;
+
+    t->effects_done = 0;
+    t->bytes_done = 0;
+    forget_answers(t);
+    clear_run(x);
+}
+
 /* True: an instruction is under way and goes on by the long way. False: the row is at an end, for whatever reason. */
 static bool run_row(struct exec *x, uint64_t limit, uint64_t *retired, bool *notable)
 {
@@ -95,8 +106,7 @@ static bool run_row(struct exec *x, uint64_t limit, uint64_t *retired, bool *not
         *notable = is_notable(x, old_rflags);
         if (*notable || *retired == limit)
             cache_publish(x, slot);
-        clear_run(x);
-        forget_answers(&x->emu->transaction);
+        begin_next(x);
     }
     x86emu_begin_run(x, x->emu, x->vcpu);
     return false;

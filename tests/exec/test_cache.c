@@ -249,3 +249,34 @@ Test(run, F5_suspended_in_a_row)
     cr_assert_eq(c->world.vcpu.rip, WORLD_CODE + 7);
     free(c);
 }
+
+/* Instructions that reach over a page's end are not taken from the cache. */
+Test(run, from_the_cache_and_back)
+{
+    static const uint8_t calls[] = {0xe8, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0};
+    struct cached_world *c = make();
+
+    memcpy(c->world.ram + WORLD_CODE + 0xfeb, calls, sizeof(calls)); /* the second one is too near to the end */
+    c->world.vcpu.rip = WORLD_CODE + 0xfeb;
+    c->world.vcpu.gpr[X86EMU_RSP] = WORLD_STACK;
+    cr_assert_eq(run(c, 3, X86EMU_RETIRED), 3);
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(world_load(&c->world, WORLD_STACK - 8 * (i + 1), 8), WORLD_CODE + 0xfeb + 5 * (i + 1), "%u", i);
+    free(c);
+}
+
+Test(run, stores_in_a_row)
+{
+    struct cached_world *c = make();
+
+    /* call next; call next; push rax; pop rcx; call next */
+    SET_CODE(c, 0xe8, 0, 0, 0, 0, 0xe8, 0, 0, 0, 0, 0x50, 0x59, 0xe8, 0, 0, 0, 0);
+    c->world.vcpu.gpr[X86EMU_RAX] = 0x1234;
+    c->world.vcpu.gpr[X86EMU_RSP] = WORLD_STACK;
+    cr_assert_eq(run(c, 5, X86EMU_RETIRED), 5);
+    cr_assert_eq(world_load(&c->world, WORLD_STACK - 8, 8), WORLD_CODE + 5);
+    cr_assert_eq(world_load(&c->world, WORLD_STACK - 16, 8), WORLD_CODE + 10);
+    cr_assert_eq(world_load(&c->world, WORLD_STACK - 24, 8), WORLD_CODE + 17);
+    cr_assert_eq(c->world.vcpu.gpr[X86EMU_RCX], 0x1234);
+    free(c);
+}
