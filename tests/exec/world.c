@@ -211,7 +211,7 @@ static uint8_t answer_rmw(struct world *world, struct x86emu_request *request)
 static uint8_t answer_port(struct world *world, struct x86emu_request *request)
 {
     if (request->kind == X86EMU_REQUEST_PORT_IN)
-        memset(request->data.bytes, 0x5a, request->size);
+        memset(request->data.bytes, 0x5a, (size_t)request->size * request->count);
     record(world, request->kind, request->port, request->data.bytes, request->size);
     return X86EMU_ANSWER_OK;
 }
