@@ -3891,9 +3891,9 @@ const struct form_info x86emu_form_infos[] = {
     {0x307, 0x159c, 0, 10}, /* 2404 STTILECFG_RM64 */
     {0x321, 0x0, 0, 10}, /* 2405 TILERELEASE */
     {0x323, 0x159d, 0, 10}, /* 2406 TILEZERO_R0 */
-    {0x31f, 0x259e, 0, 10}, /* 2407 TILELOADD_R0_RM */
-    {0x320, 0x259e, 0, 10}, /* 2408 TILELOADDT1_R0_RM */
-    {0x322, 0x25a0, 0, 10}, /* 2409 TILESTORED_RM_R0 */
+    {0x31f, 0x259e, 0, 10}, /* 2407 TILELOADD_R0_RM0 */
+    {0x320, 0x259e, 0, 10}, /* 2408 TILELOADDT1_R0_RM0 */
+    {0x322, 0x25a0, 0, 10}, /* 2409 TILESTORED_RM0_R0 */
     {0x317, 0x35a2, 0, 6}, /* 2410 TDPBF16PS_R0_RM0_V0 */
     {0x31c, 0x35a2, 0, 8}, /* 2411 TDPFP16PS_R0_RM0_V0 */
     {0x318, 0x35a2, 0, 9}, /* 2412 TDPBSSD_R0_RM0_V0 */
@@ -5635,8 +5635,8 @@ const struct operand_template x86emu_operand_templates[] = {
     {WHERE_RM, CLASS_NONE, 64, 0x02, 0},
     {WHERE_REG, CLASS_TMM, 0, 0x02, 0},
     {WHERE_REG, CLASS_TMM, 0, 0x02, 0},
-    {WHERE_RM, CLASS_NONE, 0, 0x00, 0},
-    {WHERE_RM, CLASS_NONE, 0, 0x00, 0},
+    {WHERE_RM, CLASS_NONE, 0, 0x01, 0},
+    {WHERE_RM, CLASS_NONE, 0, 0x02, 0},
     {WHERE_REG, CLASS_TMM, 0, 0x01, 0},
     {WHERE_REG, CLASS_TMM, 0, 0x03, 0},
     {WHERE_RM, CLASS_TMM, 0, 0x01, 0},

@@ -17,6 +17,11 @@ struct both {
 /* operands.c: kind, place, size, access, order, visibility. */
 enum difference compare_operands(const struct both *both, char *text, size_t room);
 
+struct x86emu_reg our_register(ZydisRegister reg);
+
+/* access.c: x86emu_insn_transfer() and x86emu_insn_registers(), and addresses. */
+enum difference compare_access(const struct both *both, char *text, size_t room);
+
 /* fields.c: sizes and bytes of the encoding, vector controls, privilege; and the prefixes that the text names. */
 enum difference compare_fields(const struct both *both, char *text, size_t room);
 

@@ -14,8 +14,9 @@ static ZydisDecoder decoders[3];
 
 const char *difference_name(enum difference difference)
 {
-    static const char *const names[DIFFERENCES] = {"same",   "validity", "length", "mnemonic", "operands",  "sizes",
-                                                   "access", "implicit", "flags",  "fields",   "truncated", "capstone"};
+    static const char *const names[DIFFERENCES] = {"same",   "validity",  "length",   "mnemonic", "operands",
+                                                   "sizes",  "access",    "implicit", "flags",    "fields",
+                                                   "effect", "truncated", "capstone"};
 
     return names[difference];
 }
@@ -70,6 +71,8 @@ static enum difference compare_decoded(const struct both *both, char *text, size
         difference = DIFFERENT_FLAGS;
     if (difference == SAME)
         difference = compare_fields(both, text, room);
+    if (difference == SAME)
+        difference = compare_access(both, text, room);
     return difference;
 }
 
@@ -132,7 +135,7 @@ enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *
         difference = compare_decoded(&both, text, text_size);
     if (ours && !capstone_agrees(&both.ours, bytes, size, text, text_size))
         return DIFFERENT_CAPSTONE;
-    if (ours && (bytes[both.ours.length - 1u] & 3) == 0 && check_prefixes(&both.ours, bytes, mode, text, text_size))
+    if (ours && check_prefixes(&both.ours, bytes, mode, text, text_size))
         return DIFFERENT_TRUNCATED;
     if (difference == SAME || is_exception(difference, our_name, their_name) ||
         (difference == DIFFERENT_OPERANDS && (is_zydis_r13_bug(&both) || is_notrack(&both))))

@@ -19,6 +19,7 @@ enum difference {
     DIFFERENT_IMPLICIT, /* operands that are not written */
     DIFFERENT_FLAGS,
     DIFFERENT_FIELDS,    /* parts of the encoding, prefixes that count, privilege */
+    DIFFERENT_EFFECT,    /* registers, transfer and address, described without executing */
     DIFFERENT_TRUNCATED, /* not from Zydis, but from a shorter buffer */
     DIFFERENT_CAPSTONE,  /* Capstone has another length */
     DIFFERENCES,

@@ -68,6 +68,9 @@ static const struct {
     {DIFFERENT_IMPLICIT, "monitor* mwait* vpcmpestr*", "registers that count have 32 bits (SDM Vol. 2, MONITOR)"},
     {DIFFERENT_IMPLICIT, "sysenter sysret", "registers of the mode that is entered (SDM Vol. 2, SYSENTER)"},
     {DIFFERENT_IMPLICIT, "ftst fxam fnstsw", "ST(0) is only read; the status word is (SDM Vol. 2, FXAM)"},
+    /* Effects. */
+    {DIFFERENT_EFFECT, "cmps* scas* ins* outs*", "rSI, rDI move (SDM Vol. 2, CMPS)"},
+    {DIFFERENT_EFFECT, "nop prefetch* clflush* clwb cldemote invlpg vgatherpf* vscatterpf*", "nothing is transferred"},
     /* Fields. */
     {DIFFERENT_FIELDS, "enqcmds lgdt", "#GP(0) unless CPL is 0 (SDM Vol. 2, ENQCMDS; LGDT)"},
     {DIFFERENT_FIELDS, "vmxon vmlaunch vmresume vmxoff clrssbsy", "#GP(0) unless CPL is 0 (SDM Vol. 3, chapter 31)"},

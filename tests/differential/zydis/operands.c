@@ -32,7 +32,7 @@ static struct x86emu_reg system_register(ZydisRegister reg)
     return (struct x86emu_reg){X86EMU_REG_NONE, 0};
 }
 
-static struct x86emu_reg our_register(ZydisRegister reg)
+struct x86emu_reg our_register(ZydisRegister reg)
 {
     static const uint8_t classes[] = {
         [ZYDIS_REGCLASS_GPR8] = X86EMU_REG_GPR8,   [ZYDIS_REGCLASS_GPR16] = X86EMU_REG_GPR16,
