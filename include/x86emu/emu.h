@@ -277,8 +277,9 @@ struct x86emu {
         bool delivering; /* of event, not of an instruction */
         bool restricted; /* config.features lacks anything */
         struct x86emu_event event;
-        bool decoded;   /* insn is valid */
-        bool hint_used; /* the hinted address has found its operand */
+        bool decoded;          /* insn is valid */
+        uint8_t operand_count; /* of operands, expanded so far */
+        bool hint_used;        /* the hinted address has found its operand */
 
         struct x86emu_question {
             uint64_t gpa, gva;
@@ -289,6 +290,8 @@ struct x86emu {
         } question;         /* behind an open request, to hold the answer against */
         bool walking;       /* walk is under way */
         struct x86emu_walk walk;
+
+        struct x86emu_operand operands[X86EMU_CACHE_OPERANDS];
 
         /* What has been answered: kept while the instruction runs again. */
         uint8_t page_count, read_count;

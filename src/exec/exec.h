@@ -26,7 +26,7 @@ struct exec {
     struct x86emu_vcpu *vcpu;
     const struct x86emu_insn *insn;
     struct x86emu_cache *cache;      /* NULL: none, or of no use */
-    struct x86emu_operand *operands; /* expanded so far: expanded[], or in the cache */
+    struct x86emu_operand *operands; /* expanded so far: in the transaction or in the cache */
     uint8_t *operand_count;
     const struct x86emu_segment *ldtr; /* the LDT that selectors mean: a task switch looks into the new task's */
 
@@ -61,7 +61,6 @@ struct exec {
     uint8_t field_count; /* of fields: see x86emu_stage() */
     uint8_t field_bytes_used;
     uint8_t vector_count; /* of transaction.vectors */
-    uint8_t expanded_count;
 
     uint64_t gpr[16];
     struct staged_field {
@@ -70,7 +69,6 @@ struct exec {
         uint8_t at; /* in field_bytes */
     } fields[MOST_FIELDS];
     uint8_t field_bytes[MOST_FIELD_BYTES];
-    struct x86emu_operand expanded[X86EMU_CACHE_OPERANDS];
 };
 
 #define NO_READ 0xff

@@ -202,14 +202,14 @@ static void run_once(struct exec *x)
 
 void x86emu_begin_run(struct exec *x, struct x86emu *emu, struct x86emu_vcpu *vcpu)
 {
-    const struct x86emu_config *config = &emu->transaction.config;
+    struct x86emu_transaction *t = &emu->transaction;
 
     x->emu = emu;
     x->vcpu = vcpu;
     x->insn = &emu->insn;
-    x->cache = config->options & X86EMU_OPTION_TRANSLATE ? NULL : config->cache;
-    x->operands = x->expanded;
-    x->operand_count = &x->expanded_count;
+    x->cache = t->config.options & X86EMU_OPTION_TRANSLATE ? NULL : t->config.cache;
+    x->operands = t->operands;
+    x->operand_count = &t->operand_count;
     x->ldtr = &vcpu->ldtr;
     clear_run(x);
 }
@@ -287,7 +287,7 @@ void x86emu_begin_transaction(struct x86emu *emu)
 
     t->begun = true;
     t->decoded = t->walking = t->delivering = t->outside = false;
-    t->effects_done = 0;
+    t->effects_done = t->operand_count = 0;
     t->bytes_done = 0;
     t->lost_exchanges = 0;
     forget_answers(t);
