@@ -178,6 +178,7 @@ enum x86emu_invalidation {
     X86EMU_INVALIDATE_ALL = 3,        /* global ones too */
     X86EMU_INVALIDATE_NOT_GLOBAL = 4, /* of all PCIDs, but global ones */
     X86EMU_INVALIDATE_CACHES = 5,     /* no translation: the caches, INVD, WBINVD, WBNOINVD */
+    X86EMU_INVALIDATE_EVERYWHERE = 6, /* ALL, on every processor of the guest: INVLPGB */
 };
 
 /* How a step ended. */
