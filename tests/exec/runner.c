@@ -327,3 +327,29 @@ void run_case(const struct test_case *test)
         check_flags(test, &plain);
     attempt_free(&plain);
 }
+
+void run_cases(const struct test_case *cases, size_t count, enum x86emu_mode mode, void (*setup)(struct world *world))
+{
+    for (size_t i = 0; i < count; i++) {
+        struct test_case test = cases[i];
+
+        test.mode = mode;
+        test.setup = test.setup != NULL ? test.setup : setup;
+        run_case(&test);
+    }
+}
+
+void check_gp0(const struct world *world, const struct x86emu *emu)
+{
+    (void)world;
+    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_GP, "vector %u", emu->outcome.exception.vector);
+    cr_assert(emu->outcome.exception.has_error_code);
+    cr_assert_eq(emu->outcome.exception.error_code, 0);
+}
+
+void check_ud(const struct world *world, const struct x86emu *emu)
+{
+    (void)world;
+    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_UD, "vector %u", emu->outcome.exception.vector);
+    cr_assert(!emu->outcome.exception.has_error_code);
+}

@@ -29,6 +29,14 @@ struct test_case {
  */
 void run_case(const struct test_case *test);
 
+/* Runs several cases in one mode; setup is for those that have none. */
+void run_cases(const struct test_case *cases, size_t count, enum x86emu_mode mode, void (*setup)(struct world *world));
+#define RUN_CASES(cases, mode, setup) run_cases(cases, sizeof(cases) / sizeof((cases)[0]), mode, setup)
+
+/* Checks for test_case.check: #GP(0), #UD. */
+void check_gp0(const struct world *world, const struct x86emu *emu);
+void check_ud(const struct world *world, const struct x86emu *emu);
+
 /* Runs one step to its end through requests only. */
 enum x86emu_status run_step(struct world *world, struct x86emu *emu);
 

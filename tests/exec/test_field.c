@@ -20,19 +20,6 @@ static void on_device(struct world *world)
     world_store(world, DEVICE, 0x8081828384858687, 8);
 }
 
-static void run_all(const struct test_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct test_case test = cases[i];
-
-        test.mode = X86EMU_MODE_64;
-        test.setup = test.setup != NULL ? test.setup : on_device;
-        run_case(&test);
-    }
-}
-
-#define RUN_ALL(cases) run_all(cases, sizeof(cases) / sizeof((cases)[0]))
-
 /* The device saw these accesses: kind, address, size, value. */
 static void expect(const struct world *world, unsigned n, unsigned kind, uint64_t address, unsigned size,
                    uint64_t value)
@@ -83,7 +70,7 @@ Test(field, C2_test_immediate)
         {.name = "f6 /1", CODE(0xf6, 0x0b, 0x10), .check = check_test_8},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C3: TEST and XCHG with a register ------------------------------------------------------------------------------ */
@@ -125,7 +112,7 @@ Test(field, C3_test_and_xchg)
         {.name = "87 xchg [rbx], eax", CODE(0x87, 0x03), .check = check_xchg_32},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 Test(field, C3_xchg_is_locked_without_a_prefix)
@@ -180,7 +167,7 @@ Test(field, C4_push_and_pop)
         {.name = "8f /0", CODE(0x8f, 0x03), .setup = something_to_pop, .check = check_pop},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C5, C11: string instructions keep the width; F2 repeats as F3 does --------------------------------------------- */
@@ -242,7 +229,7 @@ Test(field, C5_C6_C11_string_moves)
         {.name = "C6 C11 rep movsq", CODE(0xf3, 0x48, 0xa5), .setup = three_to_device, .check = check_movsq},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C6: OR with a byte register; moffs with a 64-bit address -------------------------------------------------------- */
@@ -292,7 +279,7 @@ Test(field, C6_or_and_moffs)
         {.name = "REX.W a3", CODE(0x48, 0xa3, 0x10, 0, 8, 0, 0, 0, 0, 0), .check = check_moffs_store_rax},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C7: arithmetic with a memory destination ----------------------------------------------------------------------- */
@@ -339,7 +326,7 @@ Test(field, C7_arithmetic_with_memory)
         {.name = "mov word [rbx], 1234", CODE(0x66, 0xc7, 0x03, 0x34, 0x12), .check = check_mov_16},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C10: INS to memory, no help from the exit ---------------------------------------------------------------------- */
@@ -375,7 +362,7 @@ Test(field, C10_F11_rep_insb_to_a_device)
         {.name = "f3 6c", CODE(0xf3, 0x6c), .setup = ins_to_device, .check = check_ins},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C12: control and status of SSE --------------------------------------------------------------------------------- */
@@ -409,7 +396,7 @@ Test(field, C12_mxcsr)
         {.name = "stmxcsr [rbx]", CODE(0x0f, 0xae, 0x1b), .setup = sse_enabled, .check = check_stmxcsr},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C13: bit offsets beyond the operand ---------------------------------------------------------------------------- */
@@ -475,7 +462,7 @@ Test(field, C13_bit_strings)
         {.name = "lock bts, taken", CODE(0xf0, 0x0f, 0xab, 0x0b), .setup = lock_taken, .check = check_lock_taken},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* --- C15: REP over pages, downwards, with short addresses, interrupted ---------------------------------------------- */
@@ -533,7 +520,7 @@ Test(field, C15_rep_movsb)
         {.name = "address size 32", CODE(0x67, 0xf3, 0xa4), .setup = short_addresses, .check = check_over_the_page},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, on_device);
 }
 
 /* In real mode SI and DI wrap at 64 KiB. */

@@ -5,30 +5,6 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-static void expect_gp0(const struct world *world, const struct x86emu *emu)
-{
-    (void)world;
-    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_GP, "vector %u", emu->outcome.exception.vector);
-    cr_assert_eq(emu->outcome.exception.error_code, 0);
-}
-
-static void expect_ud(const struct world *world, const struct x86emu *emu)
-{
-    (void)world;
-    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_UD, "vector %u", emu->outcome.exception.vector);
-}
-
-static void run_all(const struct test_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct test_case test = cases[i];
-
-        test.mode = X86EMU_MODE_64;
-        run_case(&test);
-    }
-}
-
-#define RUN_ALL(cases) run_all(cases, sizeof(cases) / sizeof((cases)[0]))
 #define FAULTS(check_function) .status = X86EMU_EXCEPTION, .check = check_function
 
 /* --- model-specific registers (Vol. 2, WRMSRNS, RDMSRLIST, WRMSRLIST) ---------------------------------------------- */
@@ -89,7 +65,7 @@ static void bad_number(struct world *world)
 
 static void check_first_done(const struct world *world, const struct x86emu *emu)
 {
-    expect_gp0(world, emu);
+    check_gp0(world, emu);
     cr_assert_eq(world->vcpu.gpr[X86EMU_RCX], 1 << 5);
     cr_assert_eq(world_load(world, WORLD_DATA + 0x208, 8), UINT64_C(0x2221201f1e1d1c1b));
 }
@@ -104,17 +80,17 @@ Test(ring0, model_specific_registers)
 {
     const struct test_case cases[] = {
         {.name = "wrmsrns", CODE(0x0f, 0x01, 0xc6), .setup = write_12345678, .check = check_written},
-        {.name = "wrmsrns in ring 3", CODE(0x0f, 0x01, 0xc6), .user = true, FAULTS(expect_gp0)},
+        {.name = "wrmsrns in ring 3", CODE(0x0f, 0x01, 0xc6), .user = true, FAULTS(check_gp0)},
         {.name = "rdmsrlist", CODE(0xf2, 0x0f, 0x01, 0xc6), .setup = two_of_a_list, .check = check_list_read},
         {.name = "wrmsrlist", CODE(0xf3, 0x0f, 0x01, 0xc6), .setup = two_of_a_list, .check = check_list_written},
         {.name = "rdmsrlist, a bad number",
          CODE(0xf2, 0x0f, 0x01, 0xc6),
          .setup = bad_number,
          FAULTS(check_first_done)},
-        {.name = "wrmsrlist, not aligned", CODE(0xf3, 0x0f, 0x01, 0xc6), .setup = unaligned_list, FAULTS(expect_gp0)},
+        {.name = "wrmsrlist, not aligned", CODE(0xf3, 0x0f, 0x01, 0xc6), .setup = unaligned_list, FAULTS(check_gp0)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* RDPRU (APM Vol. 3): MPERF is register E7H, APERF E8H; CF tells that the number is known. */
@@ -155,10 +131,10 @@ Test(ring0, rdpru)
     const struct test_case cases[] = {
         {.name = "aperf", CODE(0x0f, 0x01, 0xfd), .user = true, .setup = ask_aperf, .check = check_aperf},
         {.name = "beyond", CODE(0x0f, 0x01, 0xfd), .setup = ask_too_much, .check = check_nothing_known},
-        {.name = "CR4.TSD", CODE(0x0f, 0x01, 0xfd), .user = true, .setup = time_forbidden, FAULTS(expect_ud)},
+        {.name = "CR4.TSD", CODE(0x0f, 0x01, 0xfd), .user = true, .setup = time_forbidden, FAULTS(check_ud)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- what only the caller knows ------------------------------------------------------------------------------------- */
@@ -195,11 +171,11 @@ Test(ring0, queries)
     const struct test_case cases[] = {
         {.name = "rdpid rax", CODE(0xf3, 0x0f, 0xc7, 0xf8), .user = true, .check = check_tsc_aux},
         {.name = "rdpmc", CODE(0x0f, 0x33), .user = true, .setup = ask_counter_3, .check = check_counter},
-        {.name = "rdpmc without CR4.PCE", CODE(0x0f, 0x33), .user = true, FAULTS(expect_gp0)},
+        {.name = "rdpmc without CR4.PCE", CODE(0x0f, 0x33), .user = true, FAULTS(check_gp0)},
         {.name = "rdseed eax", CODE(0x0f, 0xc7, 0xf8), .user = true, .check = check_seed},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- protection keys ------------------------------------------------------------------------------------------------ */
@@ -236,11 +212,11 @@ Test(ring0, protection_keys)
     const struct test_case cases[] = {
         {.name = "rdpkru", CODE(0x0f, 0x01, 0xee), .user = true, .setup = keys_on, .check = check_read_keys},
         {.name = "wrpkru", CODE(0x0f, 0x01, 0xef), .user = true, .setup = keys_on, .check = check_write_keys},
-        {.name = "wrpkru, EDX not 0", CODE(0x0f, 0x01, 0xef), .setup = keys_with_rdx, FAULTS(expect_gp0)},
-        {.name = "rdpkru without CR4.PKE", CODE(0x0f, 0x01, 0xee), FAULTS(expect_ud)},
+        {.name = "wrpkru, EDX not 0", CODE(0x0f, 0x01, 0xef), .setup = keys_with_rdx, FAULTS(check_gp0)},
+        {.name = "rdpkru without CR4.PKE", CODE(0x0f, 0x01, 0xee), FAULTS(check_ud)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- waiting -------------------------------------------------------------------------------------------------------- */
@@ -298,24 +274,24 @@ Test(ring0, waiting)
     const struct test_case cases[] = {
         {.name = "monitor", CODE(0x0f, 0x01, 0xc8), .setup = monitor_data},
         {.name = "monitor, absent page", CODE(0x0f, 0x01, 0xc8), .setup = monitor_absent, FAULTS(check_absent)},
-        {.name = "monitor, ECX not 0", CODE(0x0f, 0x01, 0xc8), .setup = monitor_extension, FAULTS(expect_gp0)},
-        {.name = "monitor in ring 3", CODE(0x0f, 0x01, 0xc8), .user = true, FAULTS(expect_ud)},
+        {.name = "monitor, ECX not 0", CODE(0x0f, 0x01, 0xc8), .setup = monitor_extension, FAULTS(check_gp0)},
+        {.name = "monitor in ring 3", CODE(0x0f, 0x01, 0xc8), .user = true, FAULTS(check_ud)},
         {.name = "mwait", CODE(0x0f, 0x01, 0xc9), .check = check_waits},
-        {.name = "mwait, ECX", CODE(0x0f, 0x01, 0xc9), .setup = wait_extension, FAULTS(expect_gp0)},
+        {.name = "mwait, ECX", CODE(0x0f, 0x01, 0xc9), .setup = wait_extension, FAULTS(check_gp0)},
         {.name = "monitorx", CODE(0x0f, 0x01, 0xfa), .user = true, .setup = monitor_data},
         {.name = "mwaitx", CODE(0x0f, 0x01, 0xfb), .user = true, .check = check_waits},
         {.name = "umonitor rax", CODE(0xf3, 0x0f, 0xae, 0xf0), .user = true, .setup = monitor_data},
         {.name = "umwait ecx", CODE(0xf2, 0x0f, 0xae, 0xf1), .user = true, .check = check_no_flags},
         {.name = "tpause ecx", CODE(0x66, 0x0f, 0xae, 0xf1), .user = true, .check = check_no_flags},
-        {.name = "tpause, reserved", CODE(0x66, 0x0f, 0xae, 0xf1), .setup = reserved_control, FAULTS(expect_gp0)},
+        {.name = "tpause, reserved", CODE(0x66, 0x0f, 0xae, 0xf1), .setup = reserved_control, FAULTS(check_gp0)},
         {.name = "umwait, CR4.TSD",
          CODE(0xf2, 0x0f, 0xae, 0xf1),
          .user = true,
          .setup = time_forbidden,
-         FAULTS(expect_gp0)},
+         FAULTS(check_gp0)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- translations --------------------------------------------------------------------------------------------------- */
@@ -407,20 +383,20 @@ Test(ring0, F20_invalidations)
          CODE(0x66, 0x0f, 0x38, 0x82, 0x03),
          .setup = invalidate_not_global,
          .check = check_not_global},
-        {.name = "invpcid 4", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .setup = invalidate_how, FAULTS(expect_gp0)},
-        {.name = "invpcid, PCID", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .setup = invalidate_reserved, FAULTS(expect_gp0)},
+        {.name = "invpcid 4", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .setup = invalidate_how, FAULTS(check_gp0)},
+        {.name = "invpcid, PCID", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .setup = invalidate_reserved, FAULTS(check_gp0)},
         {.name = "invpcid, address",
          CODE(0x66, 0x0f, 0x38, 0x82, 0x03),
          .setup = invalidate_not_canonical,
-         FAULTS(expect_gp0)},
-        {.name = "invpcid in ring 3", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .user = true, FAULTS(expect_gp0)},
+         FAULTS(check_gp0)},
+        {.name = "invpcid in ring 3", CODE(0x66, 0x0f, 0x38, 0x82, 0x03), .user = true, FAULTS(check_gp0)},
         {.name = "invlpgb", CODE(0x0f, 0x01, 0xfe), .check = check_everywhere},
-        {.name = "invlpgb in ring 3", CODE(0x0f, 0x01, 0xfe), .user = true, FAULTS(expect_gp0)},
+        {.name = "invlpgb in ring 3", CODE(0x0f, 0x01, 0xfe), .user = true, FAULTS(check_gp0)},
         {.name = "tlbsync", CODE(0x0f, 0x01, 0xff)},
-        {.name = "tlbsync in ring 3", CODE(0x0f, 0x01, 0xff), .user = true, FAULTS(expect_gp0)},
+        {.name = "tlbsync in ring 3", CODE(0x0f, 0x01, 0xff), .user = true, FAULTS(check_gp0)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- moves that this vendor hasn't got, and hints --------------------------------------------------------------------- */
@@ -476,5 +452,5 @@ Test(ring0, other_vendors_moves_and_hints)
         {.name = "serialize", CODE(0x0f, 0x01, 0xe8), .user = true},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }

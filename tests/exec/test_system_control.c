@@ -4,25 +4,6 @@
 
 #include <criterion/criterion.h>
 
-static void expect_gp0(const struct world *world, const struct x86emu *emu)
-{
-    (void)world;
-    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_GP, "vector %u", emu->outcome.exception.vector);
-    cr_assert_eq(emu->outcome.exception.error_code, 0);
-}
-
-static void run_all(const struct test_case *cases, size_t count, enum x86emu_mode mode)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct test_case test = cases[i];
-
-        test.mode = mode;
-        run_case(&test);
-    }
-}
-
-#define RUN_ALL(cases, mode) run_all(cases, sizeof(cases) / sizeof((cases)[0]), mode)
-
 /* --- control registers -------------------------------------------------------------------------------------------- */
 
 static void before_long_mode(struct world *world)
@@ -68,20 +49,20 @@ Test(system, mov_to_cr0)
          CODE(0x0f, 0x22, 0xc0),
          .setup = long_mode_without_pae,
          .status = 2,
-         .check = expect_gp0},
+         .check = check_gp0},
         {.name = "PG without PE",
          CODE(0x0f, 0x22, 0xc0),
          .setup = paging_without_protection,
          .status = X86EMU_EXCEPTION,
-         .check = expect_gp0},
+         .check = check_gp0},
         {.name = "NW without CD",
          CODE(0x0f, 0x22, 0xc0),
          .setup = not_write_through_without_cache_disable,
          .status = X86EMU_EXCEPTION,
-         .check = expect_gp0},
+         .check = check_gp0},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_32);
+    RUN_CASES(cases, X86EMU_MODE_32, NULL);
 }
 
 /* PAE paging outside long mode: the page directory is the world's own. */
@@ -115,10 +96,10 @@ Test(system, mov_to_cr3_loads_pdptes)
 {
     const struct test_case cases[] = {
         {.name = "mov cr3", CODE(0x0f, 0x22, 0xd8), .setup = pae, .check = check_pae},
-        {.name = "reserved bit", CODE(0x0f, 0x22, 0xd8), .setup = pae_reserved, .status = 2, .check = expect_gp0},
+        {.name = "reserved bit", CODE(0x0f, 0x22, 0xd8), .setup = pae_reserved, .status = 2, .check = check_gp0},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_32);
+    RUN_CASES(cases, X86EMU_MODE_32, NULL);
 }
 
 static void keep_translations(struct world *world)
@@ -166,12 +147,12 @@ Test(system, mov_to_cr3_and_cr4_in_64_bit_mode)
     const struct test_case cases[] = {
         {.name = "kept", CODE(0x0f, 0x22, 0xd8), .setup = keep_translations, .check = check_kept},
         {.name = "dropped", CODE(0x0f, 0x22, 0xd8), .setup = drop_translations, .check = check_dropped},
-        {.name = "above MAXPHYADDR", CODE(0x0f, 0x22, 0xd8), .setup = cr3_reserved, .status = 2, .check = expect_gp0},
-        {.name = "cr4 reserved", CODE(0x0f, 0x22, 0xe0), .setup = cr4_reserved, .status = 2, .check = expect_gp0},
-        {.name = "cr4 no PAE", CODE(0x0f, 0x22, 0xe0), .setup = cr4_without_pae, .status = 2, .check = expect_gp0},
+        {.name = "above MAXPHYADDR", CODE(0x0f, 0x22, 0xd8), .setup = cr3_reserved, .status = 2, .check = check_gp0},
+        {.name = "cr4 reserved", CODE(0x0f, 0x22, 0xe0), .setup = cr4_reserved, .status = 2, .check = check_gp0},
+        {.name = "cr4 no PAE", CODE(0x0f, 0x22, 0xe0), .setup = cr4_without_pae, .status = 2, .check = check_gp0},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_64);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 static void set_cr8(struct world *world)
@@ -206,10 +187,10 @@ Test(system, C8_mov_cr8)
     const struct test_case cases[] = {
         {.name = "mov cr8, rax", CODE(0x44, 0x0f, 0x22, 0xc0), .setup = set_cr8, .check = check_cr8},
         {.name = "mov r10, cr8", CODE(0x45, 0x0f, 0x20, 0xc2), .setup = read_cr8, .check = check_r10},
-        {.name = "mov cr8, 16", CODE(0x44, 0x0f, 0x22, 0xc0), .setup = bad_cr8, .status = 2, .check = expect_gp0},
+        {.name = "mov cr8, 16", CODE(0x44, 0x0f, 0x22, 0xc0), .setup = bad_cr8, .status = 2, .check = check_gp0},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_64);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 static void rax_is_absent_page(struct world *world)
@@ -320,12 +301,12 @@ Test(system, F23_F26_the_caller_answers)
         {.name = "rdrand eax", CODE(0x0f, 0xc7, 0xf0), .check = check_rdrand},
         {.name = "rdmsr", CODE(0x0f, 0x32), .setup = msr_10, .check = check_rdmsr},
         {.name = "wrmsr", CODE(0x0f, 0x30), .setup = apic_base, .check = check_wrmsr},
-        {.name = "wrmsr LSTAR", CODE(0x0f, 0x30), .setup = lstar_not_canonical, .status = 2, .check = expect_gp0},
-        {.name = "wrmsr EFER", CODE(0x0f, 0x30), .setup = efer_without_lme, .status = 2, .check = expect_gp0},
+        {.name = "wrmsr LSTAR", CODE(0x0f, 0x30), .setup = lstar_not_canonical, .status = 2, .check = check_gp0},
+        {.name = "wrmsr EFER", CODE(0x0f, 0x30), .setup = efer_without_lme, .status = 2, .check = check_gp0},
         {.name = "vmcall", CODE(0x0f, 0x01, 0xc1), .check = check_hypercall},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_64);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 static void tsd(struct world *world)
@@ -360,7 +341,7 @@ Test(system, F23_privileged_at_cpl_3)
         test.mode = X86EMU_MODE_64;
         test.user = true;
         test.status = X86EMU_EXCEPTION;
-        test.check = expect_gp0;
+        test.check = check_gp0;
         run_case(&test);
     }
 }
@@ -424,11 +405,11 @@ Test(system, syscall_and_sysret)
                                    .check = check_syscall};
     const struct test_case cases[] = {
         {.name = "sysretq", CODE(0x48, 0x0f, 0x07), .setup = before_sysret, .check = check_sysret},
-        {.name = "bad rcx", CODE(0x48, 0x0f, 0x07), .setup = sysret_not_canonical, .status = 2, .check = expect_gp0},
+        {.name = "bad rcx", CODE(0x48, 0x0f, 0x07), .setup = sysret_not_canonical, .status = 2, .check = check_gp0},
     };
 
     run_case(&call);
-    RUN_ALL(cases, X86EMU_MODE_64);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
 }
 
 /* --- ports and flags ---------------------------------------------------------------------------------------------- */
@@ -467,12 +448,12 @@ Test(system, F23_port_permission_bitmap)
          CODE(0x66, 0xed),
          .setup = port_71_allowed,
          .status = 2,
-         .check = expect_gp0},
-        {.name = "beyond", .user = true, CODE(0xec), .setup = port_beyond_the_bitmap, .status = 2, .check = expect_gp0},
+         .check = check_gp0},
+        {.name = "beyond", .user = true, CODE(0xec), .setup = port_beyond_the_bitmap, .status = 2, .check = check_gp0},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_64);
-    RUN_ALL(cases, X86EMU_MODE_32);
+    RUN_CASES(cases, X86EMU_MODE_64, NULL);
+    RUN_CASES(cases, X86EMU_MODE_32, NULL);
 }
 
 static void pop_everything(struct world *world)
@@ -552,5 +533,5 @@ Test(system, lar_lsl_verr_verw)
         {.name = "verr at CPL 3", .user = true, CODE(0x0f, 0, 0xe3), .setup = rbx_is_kernel_code, .check = check_no_zf},
     };
 
-    RUN_ALL(cases, X86EMU_MODE_32);
+    RUN_CASES(cases, X86EMU_MODE_32, NULL);
 }

@@ -142,13 +142,6 @@ static void check_no_access(const struct world *world, const struct x86emu *emu)
     cr_assert_eq(world->event_count, 0);
 }
 
-static void expect_gp0(const struct world *world, const struct x86emu *emu)
-{
-    (void)world;
-    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_GP);
-    cr_assert_eq(emu->outcome.exception.error_code, 0);
-}
-
 static void unaligned(struct world *world)
 {
     vectors_enabled(world);
@@ -170,19 +163,6 @@ static void check_bytes_by_sign(const struct world *world, const struct x86emu *
     cr_assert_eq(world->event[0].address, WORLD_DEVICE + 3);
     cr_assert_eq(world->event[1].address, WORLD_DEVICE + 9);
 }
-
-static void run_all(const struct test_case *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct test_case test = cases[i];
-
-        test.mode = X86EMU_MODE_64;
-        test.setup = test.setup != NULL ? test.setup : vectors_enabled;
-        run_case(&test);
-    }
-}
-
-#define RUN_ALL(cases) run_all(cases, sizeof(cases) / sizeof((cases)[0]))
 
 Test(vector, F12_C12_C20_moves_and_masks)
 {
@@ -212,7 +192,7 @@ Test(vector, F12_C12_C20_moves_and_masks)
          CODE(0x66, 0x0f, 0x6f, 0x0b),
          .setup = unaligned,
          .status = X86EMU_EXCEPTION,
-         .check = expect_gp0},
+         .check = check_gp0},
         {.name = "maskmovdqu xmm1, xmm2",
          CODE(0x66, 0x0f, 0xf7, 0xca),
          .setup = bytes_by_sign,
@@ -227,7 +207,7 @@ Test(vector, F12_C12_C20_moves_and_masks)
         {.name = "movdir64b rax, [rbx]", CODE(0x66, 0x0f, 0x38, 0xf8, 0x03)},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, vectors_enabled);
 }
 
 /* --- gather and scatter: one element at a time (C20) ----------------------------------------------------------------- */
@@ -315,7 +295,7 @@ Test(vector, C20_gather_and_scatter)
          .check = check_scatter},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, vectors_enabled);
 }
 
 /* However many turns the emulator takes, the guest single-steps over one instruction. */
@@ -415,10 +395,10 @@ Test(vector, C20_save_areas)
          CODE(0x0f, 0xc7, 0x1b),
          .setup = reserved_format,
          .status = X86EMU_EXCEPTION,
-         .check = expect_gp0},
+         .check = check_gp0},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, vectors_enabled);
 }
 
 /* AMD's processors have no gap where Intel's had MPX: CPUID says where components are. */
@@ -483,12 +463,6 @@ static void no_sse(struct world *world)
     world->vcpu.cr4 &= ~X86EMU_CR4_OSFXSR;
 }
 
-static void expect_ud(const struct world *world, const struct x86emu *emu)
-{
-    (void)world;
-    cr_assert_eq(emu->outcome.exception.vector, X86EMU_VECTOR_UD);
-}
-
 Test(vector, state_and_enabling)
 {
     const struct test_case cases[] = {
@@ -503,10 +477,10 @@ Test(vector, state_and_enabling)
          CODE(0xf3, 0x0f, 0xd6, 0xca),
          .setup = no_sse,
          .status = X86EMU_EXCEPTION,
-         .check = expect_ud},
+         .check = check_ud},
     };
 
-    RUN_ALL(cases);
+    RUN_CASES(cases, X86EMU_MODE_64, vectors_enabled);
 }
 
 /* --- ENQCMD -------------------------------------------------------------------------------------------------------- */
@@ -585,18 +559,18 @@ static const struct test_case commands[] = {
      CODE(0xf3, 0x0f, 0x38, 0xf8, 0x03),
      .setup = reserved_bits,
      .status = X86EMU_EXCEPTION,
-     .check = expect_gp0},
+     .check = check_gp0},
     {.name = "enqcmd, not aligned",
      CODE(0xf2, 0x0f, 0x38, 0xf8, 0x03),
      .setup = not_at_64,
      .status = X86EMU_EXCEPTION,
-     .check = expect_gp0},
+     .check = check_gp0},
     {.name = "enqcmds in ring 3",
      CODE(0xf3, 0x0f, 0x38, 0xf8, 0x03),
      .user = true,
      .setup = supervisor_command,
      .status = X86EMU_EXCEPTION,
-     .check = expect_gp0},
+     .check = check_gp0},
 };
 
 /* Requests: answered at once or late, moved, failing. A region with plain handlers never takes a command. */
