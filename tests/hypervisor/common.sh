@@ -39,7 +39,7 @@ guest() {
     }
 }
 
-# check_job JOB: the console has what the model says.
+# check_job JOB [ROUNDS]: the console has what the model says.
 check_job() {
     local line
     while read -r line; do
@@ -47,5 +47,5 @@ check_job() {
             cat "$work/output"
             fail "missing: $line"
         }
-    done < <("$here/model.py" "$1" && echo 'guest: done')
+    done < <("$here/model.py" "$@" && echo 'guest: done')
 }

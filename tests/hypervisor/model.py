@@ -47,11 +47,11 @@ def compute():
     yield f"compute: arithmetic {arithmetic(random):x}"
 
 
-def dirty():
-    size = 0x800000
+def dirty(rounds):
+    size = 0x40000
     random = Random(7)
     field = [0] * (size // 8)
-    for i in range(1000000):
+    for i in range(rounds):
         field[(random.next() >> 8) % size // 8] += i
     total = 0
     for value in field:
@@ -86,10 +86,8 @@ def apic(rounds):
     yield f"apic: sum {total:x}"
 
 
-if sys.argv[1] == "apic":
-    for line in apic(int(sys.argv[2])):
-        print(line)
-    sys.exit()
-for job in sys.argv[1:]:
-    for line in {"compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi}[job]():
-        print(line)
+# JOB [ROUNDS]
+for line in {"apic": apic, "compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi}[sys.argv[1]](
+    *(int(text) for text in sys.argv[2:])
+):
+    print(line)

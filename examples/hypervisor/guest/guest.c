@@ -161,20 +161,20 @@ static void compute(void)
     print_result("compute: arithmetic", arithmetic(&state));
 }
 
-/* --- dirty: writes all over memory, forgets nothing ------------------------------------------------------------------ */
+/* --- dirty: writes all over memory, forgets nothing; rounds=N ------------------------------------------------------------------ */
 
 enum {
     FIELD = 0x1000000, /* the field that is written begins here, */
-    FIELD_SIZE = 0x800000,
+    FIELD_SIZE = 0x40000,
 };
 
-static void dirty(void)
+static void dirty(uint64_t rounds)
 {
     volatile uint64_t *field = (volatile uint64_t *)FIELD;
     uint32_t state = 7;
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < 1000000; i++) {
+    for (uint64_t i = 0; i < rounds; i++) {
         uint32_t at = next_random(&state) >> 8;
 
         field[(at % FIELD_SIZE) / 8] += i;
@@ -294,7 +294,7 @@ void guest_main(const char *command_line)
     if (has_word(command_line, "job=compute"))
         compute();
     if (has_word(command_line, "job=dirty"))
-        dirty();
+        dirty(number_after(command_line, "rounds="));
     if (has_word(command_line, "job=mmio"))
         mmio();
     if (has_word(command_line, "job=nmi"))
