@@ -112,10 +112,10 @@ void cpuid_answer(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32
         answer[3] = f->extended_edx;
         break;
     case 0x80000002:
-        text(answer, "x86emu interpret");
+        text(answer, "x86emu hyperviso");
         break;
     case 0x80000003:
-        text(answer, "er              ");
+        text(answer, "r               ");
         break;
     case 0x80000007:
         answer[3] = 1 << 8; /* invariant TSC */

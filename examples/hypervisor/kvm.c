@@ -64,12 +64,23 @@ static bool set_tsc(struct kvm *kvm)
     return true;
 }
 
-static bool set_memory(struct kvm *kvm, uint64_t size)
+/* A slot for each piece of memory, or none. */
+static bool set_memory(struct kvm *kvm, bool there)
 {
-    struct kvm_userspace_memory_region region = {.memory_size = size,
-                                                 .userspace_addr = (uint64_t)(uintptr_t)kvm->machine->ram};
+    const struct machine *machine = kvm->machine;
 
-    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || kvm_failed("memory");
+    for (unsigned i = 0; i < MACHINE_MEMORY_REGIONS; i++) {
+        const struct x86emu_region *piece = &machine->memory[i];
+        struct kvm_userspace_memory_region region = {.slot = i,
+                                                     .flags = i == MACHINE_ROM ? KVM_MEM_READONLY : 0,
+                                                     .guest_phys_addr = piece->gpa,
+                                                     .memory_size = there ? piece->size : 0,
+                                                     .userspace_addr = (uint64_t)(uintptr_t)machine->ram + piece->gpa};
+
+        if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
+            return kvm_failed("memory");
+    }
+    return true;
 }
 
 /*
@@ -83,7 +94,7 @@ bool kvm_renew_memory(struct kvm *kvm)
     kvm->stale = false;
     kvm->renewed++;
     kvm_stop_others(kvm);
-    done = set_memory(kvm, 0) && set_memory(kvm, kvm->machine->ram_size);
+    done = set_memory(kvm, false) && set_memory(kvm, true);
     kvm_let_others();
     return done;
 }
@@ -123,7 +134,7 @@ static bool open_kvm(struct kvm *kvm)
     if (!kvm_open_vm(kvm))
         return false;
     kvm_ask_for_msrs(kvm);
-    return set_memory(kvm, kvm->machine->ram_size);
+    return set_memory(kvm, true);
 }
 
 static void close_cpu(struct kvm *kvm)

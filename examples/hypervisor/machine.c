@@ -29,6 +29,25 @@ void machine_unlock(struct machine *machine)
     pthread_mutex_unlock(&machine->lock);
 }
 
+/* All of it is one piece of the host's memory. What firmware would have left is not for the guest to write. */
+static bool insert_memory(struct machine *machine)
+{
+    const uint64_t bounds[MACHINE_MEMORY_REGIONS + 1] = {0, FIRMWARE_ACPI, FIRMWARE_END, machine->ram_size};
+
+    for (unsigned i = 0; i < MACHINE_MEMORY_REGIONS; i++) {
+        machine->memory[i] = (struct x86emu_region){.gpa = bounds[i],
+                                                    .size = bounds[i + 1] - bounds[i],
+                                                    .kind = X86EMU_REGION_RAM,
+                                                    .protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_EXECUTE |
+                                                                  (i == MACHINE_ROM ? 0 : X86EMU_ACCESS_WRITE),
+                                                    .host = &machine->ram_range,
+                                                    .host_offset = bounds[i]};
+        if (x86emu_region_insert(&machine->map, &machine->memory[i]) != X86EMU_REGION_OK)
+            return false;
+    }
+    return true;
+}
+
 bool machine_start(struct machine *machine, uint64_t ram_size)
 {
     machine->ram_size = ram_size;
@@ -38,11 +57,6 @@ bool machine_start(struct machine *machine, uint64_t ram_size)
         return false;
     }
     machine->ram_range = (struct x86emu_host_range){.base = machine->ram, .size = ram_size};
-    machine->ram_region =
-        (struct x86emu_region){.size = ram_size,
-                               .kind = X86EMU_REGION_RAM,
-                               .protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE | X86EMU_ACCESS_EXECUTE,
-                               .host = &machine->ram_range};
     pthread_mutex_init(&machine->lock, NULL);
     pci_reset(&machine->pci, machine->bridge_vendor);
     interrupts_reset(machine, machine->cpu_count != 0 ? machine->cpu_count : 1);
@@ -50,7 +64,7 @@ bool machine_start(struct machine *machine, uint64_t ram_size)
     pit_reset(&machine->pit);
     serial_reset(&machine->serial);
     rtc_reset(&machine->rtc, ram_size);
-    return x86emu_region_insert(&machine->map, &machine->ram_region) == X86EMU_REGION_OK && mmio_start(machine);
+    return insert_memory(machine) && mmio_start(machine);
 }
 
 void machine_free(struct machine *machine)

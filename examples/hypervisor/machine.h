@@ -123,6 +123,8 @@ enum machine_end {
 enum {
     MACHINE_MAX_CPUS = 16,
     MACHINE_ADDRESS_BITS = 36,
+    MACHINE_MEMORY_REGIONS = 3, /* RAM, ROM of the firmware's tables, RAM */
+    MACHINE_ROM = 1,            /* which of them */
 };
 
 struct machine {
@@ -135,7 +137,7 @@ struct machine {
     uint64_t ram_size;
     struct x86emu_region_map map;
     struct x86emu_host_range ram_range;
-    struct x86emu_region ram_region;
+    struct x86emu_region memory[MACHINE_MEMORY_REGIONS];
     struct control *control; /* control.c; NULL: there is none */
     atomic_bool defers;      /* the next access to a device is left open, to stop in the middle of it: control.c */
     struct x86emu *restored; /* contexts of the processors, out of a file; NULL: begin with new ones */

@@ -109,10 +109,29 @@ static void access_apic(struct cpu *cpu, unsigned offset, unsigned size, void *d
     machine_unlock(cpu->machine);
 }
 
+/* The library can't write there, so it asks: nothing happens. What it reads in order to write is answered too. */
+static void answer_rom(const struct machine *machine, struct x86emu_request *r)
+{
+    for (unsigned n = 0; r->kind == X86EMU_REQUEST_READ && n < r->count; n++)
+        memcpy(r->data.bytes + (size_t)n * r->size, machine->ram + r->gpa + (uint64_t)((int64_t)n * r->stride),
+               r->size);
+}
+
+bool mmio_is_rom(const struct machine *machine, uint64_t gpa)
+{
+    const struct x86emu_region *rom = &machine->memory[MACHINE_ROM];
+
+    return gpa >= rom->gpa && gpa - rom->gpa < rom->size;
+}
+
 bool mmio_answer(struct cpu *cpu, struct x86emu_vcpu *vcpu, struct x86emu_request *r)
 {
     bool write = r->kind != X86EMU_REQUEST_READ;
 
+    if (mmio_is_rom(cpu->machine, r->gpa) && !(r->flags & X86EMU_REQUEST_SPLIT)) {
+        answer_rom(cpu->machine, r);
+        return true;
+    }
     if (r->gpa < APIC_BASE || r->gpa >= APIC_BASE + APIC_SIZE || r->flags & X86EMU_REQUEST_SPLIT || r->size > 4)
         return false;
     cpu_take_cr8(cpu, vcpu->cr8);

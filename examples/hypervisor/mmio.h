@@ -23,8 +23,11 @@ bool mmio_start(struct machine *machine);
 /* Elements one after the other, by the region that holds gpa; where no device answers, ones are read, writes are lost. */
 void mmio_access(struct cpu *cpu, uint64_t gpa, unsigned size, void *data, bool write);
 
-/* The library's requests for regions that are handed on: the local APIC, of which each processor has its own (F4). */
+/* The library's requests for what it can't do: the local APIC, of which each processor has its own (F4), writes to ROM. */
 bool mmio_answer(struct cpu *cpu, struct x86emu_vcpu *vcpu, struct x86emu_request *request);
+
+/* Memory that the guest can't write. */
+bool mmio_is_rom(const struct machine *machine, uint64_t gpa);
 
 /* Helpers for devices: element n of an access. */
 uint64_t mmio_element(const void *data, unsigned size, unsigned n);
