@@ -311,7 +311,7 @@ static void finish(struct exec *x, struct vector_op *op)
 }
 
 /* How much of a memory source is read: active elements, or all of it. */
-static void binary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
+static NOINLINE void binary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY;
     struct vector_op op = {.x = x, .element = element, .imm = vector_imm(x)};
@@ -326,7 +326,7 @@ static void binary(struct exec *x, unsigned element, bool whole, void (*f)(struc
     finish(x, &op);
 }
 
-static void unary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
+static NOINLINE void unary(struct exec *x, unsigned element, bool whole, void (*f)(struct vector_op *op))
 {
     struct vector_op op = {.x = x, .element = element, .imm = vector_imm(x)};
 

@@ -32,7 +32,7 @@ LOGIC(or, a | b)
 LOGIC(xor, a ^ b)
 
 /* VPTERNLOG: bit (a, b, c) of the immediate, a being the destination. */
-static void ternary(struct exec *x, unsigned element)
+static NOINLINE void ternary(struct exec *x, unsigned element)
 {
     struct vector_op op = {.x = x, .element = element, .imm = vector_imm(x)};
     vec d;
@@ -62,7 +62,7 @@ void x86emu_exec_vpternlog_8(struct exec *x)
 }
 
 /* PTEST, VTESTPS, VTESTPD: ZF when a and b share no bit of mask, CF when b has none outside a. */
-static void test(struct exec *x, uint64_t mask)
+static NOINLINE void test(struct exec *x, uint64_t mask)
 {
     uint64_t both = 0, outside = 0;
     unsigned size;
@@ -99,7 +99,7 @@ void x86emu_exec_vtestpd(struct exec *x)
 
 typedef uint64_t element_function(uint64_t a, uint64_t b, unsigned size);
 
-static void each(struct vector_op *op, element_function *f)
+static NOINLINE void each(struct vector_op *op, element_function *f)
 {
     op->r = (vec){.u64 = {0}};
     for (unsigned i = 0; i < op->size / op->element; i++)

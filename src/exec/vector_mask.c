@@ -31,7 +31,7 @@ static bool is_mask(struct exec *x, unsigned n)
     return x86emu_is_register(x, n) && operand(x, n)->reg.reg_class == X86EMU_REG_MASK;
 }
 
-static void kmov(struct exec *x, unsigned size)
+static NOINLINE void kmov(struct exec *x, unsigned size)
 {
     uint64_t value;
 
@@ -49,7 +49,7 @@ static void kmov(struct exec *x, unsigned size)
 
 typedef uint64_t mask_function(uint64_t a, uint64_t b, unsigned bits);
 
-static void binary(struct exec *x, unsigned size, mask_function *f)
+static NOINLINE void binary(struct exec *x, unsigned size, mask_function *f)
 {
     if (usable(x))
         stage_mask(x, 0,
@@ -93,13 +93,13 @@ static uint64_t f_kadd(uint64_t a, uint64_t b, unsigned bits)
     return a + b;
 }
 
-static void knot(struct exec *x, unsigned size)
+static NOINLINE void knot(struct exec *x, unsigned size)
 {
     if (usable(x))
         stage_mask(x, 0, ~mask_register(x, 1) & size_mask(size));
 }
 
-static void kshift(struct exec *x, unsigned size, bool left)
+static NOINLINE void kshift(struct exec *x, unsigned size, bool left)
 {
     unsigned count = vector_imm(x);
     uint64_t value;
@@ -114,7 +114,7 @@ static void kshift(struct exec *x, unsigned size, bool left)
     stage_mask(x, 0, value & size_mask(size));
 }
 
-static void kortest(struct exec *x, unsigned size)
+static NOINLINE void kortest(struct exec *x, unsigned size)
 {
     uint64_t value;
 
@@ -124,7 +124,7 @@ static void kortest(struct exec *x, unsigned size)
     stage_flags(x, (value == 0 ? X86EMU_RFLAGS_ZF : 0u) | (value == size_mask(size) ? X86EMU_RFLAGS_CF : 0u));
 }
 
-static void ktest(struct exec *x, unsigned size)
+static NOINLINE void ktest(struct exec *x, unsigned size)
 {
     uint64_t a, b;
 
@@ -186,7 +186,7 @@ MASK_SIZE(4)
 MASK_SIZE(8)
 
 /* KUNPCK: the second source below, the first above. */
-static void kunpack(struct exec *x, unsigned half)
+static NOINLINE void kunpack(struct exec *x, unsigned half)
 {
     if (usable(x))
         stage_mask(x, 0, (mask_register(x, 1) & size_mask(half)) << 8 * half | (mask_register(x, 2) & size_mask(half)));
@@ -209,7 +209,7 @@ void x86emu_exec_kunpck_4(struct exec *x)
 
 /* --- masks and vectors -------------------------------------------------------------------------------------------- */
 
-static void mask_to_vector(struct exec *x, unsigned element)
+static NOINLINE void mask_to_vector(struct exec *x, unsigned element)
 {
     uint64_t mask;
     unsigned size;
@@ -224,7 +224,7 @@ static void mask_to_vector(struct exec *x, unsigned element)
     x86emu_vector_store(x, 0, &r, size, element, ANYHOW);
 }
 
-static void vector_to_mask(struct exec *x, unsigned element)
+static NOINLINE void vector_to_mask(struct exec *x, unsigned element)
 {
     uint64_t mask = 0;
     unsigned size;
@@ -239,7 +239,7 @@ static void vector_to_mask(struct exec *x, unsigned element)
 }
 
 /* VPBROADCASTMB2Q, VPBROADCASTMW2D: the low bits of a mask as each element's value. */
-static void broadcast_mask(struct exec *x, unsigned element, unsigned bytes)
+static NOINLINE void broadcast_mask(struct exec *x, unsigned element, unsigned bytes)
 {
     unsigned size;
     vec r;

@@ -16,7 +16,7 @@ static bool writable(struct exec *x, unsigned n, unsigned size)
 
 /* --- whole vectors ------------------------------------------------------------------------------------------------ */
 
-static void move(struct exec *x, unsigned element, enum vector_alignment alignment)
+static NOINLINE void move(struct exec *x, unsigned element, enum vector_alignment alignment)
 {
     bool mmx = x86emu_is_mmx(x);
     unsigned size;
@@ -97,7 +97,7 @@ void x86emu_exec_vmovw(struct exec *x)
 }
 
 /* MOVSS, MOVSD, VMOVSH: between registers the other elements are those of the first source. */
-static void move_low(struct exec *x, unsigned element)
+static NOINLINE void move_low(struct exec *x, unsigned element)
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY, three = !legacy && x86emu_is_register(x, 2);
     unsigned source = three ? 2 : 1;
@@ -141,7 +141,7 @@ void x86emu_exec_vmov_low_8(struct exec *x)
 /* --- halves ------------------------------------------------------------------------------------------------------- */
 
 /* MOVLPS, MOVHPS and the PD forms: 8 bytes to or from one half; MOVHLPS, MOVLHPS from the other half of a register. */
-static void move_half(struct exec *x, unsigned half)
+static NOINLINE void move_half(struct exec *x, unsigned half)
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY;
     unsigned source = legacy ? 1 : 2;
@@ -175,7 +175,7 @@ void x86emu_exec_vmov_half_high(struct exec *x)
 
 /* --- duplicates --------------------------------------------------------------------------------------------------- */
 
-static void duplicate(struct vector_op *op, unsigned from, unsigned stride)
+static NOINLINE void duplicate(struct vector_op *op, unsigned from, unsigned stride)
 {
     for (unsigned i = 0; i < op->size / op->element; i++)
         set_element(&op->r, i, op->element, element_of(&op->b, i - i % stride + from, op->element));
@@ -232,7 +232,7 @@ static bool read_part(struct exec *x, struct logical a, unsigned part, unsigned 
 }
 
 /* VBROADCAST, VPBROADCAST: part: bytes that are repeated; element: by which masks count. */
-static void broadcast(struct exec *x, unsigned part, unsigned element)
+static NOINLINE void broadcast(struct exec *x, unsigned part, unsigned element)
 {
     struct vector_op op = {.x = x, .element = element, .imm = part};
     bool general = x86emu_is_register(x, 1) && operand(x, counted(x, 1))->reg.reg_class <= X86EMU_REG_GPR64;
@@ -274,7 +274,7 @@ BROADCAST(32_by_8, 32, 8)
 /* --- elements to and from general registers ----------------------------------------------------------------------- */
 
 /* PEXTRB to PEXTRQ, EXTRACTPS: an element to a general register, zero-extended, or to memory. */
-static void extract(struct exec *x, unsigned element)
+static NOINLINE void extract(struct exec *x, unsigned element)
 {
     bool mmx = x86emu_is_mmx(x);
     uint64_t value;
@@ -289,7 +289,7 @@ static void extract(struct exec *x, unsigned element)
 }
 
 /* PINSRB to PINSRQ. */
-static void insert(struct exec *x, unsigned element)
+static NOINLINE void insert(struct exec *x, unsigned element)
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY, mmx = x86emu_is_mmx(x);
     unsigned source = legacy ? 1 : 2, size = mmx ? 8 : 16;
@@ -341,7 +341,7 @@ void x86emu_exec_insertps(struct exec *x)
 /* --- parts of vectors --------------------------------------------------------------------------------------------- */
 
 /* VEXTRACTF128 and its kin: part bytes, counted by the immediate. */
-static void extract_part(struct exec *x, unsigned part, unsigned element)
+static NOINLINE void extract_part(struct exec *x, unsigned part, unsigned element)
 {
     unsigned size = x86emu_vector_size(x), at;
     vec v, r = {.u64 = {0}};
@@ -355,7 +355,7 @@ static void extract_part(struct exec *x, unsigned part, unsigned element)
     x86emu_vector_store(x, 0, &r, part, element, ANYHOW);
 }
 
-static void insert_part(struct exec *x, unsigned part, unsigned element)
+static NOINLINE void insert_part(struct exec *x, unsigned part, unsigned element)
 {
     unsigned size = x86emu_vector_size(x), at;
     vec v, r;
@@ -394,7 +394,7 @@ PARTS(32_by_8, 32, 8)
 
 /* --- sign bits ---------------------------------------------------------------------------------------------------- */
 
-static void sign_mask(struct exec *x, unsigned element)
+static NOINLINE void sign_mask(struct exec *x, unsigned element)
 {
     unsigned size = x86emu_vector_size(x);
     uint64_t mask = 0;
@@ -477,7 +477,7 @@ void x86emu_exec_maskmov(struct exec *x)
 }
 
 /* VMASKMOVPS, VPMASKMOVD and the 8-byte forms: load (with zeroes) or store. */
-static void vmaskmov(struct exec *x, unsigned element)
+static NOINLINE void vmaskmov(struct exec *x, unsigned element)
 {
     bool load = x86emu_is_register(x, 0);
     unsigned size = x86emu_vector_size(x), count = size / element;

@@ -6,7 +6,7 @@
 /* --- PSHUF, SHUF, VPERMIL by immediate ---------------------------------------------------------------------------- */
 
 /* Four elements of b, from element first of each lane on, two bits of the immediate each. */
-static void shuffle_four(struct vector_op *op, unsigned size, unsigned first)
+static NOINLINE void shuffle_four(struct vector_op *op, unsigned size, unsigned first)
 {
     unsigned per_lane = lane_of(op) / size;
 
@@ -100,7 +100,7 @@ static void op_permq(struct vector_op *op)
 UNARY(permq_imm, 8, op_permq)
 
 /* VPERMB, VPERMW, VPERMD, VPERMQ, VPERMPS, VPERMPD: a holds indices into all of b. */
-static void op_perm(struct vector_op *op)
+static NOINLINE void op_perm(struct vector_op *op)
 {
     unsigned count = op->size / op->element;
 
@@ -129,7 +129,7 @@ static void op_perm2x128(struct vector_op *op)
 BINARY(perm2x128, 8, op_perm2x128)
 
 /* VSHUFF32X4 and its kin: 16-byte lanes, the lower half of them from a, the upper from b. */
-static void op_shuf_lanes(struct vector_op *op)
+static NOINLINE void op_shuf_lanes(struct vector_op *op)
 {
     unsigned lanes = op->size / 16, bits = lanes == 4 ? 2 : 1;
 
@@ -149,7 +149,7 @@ BINARY(shuf_lanes_8, 8, op_shuf_lanes)
  * VPERMI2 and VPERMT2: indices into two tables one after the other, of which the second is the last operand. The
  * destination holds the indices, or the first table.
  */
-static void permute_two(struct vector_op *op, const vec *indices, const vec *first)
+static NOINLINE void permute_two(struct vector_op *op, const vec *indices, const vec *first)
 {
     unsigned count = op->size / op->element;
 

@@ -12,7 +12,7 @@
 
 /* --- interleaving ------------------------------------------------------------------------------------------------- */
 
-static void interleave(struct vector_op *op, unsigned size, bool high)
+static NOINLINE void interleave(struct vector_op *op, unsigned size, bool high)
 {
     unsigned per_lane = lane_of(op) / size;
 
@@ -52,7 +52,7 @@ static uint64_t saturate(uint64_t value, unsigned from, unsigned to, bool to_uns
     return (uint64_t)(v > most ? most : v < least_value ? least_value : v);
 }
 
-static void pack(struct vector_op *op, unsigned from, bool to_unsigned)
+static NOINLINE void pack(struct vector_op *op, unsigned from, bool to_unsigned)
 {
     unsigned to = from / 2, half = lane_of(op) / from;
 
@@ -89,7 +89,7 @@ static void op_packusdw(struct vector_op *op)
 BINARY(packsswb, 1, op_packsswb)
 BINARY(packuswb, 1, op_packuswb)
 
-static void pack_words(struct exec *x, void (*f)(struct vector_op *op))
+static NOINLINE void pack_words(struct exec *x, void (*f)(struct vector_op *op))
 {
     x86emu_vector_binary_whole(x, 2, f);
 }
@@ -106,7 +106,7 @@ void x86emu_exec_packusdw(struct exec *x)
 
 /* --- PALIGNR, VALIGN, byte shifts --------------------------------------------------------------------------------- */
 
-static void op_palignr(struct vector_op *op)
+static NOINLINE void op_palignr(struct vector_op *op)
 {
     unsigned lane = lane_of(op);
 
@@ -119,7 +119,7 @@ static void op_palignr(struct vector_op *op)
 
 BINARY(palignr, 1, op_palignr)
 
-static void op_valign(struct vector_op *op)
+static NOINLINE void op_valign(struct vector_op *op)
 {
     unsigned count = op->size / op->element, shift = op->imm % count;
 
@@ -135,7 +135,7 @@ BINARY(valign_8, 8, op_valign)
 
 /* --- blends ------------------------------------------------------------------------------------------------------- */
 
-static void op_blend_imm(struct vector_op *op)
+static NOINLINE void op_blend_imm(struct vector_op *op)
 {
     for (unsigned i = 0; i < op->size / op->element; i++)
         set_element(&op->r, i, op->element, element_of(op->imm >> i % 8 & 1 ? &op->b : &op->a, i, op->element));
@@ -163,7 +163,7 @@ BINARY(blend_var_4, 4, op_blend_var)
 BINARY(blend_var_8, 8, op_blend_var)
 
 /* VPBLENDM, VBLENDMPS: the mask chooses; with zeroing the others are 0. */
-static void blend_by_mask(struct exec *x, unsigned element)
+static NOINLINE void blend_by_mask(struct exec *x, unsigned element)
 {
     struct vector_op op = {.x = x, .element = element};
     bool zeroing = x->insn->evex & 0x80;
@@ -200,7 +200,7 @@ BLEND_BY_MASK(8)
 /* --- extension and truncation ------------------------------------------------------------------------------------- */
 
 /* PMOVZX, PMOVSX: from elements of from bytes to larger ones. The source is narrower than the destination. */
-static void extend(struct exec *x, unsigned from, unsigned to, bool sign)
+static NOINLINE void extend(struct exec *x, unsigned from, unsigned to, bool sign)
 {
     struct vector_op op = {.x = x, .element = to};
     unsigned count;
@@ -267,7 +267,7 @@ static uint64_t narrow_value(uint64_t value, unsigned from, unsigned to, enum na
 }
 
 /* VPMOVWB and its kin: to a narrower vector or memory. */
-static void narrow(struct exec *x, unsigned from, unsigned to, enum narrowing how)
+static NOINLINE void narrow(struct exec *x, unsigned from, unsigned to, enum narrowing how)
 {
     vec v, r = {.u64 = {0}};
     unsigned count;
@@ -325,7 +325,7 @@ static uint64_t shifted(uint64_t value, uint64_t count, unsigned size, enum shif
 }
 
 /* By one count: an immediate after the source, or the low 8 bytes of a 16-byte operand. */
-static void shift_all(struct exec *x, unsigned element, enum shift how)
+static NOINLINE void shift_all(struct exec *x, unsigned element, enum shift how)
 {
     bool legacy = x->insn->encoding == X86EMU_ENCODING_LEGACY, by_immediate;
     unsigned source = legacy ? 0 : 1, size;
@@ -366,7 +366,7 @@ bool x86emu_shift_count(struct exec *x, unsigned n, vec *count)
     return x86emu_memory_read(x, a, op->size, USE_PLAIN, count);
 }
 
-static void op_shift_each(struct vector_op *op, enum shift how)
+static NOINLINE void op_shift_each(struct vector_op *op, enum shift how)
 {
     for (unsigned i = 0; i < op->size / op->element; i++)
         set_element(&op->r, i, op->element,
@@ -413,7 +413,7 @@ SHIFT(4)
 SHIFT(8)
 
 /* PSLLDQ, PSRLDQ: bytes, in lanes of 16. */
-static void shift_bytes(struct exec *x, bool left)
+static NOINLINE void shift_bytes(struct exec *x, bool left)
 {
     unsigned source = x->insn->encoding == X86EMU_ENCODING_LEGACY ? 0 : 1, size, count = vector_imm(x);
     vec v, r = {.u64 = {0}};

@@ -5,7 +5,7 @@
 
 /* --- compress and expand: the active elements, packed --------------------------------------------------------------- */
 
-static void compress(struct exec *x, unsigned element)
+static NOINLINE void compress(struct exec *x, unsigned element)
 {
     unsigned size, count, used = 0;
     uint64_t mask;
@@ -34,7 +34,7 @@ static void compress(struct exec *x, unsigned element)
     }
 }
 
-static void expand(struct exec *x, unsigned element)
+static NOINLINE void expand(struct exec *x, unsigned element)
 {
     unsigned size, count, used = 0;
     struct logical a;
@@ -135,7 +135,7 @@ static bool normalise_mask(vec *mask, const struct sparse *s, unsigned size)
  * VEX gathers: the mask is a vector, whose elements become 0. An element that faults leaves those before it done: here
  * each turn does one element and commits it, as often as there are any left (C20).
  */
-static void gather_vex(struct exec *x, unsigned element, unsigned index)
+static NOINLINE void gather_vex(struct exec *x, unsigned element, unsigned index)
 {
     struct sparse s = shape(x, 1, element, index);
     unsigned d = operand(x, 0)->reg.number, m = operand(x, counted(x, 2))->reg.number, i = 0, size = s.count * element;
@@ -184,7 +184,7 @@ static void stage_mask_left(struct exec *x, unsigned k, uint64_t left, unsigned 
     stage_register(x, X86EMU_STATE_OPMASK, &x->vcpu->k[k], left | above);
 }
 
-static void gather_evex(struct exec *x, unsigned element, unsigned index)
+static NOINLINE void gather_evex(struct exec *x, unsigned element, unsigned index)
 {
     struct sparse s = shape(x, 1, element, index);
     unsigned d = operand(x, 0)->reg.number, k = x->insn->evex & 7, i, size = s.count * element;
@@ -216,7 +216,7 @@ static void gather_evex(struct exec *x, unsigned element, unsigned index)
     stage_mask_left(x, k, mask, s.count);
 }
 
-static void scatter(struct exec *x, unsigned element, unsigned index)
+static NOINLINE void scatter(struct exec *x, unsigned element, unsigned index)
 {
     struct sparse s = shape(x, 0, element, index);
     unsigned k = x->insn->evex & 7, i;

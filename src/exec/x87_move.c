@@ -18,7 +18,7 @@ struct work {
     unsigned top;
 };
 
-static bool begin(struct exec *x, struct work *w)
+static NOINLINE bool begin(struct exec *x, struct work *w)
 {
     if (x->vcpu->cr0 & (X86EMU_CR0_EM | X86EMU_CR0_TS))
         x86emu_raise(x, X86EMU_VECTOR_NM);
@@ -53,7 +53,7 @@ static void set(struct work *w, unsigned n, uint64_t mantissa, uint16_t exponent
 }
 
 /* The default answer to an invalid operation (SDM Vol. 1, 4.8.3.7). */
-static void set_indefinite(struct work *w, unsigned n)
+static NOINLINE void set_indefinite(struct work *w, unsigned n)
 {
     set(w, n, UINT64_C(0xc000000000000000), 0xffff);
 }
@@ -75,7 +75,7 @@ static void move_top(struct work *w, int change)
 }
 
 /* Stages everything: it is within the fields' bound register by register. */
-static void end(struct exec *x, const struct work *w)
+static NOINLINE void end(struct exec *x, const struct work *w)
 {
     const struct x86emu_x87 *old = &x->vcpu->x87;
 
@@ -94,7 +94,7 @@ static unsigned number_of(struct exec *x, unsigned n)
 
 /* --- registers ---------------------------------------------------------------------------------------------------- */
 
-static void push(struct work *w, uint64_t mantissa, uint16_t exponent, bool from_empty)
+static NOINLINE void push(struct work *w, uint64_t mantissa, uint16_t exponent, bool from_empty)
 {
     bool overflow = !is_empty(w, 7);
 
@@ -193,7 +193,7 @@ void x86emu_exec_fxch(struct exec *x)
 }
 
 /* FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: rounded as RC says; only the last bit depends on it. */
-static void load_constant(struct exec *x, uint64_t below, uint64_t above, uint64_t nearest, uint16_t exponent)
+static NOINLINE void load_constant(struct exec *x, uint64_t below, uint64_t above, uint64_t nearest, uint16_t exponent)
 {
     uint64_t mantissa = nearest;
     struct work w;
@@ -279,7 +279,7 @@ void x86emu_exec_fcmov(struct exec *x)
     end(x, &w);
 }
 
-static void change_sign(struct exec *x, uint16_t keep, uint16_t flip)
+static NOINLINE void change_sign(struct exec *x, uint16_t keep, uint16_t flip)
 {
     struct work w;
 
