@@ -14,14 +14,17 @@ void x86emu_exec_pusha(struct exec *x)
     x86emu_stack_move(x, -8 * size);
 }
 
-/* The image of the stack pointer is skipped. */
+/* The image of the stack pointer is read too, and dropped. */
 void x86emu_exec_popa(struct exec *x)
 {
     unsigned size = x->insn->operand_size;
 
-    for (unsigned number = 8; number-- > 0;)
+    for (unsigned number = 8; number-- > 0;) {
+        uint64_t value = x86emu_stack_read(x, X86EMU_RSP, (int64_t)size * (7 - number), size);
+
         if (number != X86EMU_RSP)
-            x86emu_gpr_stage(x, number, size, x86emu_stack_read(x, X86EMU_RSP, (int64_t)size * (7 - number), size));
+            x86emu_gpr_stage(x, number, size, value);
+    }
     x86emu_stack_move(x, 8 * (int64_t)size);
 }
 

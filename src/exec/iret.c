@@ -37,17 +37,17 @@ struct frame {
 
 static bool pop_frame(struct exec *x, struct frame *frame)
 {
+    bool flags_first = is_protected(x); /* as processors read them */
     unsigned size = x->insn->operand_size;
-
     struct far_stack flags;
 
     x86emu_far_stack_here(x, &frame->stack);
     flags = frame->stack;
     flags.pointer += 2 * size;
-    if (x->mode == X86EMU_MODE_64) /* processors read the flags first there */
+    if (flags_first)
         frame->rflags = x86emu_far_pop(x, &flags, size);
     x86emu_far_pop_pointer(x, &frame->stack, size, &frame->selector, &frame->rip);
-    if (x->mode == X86EMU_MODE_64)
+    if (flags_first)
         frame->stack = flags;
     else
         frame->rflags = x86emu_far_pop(x, &frame->stack, size);
