@@ -19,17 +19,18 @@ static bool runs_quickly(const struct exec *x)
     const struct x86emu_transaction *t = &x->emu->transaction;
     const struct x86emu_vcpu *vcpu = x->vcpu;
 
-    return x->cache != NULL && !t->restricted && (t->hint.flags | t->hint.byte_count) == 0 &&
-           (vcpu->loaded & RUN_STATE) == RUN_STATE && !(vcpu->rflags & X86EMU_RFLAGS_TF) &&
-           vcpu->interruptibility == 0 && !breakpoints_enabled(x);
+    return x->cache != NULL && (t->hint.flags | t->hint.byte_count) == 0 && (vcpu->loaded & RUN_STATE) == RUN_STATE &&
+           !(vcpu->rflags & X86EMU_RFLAGS_TF) && vcpu->interruptibility == 0 && !breakpoints_enabled(x);
 }
 
 /* The instruction at RIP, if the cache has it and it is allowed here. */
 static struct x86emu_cached_insn *begin_cached(struct exec *x)
 {
+    const struct x86emu_transaction *t = &x->emu->transaction;
     struct x86emu_cached_insn *slot = x86emu_fetch_cached(x);
 
-    if (slot == NULL || (x->cpl != 0 && x86emu_form_is_privileged(slot->insn.form)))
+    if (slot == NULL || (x->cpl != 0 && x86emu_form_is_privileged(slot->insn.form)) ||
+        (t->restricted && !x86emu_insn_allowed(&slot->insn, &t->config.features)))
         return NULL;
     cache_take(x, slot);
     x->rip = (x->vcpu->rip + slot->insn.length) & rip_mask(x);

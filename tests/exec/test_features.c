@@ -34,9 +34,14 @@ static void step_again(struct guest *guest, enum x86emu_status status)
 
 static void expect_ud(struct guest *guest)
 {
+    uint64_t retired;
+
     step_again(guest, X86EMU_EXCEPTION);
     cr_assert_eq(guest->emu.outcome.exception.vector, X86EMU_VECTOR_UD);
     cr_assert_eq(guest->world.vcpu.rip, WORLD_CODE);
+    cr_assert_eq(x86emu_run(&guest->emu, &guest->world.vcpu, 5, &retired), X86EMU_EXCEPTION, "in a row as well");
+    cr_assert_eq(retired, 0);
+    cr_assert_eq(guest->emu.outcome.exception.vector, X86EMU_VECTOR_UD);
 }
 
 /* VMOVDQU32 zmm1, [RBX] */
