@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs decoders against each other, interleaved, and prints the table. */
 #define _GNU_SOURCE
+#include "../common/timing.h"
 #include "bench.h"
 
 #include <getopt.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -21,27 +21,6 @@ enum {
 static struct corpus corpora[CORPUS_MOST];
 static size_t corpus_count;
 static unsigned rounds = 14;
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
-}
 
 static double time_pass(const struct contestant *contestant, struct corpus *corpus)
 {

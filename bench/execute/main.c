@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Times the emulator: device accesses from bytes to retired, and compiled code in RAM; prints tables. */
 #define _GNU_SOURCE
+#include "../common/timing.h"
 #include "bench.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     MOST_ROUNDS = 32
@@ -17,27 +17,6 @@ static unsigned rounds = 9;
 static unsigned long accesses = 200000;
 static FILE *csv;
 static uint8_t memory[GUEST_SIZE] __attribute__((aligned(4096)));
-
-static double now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), by_value);
-    return values[count / 2];
-}
 
 static void time_accesses(void)
 {

@@ -207,7 +207,10 @@ enum x86emu_nested_status {
     X86EMU_NESTED_RETRY = 8,       /* the table is changing here: resume the guest, or ask again */
 };
 
-/* holds may be NULL when no page is ever held. NO_MEMORY, or UNSUPPORTED for levels or type that there are not. */
+/*
+ * holds may be NULL when no page is ever held. Pages of 1G are used where there are pages of 2M too. NO_MEMORY, or
+ * UNSUPPORTED for levels or type that there are not.
+ */
 enum x86emu_nested_status x86emu_nested_init(struct x86emu_nested *table, const struct x86emu_nested_format *format,
                                              const struct x86emu_nested_memory *memory, uint64_t *holds,
                                              uint32_t hold_count);
@@ -261,7 +264,7 @@ struct x86emu_nested_extent {
     struct x86emu_nested_attributes attributes;
 };
 
-/* limit: the first address that doesn't matter any more. */
+/* limit: the first address that doesn't matter any more. OK, INVALID, RETRY. */
 enum x86emu_nested_status x86emu_nested_query(const struct x86emu_nested *table, uint64_t gpa, uint64_t limit,
                                               struct x86emu_nested_extent *extent);
 

@@ -319,7 +319,8 @@ enum x86emu_nested_status x86emu_nested_query(const struct x86emu_nested *table,
         uint64_t entry = load_entry(cursor_entry(&cursor));
         struct x86emu_nested_extent next;
 
-        if (entry & ENTRY_FROZEN)
+        /* Being merged; or split since the cursor came here. */
+        if (entry & ENTRY_FROZEN || is_table(entry))
             return X86EMU_NESTED_RETRY;
         describe(&cursor, entry, &next);
         if (extent->size == 0)

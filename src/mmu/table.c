@@ -319,6 +319,7 @@ enum x86emu_nested_status x86emu_nested_init(struct x86emu_nested *table, const 
         .format = *format, .memory = *memory, .promote = true, .holds = holds, .hold_count = holds ? hold_count : 0};
     if (format->type > X86EMU_NESTED_NPT || (format->levels != 4 && format->levels != 5))
         return X86EMU_NESTED_UNSUPPORTED;
+    table->format.page_1g = format->page_1g && format->page_2m; /* what they are split into */
     for (uint32_t i = 0; i < table->hold_count; i++)
         store_ordered(&holds[i], 0);
     root = take_page(table, &table->root_hpa);

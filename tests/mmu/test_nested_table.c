@@ -290,6 +290,19 @@ Test(nested_table, F19_superpages_by_capability)
     end();
 }
 
+Test(nested_table, F19_pages_of_1g_are_of_no_use_without_those_of_2m)
+{
+    struct x86emu_nested_format format = ept(true);
+
+    format.page_2m = false;
+    begin(format);
+    map(0, 0, GIB, &rwx);
+    cr_assert_eq(shift_of(0), 12);
+    cr_assert_eq(x86emu_nested_split(&table, 0, GIB, 21), X86EMU_NESTED_OK);
+    cr_assert_eq(walk_to(0, R).status, X86EMU_WALK_DONE);
+    end();
+}
+
 Test(nested_table, F19_alignment_of_both_addresses_decides)
 {
     begin(npt());

@@ -174,7 +174,9 @@ static void spoil_nested(const struct x86emu_nested_format *f)
 
     unsigned bit = random_bit(64);
 
-    if (!is_disputed(f, table(pages[level])[index], level, bit))
+    if (f->type == X86EMU_NESTED_EPT && one_in(6))
+        table(pages[level])[index] ^= random_bits() % 8 << 3; /* memory type, reserved where there is none */
+    else if (!is_disputed(f, table(pages[level])[index], level, bit))
         table(pages[level])[index] ^= UINT64_C(1) << bit;
 }
 
