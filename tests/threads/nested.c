@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * F18, F20, F21: one thread maps, unmaps, protects, splits, promotes and harvests while others walk, touch and hold. What
- * stays mapped is found every time; what is held stays; no dirty bit is lost.
- */
+/* F18, F20, F21: nested tables change while others walk, touch and hold; no page that stays and no dirty bit is lost. */
 #include <x86emu/nested.h>
 
 #include <pthread.h>

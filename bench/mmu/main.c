@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Times page walks, region lookups and changes of nested tables, and prints the table. */
+#include "../common/timing.h"
+#include "bench.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    MOST_ROUNDS = 16,
+};
+
+static unsigned rounds = 9, effort = 4;
+static FILE *csv;
+
+void measure(const char *kind, const char *name, const char *unit, measured *run, void *opaque, unsigned long count)
+{
+    double samples[MOST_ROUNDS], each;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        double start = now();
+
+        run(opaque, count);
+        samples[round] = (now() - start) / (double)count;
+    }
+    each = median(samples, rounds) / (strcmp(unit, "ms") == 0 ? 1e6 : 1);
+    printf("%-10s %-44s %12.2f %s\n", kind, name, each, unit);
+    if (csv != NULL)
+        fprintf(csv, "%s,\"%s\",%.3f,%s\n", kind, name, each, unit);
+}
+
+static const char help[] = "usage: scripts/bench mmu [--quick] [--csv FILE]\n\n"
+                           "Page walks by mode, depth and page size, in both dimensions; region lookups; mapping and\n"
+                           "unmapping 1 TiB; harvesting dirty pages. Medians.\n\n"
+                           "  --quick     fewer rounds\n"
+                           "  --csv FILE  kind,name,time,unit\n"
+                           "  --help      this text\n";
+
+static void parse(int argc, char **argv)
+{
+    static const struct option known[] = {{"quick", 0, NULL, 'q'}, {"csv", 1, NULL, 'c'}, {"help", 0, NULL, 'h'}, {0}};
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        switch (c) {
+        case 'q':
+            rounds = 3;
+            effort = 1;
+            break;
+        case 'c':
+            csv = fopen(optarg, "w");
+            if (csv == NULL) {
+                perror(optarg);
+                exit(2);
+            }
+            fprintf(csv, "kind,name,time,unit\n");
+            break;
+        case 'h':
+            fputs(help, stdout);
+            exit(0);
+        default:
+            exit(2);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "x86emu-bench-mmu: unknown argument: %s\n", argv[optind]);
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    parse(argc, argv);
+    bench_walks(effort);
+    bench_regions(effort);
+    bench_tables(effort);
+    if (csv != NULL && fclose(csv) != 0)
+        perror("--csv");
+    return 0;
+}
