@@ -6,30 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_all(struct input *input, FILE *file, const char *name)
+/* More is a mistake: a device that never ends, or a disk image. */
+static const size_t most_bytes = (size_t)1 << 30;
+
+void read_all(struct input *input, FILE *file, const char *name, uint64_t limit)
 {
     uint8_t block[65536];
     size_t size;
 
-    while ((size = fread(block, 1, sizeof(block), file)) > 0)
+    while (input->size < limit && (size = fread(block, 1, sizeof(block), file)) > 0) {
+        if (input->size + size > most_bytes)
+            die("%s: more than 1 GiB (with --raw, --offset and --length take a part)", name);
         for (size_t n = 0; n < size; n++)
             add_byte(input, block[n]);
+    }
     if (ferror(file))
         die("%s: %s", name, strerror(errno));
 }
 
-static void read_file(struct input *input, const char *name)
+static void read_file(struct input *input, const char *name, uint64_t limit)
 {
     FILE *file = stdin;
 
     if (strcmp(name, "-") == 0) {
-        read_all(input, file, "standard input");
+        read_all(input, file, "standard input", limit);
         return;
     }
     file = fopen(name, "rb");
     if (file == NULL)
         die("%s: %s", name, strerror(errno));
-    read_all(input, file, name);
+    read_all(input, file, name, limit);
     fclose(file);
 }
 
@@ -69,6 +75,23 @@ static Elf_Scn *find_section(Elf *elf, const char *name, GElf_Shdr *header)
     return NULL;
 }
 
+/* Tells which sections with code there are. */
+static _Noreturn void die_of_section(Elf *elf, const char *file, const char *name)
+{
+    char list[512] = "";
+    Elf_Scn *section = NULL;
+    GElf_Shdr header;
+    size_t names, used = 0;
+
+    while (elf_getshdrstrndx(elf, &names) == 0 && (section = elf_nextscn(elf, section)) != NULL) {
+        const char *found = gelf_getshdr(section, &header) != NULL ? elf_strptr(elf, names, header.sh_name) : NULL;
+
+        if (found != NULL && header.sh_flags & SHF_EXECINSTR && used + strlen(found) + 2 < sizeof(list))
+            used += (size_t)snprintf(list + used, sizeof(list) - used, " %s", found);
+    }
+    die("%s: no section '%s' (with code:%s)", file, name, used > 0 ? list : " none");
+}
+
 /* Replaces the file's bytes by those of one section. */
 static void take_section(struct input *input, const char *file, const char *name)
 {
@@ -86,7 +109,7 @@ static void take_section(struct input *input, const char *file, const char *name
     section.mode = mode_of_machine(header.e_machine, file);
     found = find_section(elf, name, &shdr);
     if (found == NULL)
-        die("%s: no section '%s'", file, name);
+        die_of_section(elf, file, name);
     if (shdr.sh_type == SHT_NOBITS)
         die("%s: section '%s' has no contents", file, name);
     section.address = shdr.sh_addr;
@@ -107,9 +130,15 @@ static void take_section(struct input *input, const char *file, const char *name
 }
 #endif
 
+/* Of a raw file: no more is read than will be decoded. */
+static uint64_t bytes_wanted(const struct options *options)
+{
+    return options->limit > UINT64_MAX - options->offset ? UINT64_MAX : options->offset + options->limit;
+}
+
 void read_program(struct input *input, const struct options *options)
 {
-    read_file(input, options->file);
+    read_file(input, options->file, options->raw ? bytes_wanted(options) : UINT64_MAX);
     if (!options->raw && is_elf(input))
         take_section(input, options->file, options->section != NULL ? options->section : ".text");
     else if (options->section != NULL)

@@ -2,9 +2,9 @@
 /* How bytes are written in hexadecimal, and how mistakes in that are told. */
 #include "program.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where we are in one source of text. */
 struct reader {
@@ -52,9 +52,10 @@ static int digit_of(int letter)
     return -1;
 }
 
-static bool is_space(int letter)
+/* What may stand between bytes: as in lists, dumps and strings of C. */
+static bool is_separator(int letter)
 {
-    return letter == ' ' || letter == '\t' || letter == '\r' || letter == '\n' || letter == ',';
+    return letter != 0 && strchr(" \t\r\n\v\f,:-\"'", letter) != NULL;
 }
 
 static void take_digit(struct input *input, struct reader *reader, int digit)
@@ -84,52 +85,99 @@ static void take_prefix(struct reader *reader)
     reader->prefix = reader->high_column;
 }
 
-static void take_letter(struct input *input, struct reader *reader, int letter)
+/* \x48, as in a string of C. */
+static void take_backslash(struct reader *reader)
 {
-    int digit = digit_of(letter);
+    expect_whole_byte(reader);
+    reader->high = 0;
+    reader->high_column = reader->column;
+}
 
+static void advance(struct reader *reader, int letter)
+{
     reader->column++;
-    if (digit >= 0)
-        take_digit(input, reader, digit);
-    else if (is_space(letter))
-        expect_whole_byte(reader);
-    else if ((letter == 'x' || letter == 'X') && reader->high == 0)
-        take_prefix(reader);
-    else if (letter >= 0x20 && letter < 0x7f)
-        die_at(reader, reader->column, "'%c' is no hexadecimal digit", letter);
-    else
-        die_at(reader, reader->column, "byte 0x%02x is no hexadecimal digit", letter);
     if (letter == '\n') {
         reader->line++;
         reader->column = 0;
     }
 }
 
-/* A comment ends with its line, which the caller sees too. */
-static int skip_comment(FILE *file)
+static void take_letter(struct input *input, struct reader *reader, int letter, int next)
 {
-    int letter;
+    int digit = digit_of(letter);
 
-    while ((letter = getc(file)) != EOF && letter != '\n')
-        ;
-    return letter;
+    reader->column++;
+    if (digit >= 0)
+        take_digit(input, reader, digit);
+    else if (is_separator(letter))
+        expect_whole_byte(reader);
+    else if ((letter == 'x' || letter == 'X') && reader->high == 0)
+        take_prefix(reader);
+    else if (letter == '\\' && next == 'x')
+        take_backslash(reader);
+    else if (letter >= 0x20 && letter < 0x7f)
+        die_at(reader, reader->column, "'%c' is no hexadecimal digit", letter);
+    else
+        die_at(reader, reader->column, "byte 0x%02x is no hexadecimal digit", letter);
+    reader->column--;
+    advance(reader, letter);
 }
 
-static void read_stream(struct input *input, FILE *file)
+/* How many bytes a comment has that begins here, without the end of its line; 0: none begins. */
+static size_t comment_at(const char *text, size_t size)
+{
+    const char *end;
+
+    if (size >= 2 && text[0] == '/' && text[1] == '*') {
+        end = memmem(text + 2, size - 2, "*/", 2);
+        return end != NULL ? (size_t)(end - text) + 2 : size;
+    }
+    if (text[0] != '#' && text[0] != ';' && !(size >= 2 && text[0] == '/' && text[1] == '/'))
+        return 0;
+    end = memchr(text, '\n', size);
+    return end != NULL ? (size_t)(end - text) : size;
+}
+
+/* Of an array of C, what is between the braces: so much at the beginning is not. */
+static size_t before_brace(const char *text, size_t size)
+{
+    const char *brace = memchr(text, '{', size);
+
+    return brace != NULL ? (size_t)(brace - text) + 1 : 0;
+}
+
+static void read_text(struct input *input, struct reader *reader, const char *text, size_t size)
+{
+    size_t skip = before_brace(text, size);
+    bool in_braces = skip > 0;
+
+    for (size_t at = 0; at < size; at++) {
+        if (skip == 0)
+            skip = comment_at(text + at, size - at);
+        if (skip > 0) {
+            expect_whole_byte(reader);
+            advance(reader, text[at]);
+            skip--;
+        } else if (in_braces && text[at] == '}') {
+            break;
+        } else {
+            take_letter(input, reader, (unsigned char)text[at], at + 1 < size ? text[at + 1] : 0);
+        }
+    }
+    expect_whole_byte(reader);
+}
+
+static void read_stream(struct input *input)
 {
     struct reader reader = {.source = "standard input", .has_lines = true, .line = 1, .high = -1};
-    int letter;
+    struct input text = {0};
 
-    while ((letter = getc(file)) != EOF) {
-        if (letter == '#')
-            letter = skip_comment(file);
-        if (letter == EOF)
-            break;
-        take_letter(input, &reader, letter);
-    }
-    if (ferror(file))
-        die("standard input: %s", strerror(errno));
-    expect_whole_byte(&reader);
+    if (isatty(STDIN_FILENO))
+        fputs("x86emu: hexadecimal bytes, then Control-D\n", stderr);
+    read_all(&text, stdin, "standard input", UINT64_MAX);
+    if (text.size > 0)
+        read_text(input, &reader, (const char *)text.bytes, text.size);
+    free(text.bytes);
 }
 
 static void read_argument(struct input *input, const char *text, int number)
@@ -138,16 +186,39 @@ static void read_argument(struct input *input, const char *text, int number)
     struct reader reader = {.source = source, .high = -1};
 
     snprintf(source, sizeof(source), "argument %d", number);
-    for (; *text != 0; text++)
-        take_letter(input, &reader, (unsigned char)*text);
-    expect_whole_byte(&reader);
+    read_text(input, &reader, text, strlen(text));
+}
+
+/* Together they are one array of C if one of them has a brace; else mistakes are told of each alone. */
+static bool have_brace(const struct options *options)
+{
+    for (int n = 0; n < options->hex_count; n++)
+        if (strchr(options->hex[n], '{') != NULL)
+            return true;
+    return false;
+}
+
+static void read_arguments(struct input *input, const struct options *options)
+{
+    struct reader reader = {.source = "arguments", .high = -1};
+    struct input text = {0};
+
+    for (int n = 0; n < options->hex_count; n++) {
+        for (const char *letter = options->hex[n]; *letter != 0; letter++)
+            add_byte(&text, (uint8_t)*letter);
+        add_byte(&text, ' ');
+    }
+    read_text(input, &reader, (const char *)text.bytes, text.size);
+    free(text.bytes);
 }
 
 void read_hex(struct input *input, const struct options *options)
 {
     if (options->hex_count == 0)
-        read_stream(input, stdin);
-    for (int n = 0; n < options->hex_count; n++)
+        read_stream(input);
+    else if (have_brace(options))
+        read_arguments(input, options);
+    for (int n = 0; n < options->hex_count && !have_brace(options); n++)
         read_argument(input, options->hex[n], n + 1);
     if (input->size == 0)
         die("%s: no bytes", options->hex_count == 0 ? "standard input" : "arguments");

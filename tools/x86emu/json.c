@@ -188,6 +188,53 @@ static void print_operands(const struct step *step)
     fputc(']', stdout);
 }
 
+static void print_transfer(const struct x86emu_insn *insn)
+{
+    struct x86emu_transfer transfer;
+
+    x86emu_insn_transfer(insn, &transfer);
+    printf(",\"transfer\":{\"kind\":\"%s\"", transfer_name(transfer.kind));
+    if (transfer.kind != X86EMU_TRANSFER_NONE) {
+        print_number("operand", transfer.operand);
+        print_number("size", transfer.size);
+        print_bool("repeats", transfer.repeats);
+        print_register("register", transfer.reg);
+    }
+    if (transfer.kind == X86EMU_TRANSFER_STORE_IMM)
+        print_wide("value", transfer.imm);
+    fputc('}', stdout);
+}
+
+/* Names of the general registers in a mask; the whole registers, by their names in 64-bit mode. */
+static void print_mask(const char *name, uint32_t mask)
+{
+    const char *separator = "";
+
+    printf("\"%s\":[", name);
+    for (unsigned n = 0; n < 32; n++) {
+        char text[X86EMU_FORMAT_ROOM];
+
+        if (!(mask & UINT32_C(1) << n))
+            continue;
+        x86emu_format_register((struct x86emu_reg){X86EMU_REG_GPR64, (uint8_t)n}, text, sizeof(text));
+        printf("%s\"%s\"", separator, text);
+        separator = ",";
+    }
+    fputc(']', stdout);
+}
+
+static void print_general_registers(const struct x86emu_insn *insn)
+{
+    struct x86emu_registers read, written;
+
+    x86emu_insn_registers(insn, &read, &written);
+    fputs(",\"general_registers\":{", stdout);
+    print_mask("read", read.gpr);
+    fputc(',', stdout);
+    print_mask("written", written.gpr);
+    fputc('}', stdout);
+}
+
 void print_json(const struct step *step)
 {
     char text[X86EMU_FORMAT_ROOM];
@@ -200,6 +247,10 @@ void print_json(const struct step *step)
         print_form(step->insn);
         print_fields(step->insn);
         print_operands(step);
+        print_transfer(step->insn);
+        print_general_registers(step->insn);
+    } else if (step->status == X86EMU_DECODE_TRUNCATED) {
+        print_number("needs", step->insn->length);
     }
     puts("}");
 }

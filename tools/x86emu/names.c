@@ -49,6 +49,24 @@ const char *kind_name(unsigned kind)
     return name_in(names, COUNT(names), kind);
 }
 
+const char *transfer_name(unsigned kind)
+{
+    static const char *const names[] = {
+        [X86EMU_TRANSFER_NONE] = "none",
+        [X86EMU_TRANSFER_LOAD] = "load",
+        [X86EMU_TRANSFER_LOAD_ZERO] = "load, zero-extended",
+        [X86EMU_TRANSFER_LOAD_SIGN] = "load, sign-extended",
+        [X86EMU_TRANSFER_STORE] = "store",
+        [X86EMU_TRANSFER_STORE_IMM] = "store of an immediate",
+        [X86EMU_TRANSFER_STRING_LOAD] = "string load",
+        [X86EMU_TRANSFER_STRING_STORE] = "string store",
+        [X86EMU_TRANSFER_STRING_MOVE] = "string move",
+        [X86EMU_TRANSFER_OTHER] = "other",
+    };
+
+    return name_in(names, COUNT(names), kind);
+}
+
 const char *class_name(unsigned reg_class)
 {
     static const char *const names[] = {

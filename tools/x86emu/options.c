@@ -193,12 +193,13 @@ void parse_options(struct options *options, int count, char **arguments)
 {
     int option;
 
+    arguments[0] = "x86emu"; /* which getopt puts before its messages */
     while ((option = getopt_long(count, arguments, "m:V:w:a:f:s:rFojh", long_options, NULL)) != -1)
         take(options, option);
     if (optind == count)
         die("no command (see x86emu --help)");
     if (strcmp(arguments[optind], "decode") != 0)
-        die("unknown command '%s' (see x86emu --help)", arguments[optind]);
+        die("unknown command '%s': the only one is decode (see x86emu --help)", arguments[optind]);
     options->hex = arguments + optind + 1;
     options->hex_count = count - optind - 1;
     if (options->file != NULL && options->hex_count > 0)

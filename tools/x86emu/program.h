@@ -72,6 +72,9 @@ void parse_options(struct options *options, int count, char **arguments);
 void add_byte(struct input *input, uint8_t byte);
 void read_hex(struct input *input, const struct options *options);
 
+/* elf.c: all that is left of a file, but not more than limit by much. */
+void read_all(struct input *input, FILE *file, const char *name, uint64_t limit);
+
 /* elf.c: bytes of a file, or of a section if it is an ELF file. */
 void read_program(struct input *input, const struct options *options);
 
@@ -104,6 +107,7 @@ const char *mode_name(unsigned mode);
 const char *status_text(enum x86emu_decode_status status);
 const char *encoding_name(unsigned encoding);
 const char *kind_name(unsigned kind);
+const char *transfer_name(unsigned kind);
 const char *class_name(unsigned reg_class);
 const char *access_text(unsigned access);
 /* A bit of RFLAGS that a row of the table can have; null: reserved. IOPL is its lower bit. */

@@ -25,13 +25,20 @@ static void print_address(const struct step *step)
     colour(PART_PLAIN);
 }
 
+/* Much faster than printf(), of which there would be a call for each byte of a file. */
+static void put_byte(uint8_t byte)
+{
+    putchar("0123456789abcdef"[byte >> 4]);
+    putchar("0123456789abcdef"[byte & 15]);
+}
+
 static void print_instruction_bytes(const struct step *step)
 {
     struct layout layout = layout_of(step->insn);
 
     for (unsigned n = 0; n < step->size; n++) {
         colour(part_of(&layout, n));
-        printf("%02x", step->bytes[n]);
+        put_byte(step->bytes[n]);
         colour(PART_PLAIN);
         putchar(' ');
     }
@@ -83,7 +90,10 @@ static void print_failure(const struct step *step)
         printf("%02x ", step->bytes[n]);
     pad(step->size);
     colour(PART_ERROR);
-    printf("(%s)", status_text(step->status));
+    printf("(%s", status_text(step->status));
+    if (step->status == X86EMU_DECODE_TRUNCATED)
+        printf(": %u bytes at least", step->insn->length);
+    putchar(')');
     colour(PART_PLAIN);
     putchar('\n');
 }
@@ -112,6 +122,18 @@ static void print_prefixes(const struct x86emu_insn *insn)
     printf(" | segment: %s\n", insn->segment < 6 ? segments[insn->segment] : "none");
 }
 
+/* EVEX by the names that the SDM has for its bits (Vol. 2, 2.7.1). */
+static void print_vector(const struct x86emu_insn *insn)
+{
+    if (insn->vector_length == 0)
+        return;
+    printf("    vector: length %u, vvvv %u", insn->vector_length, insn->vvvv);
+    if (insn->encoding == X86EMU_ENCODING_EVEX)
+        printf(", evex %02x (z %u, L'L %u, b %u, aaa %u)", insn->evex, insn->evex >> 7, insn->evex >> 5 & 3,
+               insn->evex >> 4 & 1, insn->evex & 7);
+    putchar('\n');
+}
+
 static void print_encoding(const struct x86emu_insn *insn)
 {
     printf("    encoding: %s, map %u, opcode %02x at %u", encoding_name(insn->encoding), insn->map, insn->opcode,
@@ -122,8 +144,7 @@ static void print_encoding(const struct x86emu_insn *insn)
     if (layout_of(insn).displacement - layout_of(insn).modrm > 1)
         printf(", sib %02x", insn->sib);
     putchar('\n');
-    if (insn->vector_length != 0)
-        printf("    vector: length %u, vvvv %u, evex %02x\n", insn->vector_length, insn->vvvv, insn->evex);
+    print_vector(insn);
 }
 
 static void print_sizes(const struct x86emu_insn *insn)
@@ -165,6 +186,28 @@ static void print_form(const struct x86emu_insn *insn)
     putchar('\n');
 }
 
+/* What it does with memory that may be a device's. */
+static void print_transfer(const struct x86emu_insn *insn)
+{
+    char text[X86EMU_FORMAT_ROOM];
+    struct x86emu_transfer transfer;
+
+    x86emu_insn_transfer(insn, &transfer);
+    if (transfer.kind == X86EMU_TRANSFER_NONE)
+        return;
+    printf("    transfer: %s, operand %u", transfer_name(transfer.kind), transfer.operand);
+    if (transfer.size != 0)
+        printf(", %u bytes", transfer.size);
+    printf(", %s", access_text(transfer.access));
+    if (transfer.reg.reg_class != X86EMU_REG_NONE) {
+        x86emu_format_register(transfer.reg, text, sizeof(text));
+        printf(", %s", text);
+    }
+    if (transfer.kind == X86EMU_TRANSFER_STORE_IMM)
+        printf(", 0x%" PRIx64, transfer.imm);
+    puts(transfer.repeats ? ", repeated" : "");
+}
+
 /* --- operands ----------------------------------------------------------------------------------------------------- */
 
 static void print_operands(const struct step *step)
@@ -195,6 +238,7 @@ void print_text(const struct step *step, const struct options *options)
         print_encoding(step->insn);
         print_sizes(step->insn);
         print_form(step->insn);
+        print_transfer(step->insn);
     }
     if (options->operands)
         print_operands(step);
