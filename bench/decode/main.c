@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs decoders against each other, interleaved, and prints the table. */
 #define _GNU_SOURCE
+#include "../common/counting.h"
 #include "../common/timing.h"
 #include "bench.h"
 
@@ -9,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum {
     CONTESTANTS_MOST = 8,
@@ -75,28 +74,11 @@ static int count_here(const char *what)
 /* Instructions per decode, 0 when callgrind isn't there. */
 static double count_instructions(size_t contestant, size_t corpus)
 {
-    char command[512], self[256] = {0}, line[256];
-    double instructions = 0;
-    FILE *output;
+    size_t count = corpora[corpus].count < INSTRUCTIONS_COUNTED ? corpora[corpus].count : INSTRUCTIONS_COUNTED;
+    char what[32];
 
-    if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
-        return 0;
-    snprintf(command, sizeof(command),
-             "valgrind --tool=callgrind --collect-atstart=no --toggle-collect=measured --callgrind-out-file=/dev/null "
-             "'%s' --count %zu,%zu 2>&1",
-             self, contestant, corpus);
-    output = popen(command, "r");
-    if (output == NULL)
-        return 0;
-    while (fgets(line, sizeof(line), output) != NULL) {
-        const char *collected = strstr(line, "Collected : ");
-
-        if (collected != NULL)
-            instructions = strtod(collected + strlen("Collected : "), NULL);
-    }
-    pclose(output);
-    return instructions /
-           (double)(corpora[corpus].count < INSTRUCTIONS_COUNTED ? corpora[corpus].count : INSTRUCTIONS_COUNTED);
+    snprintf(what, sizeof(what), "%zu,%zu", contestant, corpus);
+    return count_instructions_of(what) / (double)count;
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------------ */
