@@ -83,7 +83,7 @@ uint64_t emulator_run(uint8_t *memory, const struct workload *workload, uint64_t
     vcpu.gpr[X86EMU_RSI] = workload->rounds;
     vcpu.rip = guest_entry(workload);
     for (halted = false; !halted && status == X86EMU_RETIRED; steps += retired)
-        status = x86emu_run(&emu, &vcpu, UINT64_MAX, &retired);
+        status = x86emu_steps(&emu, &vcpu, UINT64_MAX, &retired);
     if (status != X86EMU_RETIRED) {
         fprintf(stderr, "%s: status %d at %#llx\n", workload->name, (int)status, (unsigned long long)vcpu.rip);
         exit(1);

@@ -184,7 +184,7 @@ static void explain(struct processor *p, enum x86emu_status status)
 static unsigned advance(struct processor *p, unsigned limit)
 {
     struct machine *machine = p->machine;
-    enum x86emu_status status = x86emu_run(&p->emu, p->vcpu, limit, &machine->row);
+    enum x86emu_status status = x86emu_steps(&p->emu, p->vcpu, limit, &machine->row);
     unsigned ran = (unsigned)machine->row + (status != X86EMU_RETIRED);
 
     machine->row = 0;

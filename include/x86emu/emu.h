@@ -335,7 +335,7 @@ enum x86emu_status x86emu_step(struct x86emu *emu, struct x86emu_vcpu *vcpu);
  * accessed a device; that wrote other state than general-purpose, x87 and vector registers; that set IF or TF; whose
  * outcome has a trap or an invalidation. Any other answer is about the instruction after those.
  */
-enum x86emu_status x86emu_run(struct x86emu *emu, struct x86emu_vcpu *vcpu, uint64_t limit, uint64_t *retired);
+enum x86emu_status x86emu_steps(struct x86emu *emu, struct x86emu_vcpu *vcpu, uint64_t limit, uint64_t *retired);
 
 /*
  * Delivers an event through the interrupt vector table or the IDT, as a transaction like an instruction: the handler's

@@ -113,7 +113,7 @@ static bool run_row(struct exec *x, uint64_t limit, uint64_t *retired, bool *not
     return false;
 }
 
-enum x86emu_status x86emu_run(struct x86emu *emu, struct x86emu_vcpu *vcpu, uint64_t limit, uint64_t *retired)
+enum x86emu_status x86emu_steps(struct x86emu *emu, struct x86emu_vcpu *vcpu, uint64_t limit, uint64_t *retired)
 {
     enum x86emu_status status = X86EMU_RETIRED;
     bool notable = false;

@@ -17,7 +17,7 @@ struct variant {
     const char *name;
     bool callbacks, map, handed_on;
     bool cached;         /* with a cache that has seen the first step before */
-    bool in_a_row;       /* by x86emu_run() */
+    bool in_a_row;       /* by x86emu_steps() */
     bool moved;          /* the context moves at each request */
     bool nothing_loaded; /* each state group comes on demand */
     bool lose_exchanges; /* each exchange is answered "changed" once, with the same old value */
@@ -103,7 +103,7 @@ static enum x86emu_status begin_step(struct attempt *attempt, const struct varia
 
     if (!variant->in_a_row)
         return x86emu_step(attempt->emu, vcpu);
-    status = x86emu_run(attempt->emu, vcpu, 1, &retired);
+    status = x86emu_steps(attempt->emu, vcpu, 1, &retired);
     cr_assert_eq(retired, status == X86EMU_RETIRED);
     return status;
 }

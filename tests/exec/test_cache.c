@@ -134,7 +134,7 @@ Test(cache, a_page_is_written_through_the_cache_only_once_it_is_dirty)
     free(c);
 }
 
-/* --- many instructions: x86emu_run() ------------------------------------------------------------------------------ */
+/* --- many instructions: x86emu_steps() ------------------------------------------------------------------------------ */
 
 #define SET_CODE(c, ...) world_code(&(c)->world, (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__}))
 
@@ -142,7 +142,7 @@ static uint64_t run(struct cached_world *c, uint64_t limit, enum x86emu_status s
 {
     uint64_t retired;
 
-    cr_assert_eq(x86emu_run(&c->emu, &c->world.vcpu, limit, &retired), status);
+    cr_assert_eq(x86emu_steps(&c->emu, &c->world.vcpu, limit, &retired), status);
     return retired;
 }
 

@@ -39,7 +39,7 @@ static void expect_ud(struct guest *guest)
     step_again(guest, X86EMU_EXCEPTION);
     cr_assert_eq(guest->emu.outcome.exception.vector, X86EMU_VECTOR_UD);
     cr_assert_eq(guest->world.vcpu.rip, WORLD_CODE);
-    cr_assert_eq(x86emu_run(&guest->emu, &guest->world.vcpu, 5, &retired), X86EMU_EXCEPTION, "in a row as well");
+    cr_assert_eq(x86emu_steps(&guest->emu, &guest->world.vcpu, 5, &retired), X86EMU_EXCEPTION, "in a row as well");
     cr_assert_eq(retired, 0);
     cr_assert_eq(guest->emu.outcome.exception.vector, X86EMU_VECTOR_UD);
 }

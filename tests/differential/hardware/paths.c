@@ -70,7 +70,7 @@ struct run {
     enum x86emu_status status;
     unsigned requests, fault_at;
     bool lost, performed; /* an exchange; any other effect of the step under way */
-    uint64_t trace; /* of what the arena's devices saw, byte by byte */
+    uint64_t trace;       /* of what the arena's devices saw, byte by byte */
     unsigned traced;
 };
 
