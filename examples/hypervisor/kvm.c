@@ -125,7 +125,7 @@ bool kvm_open_cpu(struct kvm *kvm, unsigned number)
     return true;
 }
 
-static bool open_kvm(struct kvm *kvm)
+bool kvm_open(struct kvm *kvm)
 {
     kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm->system < 0)
@@ -365,7 +365,7 @@ static bool open_all(struct kvm **members, struct machine *machine, struct x86em
 {
     for (unsigned n = 0; n < machine->cpu_count; n++) {
         members[n] = new_kvm(machine, n, options);
-        if (members[n] == NULL || (n == 0 && !open_kvm(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
+        if (members[n] == NULL || (n == 0 && !kvm_open(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
             return false;
     }
     return open_devices(members[0]);

@@ -47,9 +47,12 @@ bool kvm_failed(const char *what);
 
 /* All of the state, and back: changed, enum x86emu_state, says which groups the library wrote. */
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu);
+bool kvm_load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu);
+bool kvm_load_vectors(struct kvm *kvm, struct x86emu_vcpu *vcpu); /* SSE's, with the x87 registers */
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed);
 
 /* Parts of setting up: virtual machine of kvm->system, its vCPUs, and what CPUID says. */
+bool kvm_open(struct kvm *kvm); /* from /dev/kvm on, with the machine's memory */
 bool kvm_open_vm(struct kvm *kvm);
 bool kvm_open_cpu(struct kvm *kvm, unsigned number);
 bool kvm_set_cpuid(struct kvm *kvm);

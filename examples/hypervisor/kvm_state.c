@@ -209,6 +209,16 @@ static bool move_interruptibility(struct kvm *kvm, struct x86emu_vcpu *vcpu, boo
     return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("writing events");
 }
 
+bool kvm_load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    return move_general(kvm, vcpu, true);
+}
+
+bool kvm_load_vectors(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+{
+    return load_fpu(kvm, vcpu);
+}
+
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
     memset(vcpu, 0, sizeof(*vcpu));

@@ -223,6 +223,9 @@ struct options;
 /* vcpu: one for each processor. Run until machine->end is set or the time that options allow has passed. False: a report was printed. */
 bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
+/* Both at once, an instruction at a time, with --lockstep: kvm_lockstep.c. */
+bool kvm_run_lockstep(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
+
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
 /* Prints registers and the bytes at RIP. */

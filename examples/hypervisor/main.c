@@ -123,7 +123,9 @@ int main(int argc, char **argv)
             return 1;
     }
     start = seconds_now();
-    if (options.kvm)
+    if (options.lockstep != 0)
+        kvm_run_lockstep(&machine, vcpu, &options);
+    else if (options.kvm)
         kvm_run_machine(&machine, vcpu, &options);
     else
         interpreter_run(&machine, vcpu, &options);

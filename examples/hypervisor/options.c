@@ -31,6 +31,7 @@ static const char help[] =
     "                  (default); kvm; check: KVM, and the library holds each against its own\n"
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
+    "  --lockstep=N    compares KVM and the library after each of N instructions of ring 3; one processor\n"
     "  --dirty-rate=MS memory is given on demand, and dirty pages are counted every MS milliseconds\n"
     "  --dirty-copy    with --dirty-rate: keeps a copy by dirty pages alone, compared at the end\n"
     "  --control=PATH  a Unix socket for commands: registers, pause, resume, save FILE, save-mmio FILE, nmi [N], "
@@ -81,6 +82,7 @@ static const struct row {
     {"control", TEXT, FIELD(control), NULL},
     {"paused", FLAG, FIELD(paused), NULL},
     {"restore", TEXT, FIELD(restore), NULL},
+    {"lockstep", NUMBER, FIELD(lockstep), NULL},
     {"follow", NUMBER, FIELD(follow), NULL},
 };
 

@@ -55,7 +55,7 @@ build_tables:
         jb      2b
         ret
 
-/* Vector 2 counts NMIs; UD2 writes AL to port DX for ring 3; every other exception ends the run. */
+/* Vector 1 tells the host of a single step; 2 counts NMIs; UD2 writes AL to port DX for ring 3; every other exception ends the run. */
 build_gates:
         xor     %ecx, %ecx
 1:      lea     stubs(, %rcx, 8), %eax
@@ -65,6 +65,9 @@ build_gates:
         jb      1b
         mov     $nmi, %eax
         mov     $2, %ecx
+        call    set_gate
+        mov     $step, %eax
+        mov     $1, %ecx
         call    set_gate
         mov     $output, %eax
         mov     $6, %ecx
@@ -88,6 +91,11 @@ output:                                 /* a fault, because some KVM without VT-
         jne     stubs + 6 * 8
         out     %al, %dx
         addq    $2, (%rsp)
+        iretq
+
+/* A single step: the port makes the host look at the frame. */
+step:
+        out     %al, $0x80
         iretq
 
 /* The first may send another, which is not to come before this one returns; so long, it would see the depth. */
