@@ -98,6 +98,43 @@ Test(region, F16_same_host_memory_twice)
     cr_assert_eq(host.users, 1);
 }
 
+Test(region, F9_maximum_width_is_a_power_of_two_up_to_64)
+{
+    for (unsigned width = 0; width < 256; width++) {
+        struct x86emu_region region = device(0x1000, 0x1000);
+        bool good = width == 1 || width == 2 || width == 4 || width == 8 || width == 16 || width == 32 || width == 64;
+
+        region.max_width = (uint8_t)width;
+        cr_assert_eq(x86emu_region_insert(&map, &region), good ? X86EMU_REGION_OK : X86EMU_REGION_INVALID, "%u", width);
+        if (good)
+            x86emu_region_remove(&map, &region);
+    }
+}
+
+/* Two regions of one host page next to each other, then one of them gone: the other stays what it was. */
+Test(region, F16_views_of_one_page_come_and_go_alone)
+{
+    static uint8_t page[0x1000];
+    struct x86emu_host_range host = {.base = page, .size = sizeof(page)};
+    struct x86emu_region views[3];
+    struct x86emu_region_cache cache = {0};
+
+    for (unsigned i = 0; i < 3; i++) {
+        views[i] = (struct x86emu_region){.gpa = 0x1000 * (i + UINT64_C(1)),
+                                          .size = 0x1000,
+                                          .kind = X86EMU_REGION_RAM,
+                                          .protection = (uint8_t)(i == 1 ? X86EMU_ACCESS_READ : 7),
+                                          .host = &host};
+        cr_assert_eq(x86emu_region_insert(&map, &views[i]), X86EMU_REGION_OK);
+    }
+    cr_assert_eq(x86emu_region_find(&map, &cache, 0x2008)->protection, X86EMU_ACCESS_READ);
+    cr_assert_eq(x86emu_region_remove(&map, &views[0]), X86EMU_REGION_OK);
+    cr_assert_null(x86emu_region_find(&map, &cache, 0x1008));
+    cr_assert_eq(x86emu_region_find(&map, &cache, 0x2008), &views[1]);
+    cr_assert_eq(x86emu_region_find(&map, &cache, 0x3008), &views[2]);
+    cr_assert_eq(host.users, 2);
+}
+
 /* --- random use against an array --------------------------------------------------------------------------------------- */
 
 enum {

@@ -484,3 +484,70 @@ Test(walk, linear_address_masking)
                      (unsigned long long)x86emu_untag(&paging, cases[i].la));
     }
 }
+
+/* --- the same walk, asked for in other ways ------------------------------------------------------------------------ */
+
+Test(walk, C18_supervisor_protection_keys)
+{
+    struct x86emu_paging paging = paging_of(4);
+
+    four_levels(P | RW, 0x9000 | P | RW | UINT64_C(5) << 59); /* a supervisor page */
+    paging.pkrs = 1u << 10;
+    expect_success(&paging, R); /* without CR4.PKS */
+    paging.cr4 |= X86EMU_CR4_PKS;
+    expect_fault(&paging, R, 1 | 32);
+    expect_success(&paging, X);
+    paging.pkrs = 2u << 10;
+    expect_success(&paging, R);
+    expect_fault(&paging, W, 1 | 2 | 32);
+    paging.cr0 &= ~X86EMU_CR0_WP;
+    expect_success(&paging, W);
+    paging.pkrs = 0;
+    paging.pkru = UINT32_MAX; /* for user pages */
+    expect_success(&paging, W);
+}
+
+Test(walk, C18_supervisor_accesses_at_ring_3_are_implicit)
+{
+    struct x86emu_paging paging = paging_of(4);
+
+    paging.cr4 |= X86EMU_CR4_SMAP;
+    paging.rflags = X86EMU_RFLAGS_AC;
+    four_levels(P | RW, 0x9000 | P | RW); /* where descriptor tables are: the user may not, the processor may */
+    expect_success(&paging, W | X86EMU_WALK_IMPLICIT);
+    expect_fault(&paging, W | U, 1 | 2 | 4);
+    four_levels(P | RW | US, 0x9000 | P | RW | US);
+    expect_fault(&paging, W | X86EMU_WALK_IMPLICIT, 1 | 2); /* no user bit: it is the supervisor's access */
+}
+
+/* F14: step by step, copied at each question, and with callbacks: the same questions and the same end. */
+Test(walk, step_by_step_as_with_callbacks)
+{
+    struct x86emu_paging paging = paging_of(4);
+    struct x86emu_walk at_once, walk;
+    unsigned reads = 0, updates = 0;
+
+    four_levels(P | RW | US, 0x9000 | P | RW | US);
+    run(&at_once, &paging, 0x123, W);
+    four_levels(P | RW | US, 0x9000 | P | RW | US);
+    x86emu_walk_begin(&walk, &paging, 0x123, W);
+    while (walk.status == X86EMU_WALK_READ || walk.status == X86EMU_WALK_UPDATE) {
+        struct x86emu_walk copy = walk;
+
+        memset(&walk, 0xa5, sizeof(walk));
+        if (copy.status == X86EMU_WALK_READ) {
+            cr_assert_eq(copy.entry_gpa, 0x1000 * ++reads);
+            x86emu_walk_entry(&copy, get(copy.entry_gpa));
+        } else {
+            cr_assert_eq(copy.entry_gpa, 0x1000 * ++updates);
+            put(copy.entry_gpa, copy.entry_new, 8);
+            x86emu_walk_updated(&copy, true);
+        }
+        walk = copy;
+    }
+    cr_assert_eq(reads, 4);
+    cr_assert_eq(updates, 4);
+    cr_assert_eq(walk.status, at_once.status);
+    cr_assert_eq(walk.gpa, at_once.gpa);
+    cr_assert_eq(walk.dirty, at_once.dirty);
+}
