@@ -16,7 +16,8 @@ enum {
     PAGE_N1,
     PAGE_FIXED2, /* nested tables that show the pool a second time, at SECOND */
     PAGE_FIXED1,
-    PAGE_G4, /* guest tables by level */
+    PAGE_G5, /* guest tables by level */
+    PAGE_G4,
     PAGE_G3,
     PAGE_G2,
     PAGE_G1,
@@ -32,8 +33,6 @@ enum {
     PAGES = PAGE_DATA + 6,
 };
 #define POOL_SIZE (UINT64_C(4096) * PAGES)
-/* What pages may lie in: nothing else is there. */
-#define FREE_END UINT64_C(0x2000000)
 /* Roots of guest tables and code are used here, so that most mistakes in nested tables leave them alone. */
 #define SECOND UINT64_C(0xc0000000)
 

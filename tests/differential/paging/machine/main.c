@@ -98,7 +98,7 @@ static void print_outcome(const char *who, const struct outcome *o)
 
 static void print_question(const struct question *q)
 {
-    static const char *const modes[] = {"flat", "32-bit", "PAE", "4-level"};
+    static const char *const modes[] = {"flat", "32-bit", "PAE", "64-bit"};
 
     print("guest ");
     print(modes[q->mode]);

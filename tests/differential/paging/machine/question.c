@@ -77,6 +77,7 @@ static unsigned random_data(void)
 
 static void fill_guest(void)
 {
+    fill(PAGE_G5, page_address(PAGE_G4) | GOOD);
     fill(PAGE_G4, page_address(PAGE_G3) | GOOD);
     fill(PAGE_G3, page_address(PAGE_G2) | GOOD);
     fill(PAGE_G2, page_address(PAGE_G1) | GOOD);
@@ -93,6 +94,7 @@ static void fill_way_to_code(void)
 {
     for (unsigned page = PAGE_C3; page <= PAGE_C32; page++)
         fill(page, 0);
+    table(PAGE_G5)[511] = (SECOND + PAGE_G4 * 4096) | SETTLED;
     table(PAGE_G4)[511] = (SECOND + PAGE_C3 * 4096) | SETTLED;
     table(PAGE_C3)[511] = (SECOND + PAGE_C2 * 4096) | SETTLED;
     table(PAGE_PDPT)[3] = (SECOND + PAGE_C2 * 4096) | 1;
@@ -138,8 +140,8 @@ static void make_large(struct question *q)
 
 static void spoil_guest(const struct question *q)
 {
-    unsigned level = 1 + (unsigned)(random_bits() % 4);
-    static const unsigned pages[] = {0, PAGE_G1, PAGE_G2, PAGE_G3, PAGE_G4};
+    unsigned level = 1 + (unsigned)(random_bits() % (q->paging.cr4 & X86EMU_CR4_LA57 ? 5 : 4));
+    static const unsigned pages[] = {0, PAGE_G1, PAGE_G2, PAGE_G3, PAGE_G4, PAGE_G5};
 
     if (q->mode == GUEST_32) {
         uint32_t *entry =
@@ -204,6 +206,13 @@ static void choose_format(struct x86emu_nested_format *f)
         f->execute_disable = !one_in(4);
 }
 
+static unsigned root_page(const struct question *q)
+{
+    if (q->mode != GUEST_64)
+        return q->mode == GUEST_32 ? PAGE_DIRECTORY32 : PAGE_PDPT;
+    return q->paging.cr4 & X86EMU_CR4_LA57 ? PAGE_G5 : PAGE_G4;
+}
+
 static void choose_paging(struct question *q)
 {
     struct x86emu_paging *p = &q->paging;
@@ -216,10 +225,9 @@ static void choose_paging(struct question *q)
     p->cr0 |= X86EMU_CR0_PG | (one_in(2) ? X86EMU_CR0_WP : 0);
     p->cr4 = (one_in(2) ? X86EMU_CR4_PSE : 0) | (one_in(2) ? X86EMU_CR4_SMEP : 0) | (one_in(2) ? X86EMU_CR4_SMAP : 0);
     p->rflags = one_in(2) ? X86EMU_RFLAGS_AC : 0;
-    p->cr3 = SECOND + (q->mode == GUEST_32    ? PAGE_DIRECTORY32
-                       : q->mode == GUEST_PAE ? PAGE_PDPT
-                                              : PAGE_G4) *
-                          UINT64_C(4096);
+    if (q->mode == GUEST_64 && cpuid(7, 0).ecx & 1 << 16 && one_in(2))
+        p->cr4 |= X86EMU_CR4_LA57;
+    p->cr3 = SECOND + root_page(q) * UINT64_C(4096);
     if (q->mode == GUEST_32)
         return;
     p->cr4 |= X86EMU_CR4_PAE;
@@ -238,7 +246,7 @@ static void choose_addresses(struct question *q)
     if (q->mode == GUEST_32 || q->mode == GUEST_PAE)
         q->la += random_bits() % 3 << 30;
     if (q->mode == GUEST_64)
-        q->la = (q->la + (random_bits() << 30)) & 0x7fffffffffff;
+        q->la = (q->la + (random_bits() << 30)) & (q->paging.cr4 & X86EMU_CR4_LA57 ? 0xffffffffffffff : 0x7fffffffffff);
     q->code = q->mode == GUEST_FLAT ? SECOND + PAGE_CODE * 4096 : user ? 0xfffff000 : 0xffffe000;
     if (q->mode == GUEST_64)
         q->code |= UINT64_C(0xffffffff00000000);
