@@ -96,7 +96,6 @@ run_linux() {
     shift
     for argument; do
         [[ $argument != --cpus=* ]] || cpus=${argument#--cpus=}
-        [[ $argument != --cpu=kvm ]] || cpus=1
     done
     sum=$(md5sum <"$folder/busybox/bin/busybox")
     "${HYPERVISOR:-$build/release/examples/x86emu-hypervisor}" --kernel "$folder/vmlinux" --initrd "$folder/initrd" --cpus "$cpus" \

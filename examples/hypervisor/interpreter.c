@@ -218,7 +218,9 @@ static bool run_slice(struct processor *p)
         return false;
     take_events(p);
     for (unsigned n = 0; n < SLICE && runs(p);) {
-        n += advance(p, SLICE - n);
+        bool shadowed = p->pending && p->vcpu->interruptibility != 0; /* its end would go unnoticed in a row */
+
+        n += advance(p, shadowed ? 1 : SLICE - n);
         take_events(p);
     }
     return true;
