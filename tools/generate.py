@@ -14,7 +14,7 @@ TABLES = ROOT / "src/decode/table"
 
 # --- selectors: what a lookup can depend on; src/decode/decode.c provides their values ------------------------------
 # Those that are often asked for: four bits each in the decoder's selector word, and a kind of node each.
-FAST = ["leaf", "pp", "reg", "mod3", "w", "vl", "mode", "osz", "asz"]
+FAST = ["leaf", "pp", "reg", "mod3", "w", "vl", "mode", "osz", "asz", "pp_w"]
 RARE_KIND = 15
 KIND_SHIFT = 12
 # name: number of values
@@ -30,8 +30,8 @@ ORDER = ["pp", "reg", "mod3", "rm", "no_rip", "no_cet", "no_mpx", "no_lzcnt", "n
          "no_prefetchi", "amd", "mode", "b", "vl", "w", "osz", "asz", "p66"]
 
 # --- the state word: what a form can forbid; src/decode/decode.c builds it ------------------------------------------
-STATE = ["memory", "register", "mode16", "mode32", "mode64", "lock", "lock_register", "pp0", "pp1", "pp2", "pp3",
-         "w0", "w1", "vl0", "vl1", "vl2", "vvvv", "vvvv_high", "reg_high", "r4", "z", "z_unmasked", "z_memory",
+STATE = ["memory", "register", "mode16", "mode32", "mode64", "w0", "w1", "lock", "lock_register", "pp0", "pp1", "pp2",
+         "pp3", "vl0", "vl1", "vl2", "vvvv", "vvvv_high", "reg_high", "r4", "z", "z_unmasked", "z_memory",
          "aaa", "b_memory", "b_register", "hurry"]
 # (selector, value that is refused) -> state bit
 FORBID = {("mod3", 0): "memory", ("mod3", 1): "register", ("mode", 0): "mode16", ("mode", 1): "mode32",
@@ -41,15 +41,24 @@ FORBID.update({(name, value): f"{name}{value}" for name in ("pp", "vl") for valu
 # Immediates in the encoding: bytes by operand size 16, 32, 64; moffs by address size, which the decoder adds.
 IMMEDIATES = {"none": (0, 0, 0), "ib": (1, 1, 1), "iw": (2, 2, 2), "id": (4, 4, 4), "iz": (2, 4, 4), "iv": (2, 4, 8),
               "iw ib": (3, 3, 3), "ib ib": (2, 2, 2), "ap": (4, 6, 6), "mo": (0, 0, 0), "ib signed": (1, 1, 1),
-              "iz signed": (2, 4, 4), "cb signed": (1, 1, 1), "cz signed": (2, 4, 4), "cz near": (2, 4, 4)}
+              "iz signed": (2, 4, 4), "cz near": (2, 4, 4)}
 ODD_IMMEDIATES = ("iw ib", "ib ib", "ap", "mo")
 IMMEDIATE_BY_FORM = 15
 assert len(IMMEDIATES) <= IMMEDIATE_BY_FORM
 SIZE_RULES = ["normal", "d64", "f64", "near", "byte", "far"]
 SPECIALS = ["none", "gather_vex", "gather", "scatter", "tiles", "sib", "cr", "complex", "bnd", "bnd_address",
             "suffix_opcode"]
-MAPS = ["one_byte", "0f", "0f38", "0f3a", "vex_0f", "vex_0f38", "vex_0f3a", "vex_m7", "evex_0f", "evex_0f38", "evex_0f3a",
-        "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma", "3dnow"]
+MAPS = ["one_byte", "0f", "0f38", "0f3a", "3dnow", "vex_m7", "evex_m5", "evex_m6", "xop_m8", "xop_m9", "xop_ma",
+        "vex_0f", "vex_0f38", "vex_0f3a", "evex_0f", "evex_0f38", "evex_0f3a"]
+FLAT_MAPS = 2        # those with a large entry for every opcode
+DENSE_MAPS = 6       # at the end: those with a small entry for every opcode; the maps between have blocks of BLOCK
+LEGACY_MAPS = 5      # those that a build without vector maps has; it has the beginnings of all tables
+BLOCK = 8
+# Where parts of struct decode_tables begin, in bytes.
+FLAT_AT = 16 * 64 + 9 * 16
+NODES_AT = FLAT_AT + FLAT_MAPS * 256 * 8
+
+PREFIX_LENGTH = 0x30  # LENGTH_SPECIAL and LENGTH_ELSEWHERE
 
 # Legacy prefixes: enum x86emu_prefix.
 PREFIXES = {0xf0: 1, 0xf2: 2, 0xf3: 4, 0x66: 8, 0x67: 16, 0x26: 32, 0x2e: 32, 0x36: 32, 0x3e: 32, 0x64: 32, 0x65: 32}
@@ -381,7 +390,8 @@ class Row:
         name = " ".join(self.immediate) or "none"
         if name == "cz" and self.rule == "near":
             return "cz near"
-        if name in ("cb", "cz") or any(op[0] == "imm" and op[2] in ("bs", "z") for op in self.operands):
+        name = {"cb": "ib", "cz": "iz"}.get(name, name)
+        if self.immediate in (["cb"], ["cz"]) or any(op[0] == "imm" and op[2] in ("bs", "z") for op in self.operands):
             return name + " signed"
         return name
 
@@ -418,7 +428,7 @@ class Row:
     @property
     def forbidden(self):
         """The state mask."""
-        slow = self.special != "none" or list(IMMEDIATES)[self.immediate_kind] in ODD_IMMEDIATES
+        slow = self.special != "none" or self.rule == "far" or self.force_register or list(IMMEDIATES)[self.immediate_kind] in ODD_IMMEDIATES
         names = self.forbid | ({"hurry"} if slow else set()) | {FORBID[(selector, value)] for selector in self.by_state
                                for value in set(range(SELECTORS[selector])) - self.conditions[selector]}
         return sum(1 << STATE.index(name) for name in names)
@@ -474,7 +484,8 @@ class Row:
 
 class Trees:
     """Entries: a kind in bits 15:12, then a form, or half the place of a node. A node lists an entry for each value of
-    its selector; one of RARE_KIND begins with itself and with the selector's place and mask."""
+    its selector; one of RARE_KIND begins with itself and with the selector's place and mask. The root of an opcode is a
+    kind and a place: an entry is there, or a node."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -485,18 +496,22 @@ class Trees:
         for map_name in MAPS:
             of_map = [row for row in rows if row.map == map_name]
             by_opcode = [[row for row in of_map if opcode in row.opcodes] for opcode in range(256)]
-            self.roots[map_name] = [self.build(of_opcode, frozenset()) for of_opcode in by_opcode]
+            self.roots[map_name] = [self.build(of_opcode, frozenset(), True) for of_opcode in by_opcode]
             self.lengths[map_name] = [self.length_shape(of_opcode) for of_opcode in by_opcode]
             for of_opcode, length in zip(by_opcode, self.lengths[map_name]):
                 for row in of_opcode:
                     row.immediate_by_form = row.immediate_kind if length & 15 == IMMEDIATE_BY_FORM else 0
+            if map_name not in MAPS[:FLAT_MAPS]:
+                self.roots[map_name] = [root if isinstance(root, tuple) else (RARE_KIND, self.place_of(root))
+                                        for root in self.roots[map_name]]
+            if map_name == MAPS[LEGACY_MAPS - 1]:
+                self.nodes += [0] * (len(self.nodes) % 2)
+                self.legacy_nodes = len(self.nodes)
         self.mark_prefixes()
-        # A form taken for a node's place is within the array.
-        self.nodes += [0] * max(0, 2 * (max(row.number for row in rows) + 1) - len(self.nodes))
 
     @staticmethod
     def length_shape(rows):
-        """What follows the opcode: bit 7: ModRM; 6: which names registers whatever mod says; 5: mod counts."""
+        """What follows the opcode: bit 7: ModRM; 6: which names registers whatever mod says."""
         if not rows:
             return 0
         shapes = {(row.modrm, row.force_register) for row in rows}
@@ -505,23 +520,21 @@ class Trees:
         kinds = {row.immediate_kind for row in rows}
         modrm, force = shapes.pop()
         kind = kinds.pop() if len(kinds) == 1 else IMMEDIATE_BY_FORM
-        return kind | (modrm << 7) | (force << 6) | ((modrm and not force) << 5)
+        return kind | (modrm << 7) | (force << 6)
 
     def mark_prefixes(self):
-        """Bit 4 of a length shape: not, or not always, an opcode. Legacy prefixes have their bit as entry."""
+        """Bit 4 of a length shape: not, or not always, an opcode; bit 5: so that it is a prefix of some kind. Legacy prefixes
+        have their bit as entry."""
         for byte, bit in PREFIXES.items():
             if self.roots["one_byte"][byte]:
                 raise TableError(f"{byte:02X} is a prefix, not an opcode")
             self.roots["one_byte"][byte] = bit
-            self.lengths["one_byte"][byte] = 0x10
+            self.lengths["one_byte"][byte] = PREFIX_LENGTH
         for byte in (0x0f, 0x62, 0x8f, 0xc4, 0xc5):
             self.lengths["one_byte"][byte] |= 0x10
-        for byte in (0x38, 0x3a):
-            self.lengths["0f"][byte] |= 0x10
-        for map_name in MAPS[:2]:  # those that decode in a hurry
-            self.lengths[map_name] = [bits | 0x10 if bits & 0x40 else bits for bits in self.lengths[map_name]]
-
-    def build(self, rows, decided):
+        for byte in (0x62, 0x8f, 0xc4, 0xc5):
+            self.lengths["one_byte"][byte] |= 0x20
+    def build(self, rows, decided, is_root=False):
         if not rows:
             return 0
         if len(rows) == 1:
@@ -529,12 +542,15 @@ class Trees:
             if all(selector in decided or row.forbids(selector) for selector in row.conditions):
                 row.by_state |= set(row.conditions) - decided
                 return row.number
-        for selector in ORDER:
-            if selector not in decided and any(selector in row.conditions for row in rows):
-                return self.split(rows, decided, selector)
+        wanted = [selector for selector in ORDER
+                  if selector not in decided and any(selector in row.conditions for row in rows)]
+        if is_root and wanted[0] == "pp" and "w" in wanted and rows[0].map in MAPS[LEGACY_MAPS:]:
+            return self.split_pp_w(rows)
+        if wanted:
+            return self.split(rows, decided, wanted[0], is_root)
         raise TableError(f"{rows[0].place}: the same encoding as {rows[1].place}")
 
-    def split(self, rows, decided, selector):
+    def split(self, rows, decided, selector, is_root):
         values = SELECTORS[selector]
         entries = []
         for value in range(values):
@@ -543,20 +559,44 @@ class Trees:
         if len(set(entries)) == 1:
             return entries[0]
         entries += [0] * ((1 << (values - 1).bit_length()) - values)
-        key = (selector, tuple(entries))
+        key = (selector, tuple(entries), is_root)
         if key not in self.known:
-            self.known[key] = self.add_node(selector, entries)
+            self.known[key] = self.add_node(selector, entries, is_root)
         return self.known[key]
 
-    def add_node(self, selector, entries):
-        place = len(self.nodes) // 2
-        if place >= 1 << KIND_SHIFT:
+    def split_pp_w(self, rows):
+        """Two steps in one, for the opcodes that mostly need both."""
+        def matching(pp, w):
+            return [row for row in rows if pp in row.conditions.get("pp", {pp}) and w in row.conditions.get("w", {w})]
+
+        entries = [self.build(matching(pp, w), frozenset({"pp", "w"})) for w in range(2) for pp in range(4)]
+        key = ("pp_w", tuple(entries), True)
+        if key not in self.known:
+            self.known[key] = self.add_node("pp_w", entries, True)
+        return self.known[key]
+
+    def add_node(self, selector, entries, is_root):
+        """A node's entry, or kind and place. Where what is there already, or the end of it, reads like the node, it is
+        not written again."""
+        kind = FAST.index(selector) if selector in FAST else RARE_KIND
+        start = len(self.nodes) + len(self.nodes) % 2
+        if kind == RARE_KIND:
+            entries = [RARE_KIND << KIND_SHIFT | start // 2, RARE[selector] | (len(entries) - 1) << 8] + entries
+        else:
+            start = overlap(self.nodes, entries, 1 if is_root else 2)
+        if start // 2 >= 1 << KIND_SHIFT:
             raise TableError("too many lookup nodes")
-        if selector in FAST:
-            self.nodes += entries
-            return FAST.index(selector) << KIND_SHIFT | place
-        self.nodes += [RARE_KIND << KIND_SHIFT | place, RARE[selector] | (len(entries) - 1) << 8] + entries
-        return RARE_KIND << KIND_SHIFT | place
+        self.append(entries, start)
+        return (kind, start) if is_root else kind << KIND_SHIFT | start // 2
+
+    def append(self, entries, start):
+        self.nodes += [0] * (start - len(self.nodes)) + list(entries)[max(len(self.nodes) - start, 0):]
+
+    def place_of(self, entry):
+        """Where an entry stands alone."""
+        start = overlap(self.nodes, [entry])
+        self.append([entry], start)
+        return start
 
 
 def operand_size(rule, amd, mode, p66, w):
@@ -581,9 +621,13 @@ def states():
         immediates = [by_size[near if name == "cz near" else normal] for name, by_size in IMMEDIATES.items()]
         immediates[list(IMMEDIATES).index("mo")] = 2 << mode
         immediates = [size | size << 4 if is_signed(name) else size for name, size in zip(IMMEDIATES, immediates)]
-        yield (immediates, selector_nibbles(mode=mode, w=w, osz=normal, asz=mode), sizes,
-               1 << STATE.index(("mode16", "mode32", "mode64")[mode]) | 1 << STATE.index(("w0", "w1")[w]),
-               mode << 16 | (2 << mode) << 24, 0 if mode == 0 else 256)
+        state = 1 << STATE.index(("mode16", "mode32", "mode64")[mode]) | 1 << STATE.index(("w0", "w1")[w])
+        yield (modrm_layout(mode == 0), immediates, sizes, (mode, 2 << mode), state,
+               selector_nibbles(mode=mode, w=w, osz=normal, asz=mode, pp_w=4 * w))
+
+
+def nibbles(values):
+    return sum(value << 4 * place for place, value in enumerate(values))
 
 
 def is_signed(immediate):
@@ -591,7 +635,7 @@ def is_signed(immediate):
 
 
 def selector_nibbles(**values):
-    return sum(int(value) << 4 * FAST.index(name) for name, value in values.items())
+    return nibbles(int(values.get(name, 0)) for name in FAST)
 
 
 # --- writing C --------------------------------------------------------------------------------------------------------
@@ -604,29 +648,29 @@ def lines_of(numbers, per_line=16):
     return "".join("    " + ", ".join(numbers[i:i + per_line]) + ",\n" for i in range(0, len(numbers), per_line))
 
 
+def overlap(pool, sequence, step=1):
+    """Where in the pool, or at the end of it, a sequence can begin."""
+    return next(start for start in range(0, len(pool) + step, step)
+                if all(new == old for new, old in zip(sequence, pool[start:start + len(sequence)])))
+
+
 def shared_sequences(sequences):
     """One pool that holds every sequence, and where each begins."""
     pool, starts, seen = [], [], {}
     for sequence in sequences:
         key = tuple(sequence)
         if key not in seen:
-            for start in range(len(pool) - len(key) + 1):
-                if tuple(pool[start:start + len(key)]) == key:
-                    seen[key] = start
-                    break
-            else:
-                seen[key] = len(pool)
-                pool += key
+            seen[key] = overlap(pool, key)
+            pool += key[len(pool) - seen[key]:]
         starts.append(seen[key])
     return pool, starts
 
 
 def modrm_layout(address16):
-    """For each ModRM byte: displacement bytes, 8 when a SIB follows, 16 when its base 5 means a displacement
+    """For each mod and rm: displacement bytes, 8 when a SIB follows, 16 when its base 5 means a displacement
     (SDM Vol. 2, tables 2-1 to 2-3)."""
     layout = []
-    for modrm in range(256):
-        mod, rm = modrm >> 6, modrm & 7
+    for mod, rm in ((mod, rm) for mod in range(4) for rm in range(8)):
         if mod == 3:
             layout.append(0)
         elif address16:
@@ -654,6 +698,8 @@ def size_code(row, size):
 
 def operand_template(row, operand):
     where, reg_class, size, access, number = operand
+    if (where, reg_class) == ("rm", "none"):
+        reg_class = "gpr"  # never a register: the same as where it may be one
     return (f"{{WHERE_{where.upper()}, CLASS_{reg_class.upper()}, {size_code(row, size)}, {access:#04x}, {number}}}")
 
 
@@ -670,8 +716,8 @@ def mnemonics_h(rows, mnemonics, features):
     return text
 
 
-def tables_h(rows, trees):
-    text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stdint.h>\n\n"
+def tables_h(pools):
+    text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
     text += "/* Places of four bits in the selector word, and kinds of node. */\nenum node_kind {\n" + enum_list("NODE_", FAST)
     text += f"    NODE_RARE = {RARE_KIND},\n}};\n\n"
     text += "/* Bits of the word of rare selectors. */\nenum rare_selector {\n"
@@ -701,37 +747,87 @@ struct form_shape {
 
 enum scale { SCALE_LOG2 = 7, SCALE_BY_LENGTH = 8, SCALE_BY_SIZE = 15, SCALE_BROADCAST = 4 };
 
-/* What follows an opcode: enum immediate_kind and these. */
+/*
+ * What is known by the opcode alone. Its row is found at words[base + (selectors >> shift & 0xf)], words being all of
+ * struct decode_tables: that is its node, or a single entry, which for opcodes in flat maps is .form itself.
+ */
+struct opcode {
+    uint16_t base;
+    uint8_t length; /* what follows: enum opcode_length */
+    uint8_t shift;  /* 4 * enum node_kind; 4 * NODE_RARE: there is no choice, or a node of that kind */
+};
+
+struct flat_opcode {
+    struct opcode opcode;
+    uint16_t form;   /* if that doesn't depend on anything; of a prefix its enum x86emu_prefix */
+    uint8_t shape;   /* that form's */
+    int8_t has_node; /* -1 */
+};
+
 enum opcode_length {
-    LENGTH_IMMEDIATE = 0xf,
+    LENGTH_IMMEDIATE = 0xf, /* enum immediate_kind */
     LENGTH_SPECIAL = 0x10,  /* a prefix or an escape, or perhaps one */
-    LENGTH_MEMORY = 0x20,   /* ModRM may name memory */
+    LENGTH_ELSEWHERE = 0x20, /* an instruction that begins with it doesn't go through x86emu_decode() alone */
     LENGTH_REGISTER = 0x40, /* ModRM names registers whatever mod says */
     LENGTH_MODRM = 0x80,
 };
 
-/* What mode, 66 and W decide; also, if there is no 67, what that would. */
+/* What mode, 66 and W decide; also, if there is no 67, what that would. One line of a cache. */
 struct mode_state {
-    uint8_t immediates[16];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
-    uint64_t selectors;       /* values: 4 bits for each enum node_kind */
-    uint8_t operand_sizes[8]; /* by enum size_rule: bytes */
-    uint32_t state;           /* enum state */
-    uint32_t sizes;           /* mode << 16 | address size in bytes << 24 */
-    uint32_t layouts;         /* where in .layouts: 0 or 256 */
+    uint8_t layouts[32];      /* by mod << 3 | rm: displacement bytes, 8 when a SIB follows, 16 when its base 5 stands for
+                                 a displacement */
+    uint8_t immediates[@IMMEDIATES@];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
+    uint8_t operand_sizes[@RULES@]; /* by enum size_rule: bytes */
+    uint8_t mode_and_size[2]; /* as struct x86emu_insn has them */
+    uint8_t state;        /* enum state */
+    uint64_t selectors;   /* values: 4 bits for each enum node_kind */
 };
 
-/* What decoding looks at, in one place so that one address is enough. */
-struct decode_tables {
-    struct mode_state modes[16]; /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
-    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
-    uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
-                                    follows, 16 when its base 5 stands for a displacement */
-    uint8_t lengths[MAP_COUNT][256];
-    uint16_t maps[MAP_COUNT][256];
-    struct form_shape shapes[SHAPE_COUNT];
-    SHAPE_INDEX shape_numbers[FORM_COUNT];
-    uint16_t nodes[NODE_COUNT];
+/* A row. */
+struct form {
+    uint16_t operands; /* first in x86emu_operand_numbers, and how many */
+    uint8_t shape;
+    uint8_t traits; /* in x86emu_traits */
 };
+
+enum form_operands {
+    OPERANDS_FIRST = 0xfff,
+    OPERANDS_COUNT = 12 /* how far to shift */
+};
+
+enum {
+    MODES = 16,     /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
+    FLAT_MAPS = @FLAT_MAPS@,
+    DENSE_MAPS = @DENSE_MAPS@,
+    BLOCK = @BLOCK@,      /* opcodes */
+};
+
+/* What a build without vector maps leaves out stands at the end of each table. */
+#ifdef X86EMU_NO_VECTOR_MAPS
+enum built {
+@BUILT_LEGACY@};
+#else
+enum built {
+@BUILT_ALL@};
+#endif
+
+/* What decoding looks at, in one place so that one address is enough; what is used most comes first. */
+struct decode_tables {
+    struct mode_state modes[MODES];
+    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
+    struct flat_opcode flat[FLAT_MAPS][256];
+    uint16_t nodes[BUILT_NODES];
+    struct form_shape shapes[BUILT_SHAPES];
+    uint8_t blocks[BUILT_MAPS - FLAT_MAPS][256 / BLOCK]; /* where opcodes of maps that are neither flat nor dense are */
+    struct opcode opcodes[BUILT_BLOCKS][BLOCK];
+#ifndef X86EMU_NO_VECTOR_MAPS
+    struct opcode dense[DENSE_MAPS][256]; /* of the last maps */
+#endif
+    struct form forms[BUILT_FORMS];
+};
+
+_Static_assert(offsetof(struct decode_tables, flat) == @FLAT@ && offsetof(struct decode_tables, nodes) == @NODES@,
+               "what .base counts from");
 
 struct operand_template {
     uint8_t where;     /* enum operand_where */
@@ -741,103 +837,233 @@ struct operand_template {
     uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
-/* The rest of a row. */
-struct form_info {
-    uint16_t mnemonic; /* and INFO_… */
-    uint16_t operands; /* first in x86emu_operand_templates, and how many */
-    uint8_t flags;     /* in x86emu_flag_table */
-    uint8_t requirement; /* in x86emu_form_requirements */
-};
-
-/* What a processor must have; enum x86emu_feature. */
-struct form_requirement {
+/* What decoding doesn't need of a row; rows share them. */
+struct traits {
+    uint8_t flags; /* in x86emu_flag_table */
+    uint8_t bits;  /* enum trait_bit */
+    /* enum x86emu_feature: what a processor must have */
     uint8_t feature;
-    uint8_t base;      /* what the encoding needs besides */
-    uint8_t wide;      /* besides, with vectors of more than 128 bits */
-    uint8_t needs_vl;  /* AVX512VL besides, with vectors of less than 512 bits */
+    uint8_t base; /* what the encoding needs besides */
+    uint8_t wide; /* besides, with vectors of more than 128 bits */
 };
 
-enum form_info_bit {
-    INFO_MNEMONIC = 0x7ff,
-    INFO_ROUNDING = 1 << 14, /* EVEX.b with registers is rounding control, not SAE alone */
-    INFO_PRIVILEGED = 1 << 15,
-    INFO_FIRST_OPERAND = 0xfff,
-    INFO_OPERAND_COUNT = 12 /* how far to shift */
+enum trait_bit {
+    TRAIT_PRIVILEGED = 1 << 0,
+    TRAIT_ROUNDING = 1 << 1, /* EVEX.b with registers is rounding control, not SAE alone */
+    TRAIT_NEEDS_VL = 1 << 2, /* AVX512VL besides, with vectors of less than 512 bits */
 };
+
+#ifdef X86EMU_NO_VECTOR_MAPS
+typedef uint@NUMBER_LEGACY@_t operand_number; /* of a template */
+#else
+typedef uint@NUMBER_ALL@_t operand_number;
+#endif
+
+#define ALIGNED_TABLES __attribute__((aligned(64)))
 
 extern const struct decode_tables x86emu_decode_tables;
-extern const struct form_info x86emu_form_infos[];
-extern const struct form_requirement x86emu_form_requirements[];
+extern const struct traits x86emu_traits[];
+extern const operand_number x86emu_operand_numbers[];
 extern const struct operand_template x86emu_operand_templates[];
+
+/*
+ * Rows are numbered by mnemonic, and mnemonics by row: the number of a row's mnemonic is how many rows up to it are the
+ * first of theirs. For each 32 rows: which of them are (bits), and how many there are before.
+ */
+extern const uint32_t x86emu_first_forms[];
+extern const uint16_t x86emu_mnemonics_before[];
 
 #endif
 """
-    shapes = {form_shape(row) for row in rows} | {NO_SHAPE}
-    for name, value in (("SHAPE_INDEX", shape_index(shapes)), ("SHAPE_COUNT", len(shapes)),
-                        ("FORM_COUNT", len(rows) + 1), ("NODE_COUNT", len(trees.nodes))):
-        text = text.replace(name, str(value))
+    for name, value in (("IMMEDIATES", len(IMMEDIATES)), ("RULES", len(SIZE_RULES)), ("FLAT", FLAT_AT), ("NODES", NODES_AT),
+                        ("FLAT_MAPS", FLAT_MAPS), ("DENSE_MAPS", DENSE_MAPS), ("BLOCK", BLOCK), ("NUMBER_LEGACY", 8 if pools.templates.legacy <= 0x100 else 16),
+                        ("NUMBER_ALL", 8 if len(pools.templates) <= 0x100 else 16), ("BUILT_ALL", built(pools, True)),
+                        ("BUILT_LEGACY", built(pools, False))):
+        text = text.replace(f"@{name}@", str(value))
     return text
+
+
+def built(pools, all_maps):
+    return "".join(f"    BUILT_{name.upper()} = {everything if all_maps else legacy},\n"
+                   for name, (everything, legacy) in pools.sizes.items())
 
 
 # Of row 0, which is no instruction: every state is forbidden.
 NO_SHAPE = ((1 << len(STATE)) - 1, 0, 0, 0, 0)
+NO_TRAITS = ((0, 0, 0, 0, 0), False, False, ("NONE", "NONE", "NONE", 0))
 
 
 def form_shape(row):
     return (row.forbidden, row.immediate_by_form, SIZE_RULES.index(row.rule), SPECIALS.index(row.special), row.scale)
 
 
-def shape_index(shapes):
-    return "uint8_t" if len(shapes) <= 256 else "uint16_t"
+def form_traits(row):
+    return (tuple(row.flags.values()), row.privileged, row.rounding == "er", row.requirement)
 
 
-def of_maps(values, digits):
-    """A table for each opcode map."""
-    return "".join(f"[MAP_{name.upper()}] = {{\n" + lines_of((f"{value:#0{digits}x}" for value in values[name]), 16) + "},\n"
-                   for name in MAPS)
+class Pool:
+    """Distinct values; the first .legacy of them are those that a build without vector maps needs."""
+
+    def __init__(self, name, legacy_values, values, most):
+        self.values = list(dict.fromkeys(legacy_values))
+        self.legacy = len(self.values)
+        self.values = list(dict.fromkeys(self.values + values))
+        self.places = {value: place for place, value in enumerate(self.values)}
+        if len(self.values) > most:
+            raise TableError(f"more than {most} {name}")
+
+    def __getitem__(self, value):
+        return self.places[value]
+
+    def __len__(self):
+        return len(self.values)
+
+    def text(self, write, per_line=1):
+        return cut_text([write(value) for value in self.values], self.legacy, per_line)
 
 
-def decode_tables(rows, trees):
-    shapes = [NO_SHAPE] + [form_shape(row) for row in rows]
-    distinct = sorted(set(shapes))
-    text = "const struct decode_tables x86emu_decode_tables = {\n.modes = {\n"
-    for immediates, selectors, sizes, state, common, layouts in states():
-        text += (f"    {{{{{', '.join(map(str, immediates))}}}, {selectors:#x}, {{{', '.join(map(str, sizes))}}}, "
-                 f"{state:#x}, {common:#x}, {layouts}}},\n")
-    text += "},\n.masks = {" + ", ".join(f"{(1 << 8 * size) - 1:#x}" for size in range(9)) + "},\n"
-    text += ".signs = {0, " + ", ".join(f"{1 << 8 * size - 1:#x}" for size in range(1, 9)) + "},\n"
-    text += ".layouts = {\n" + lines_of(map(str, modrm_layout(True) + modrm_layout(False)), 32) + "},\n"
-    text += ".lengths = {\n" + of_maps(trees.lengths, 4) + "},\n.maps = {\n" + of_maps(trees.roots, 6) + "},\n"
-    text += ".shapes = {\n" + "".join(f"    {{{shape[0]:#x}, {', '.join(map(str, shape[1:]))}}},\n" for shape in distinct)
-    text += "},\n.shape_numbers = {\n" + lines_of((str(distinct.index(shape)) for shape in shapes), 24) + "},\n"
-    return text + ".nodes = {\n" + lines_of((f"{entry:#06x}" for entry in trees.nodes), 12) + "},\n};\n\n"
+def cut_text(items, legacy, per_line=1):
+    """Lines of C for an array, of which a build without vector maps has only the beginning."""
+    rest = f"#ifndef X86EMU_NO_VECTOR_MAPS\n{lines_of(items[legacy:], per_line)}#endif\n" if items[legacy:] else ""
+    return lines_of(items[:legacy], per_line) + rest
 
 
-def tables_c(rows, mnemonics, features, trees):
-    pool, starts = shared_sequences([[operand_template(row, op) for op in row.operands] for row in rows])
-    requirements = [("NONE", "NONE", "NONE", 0)]
-    requirements += sorted({row.requirement for row in rows} - set(requirements))
-    flag_pool = sorted({tuple(row.flags.values()) for row in rows} | {(0, 0, 0, 0, 0)})
-    if len(flag_pool) > 256:
-        raise TableError("more than 256 combinations of flags")
-    text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
-    text += decode_tables(rows, trees)
-    if len(mnemonics) > 0x800 or len(pool) > 0x1000 or len(requirements) > 0x100:
-        raise TableError("too many mnemonics, operands or features for struct form_info")
-    text += "const struct form_info x86emu_form_infos[] = {\n    {0, 0, 0, 0},\n"
-    for row, start in zip(rows, starts):
-        bits = (0x8000 if row.privileged else 0) | (0x4000 if row.rounding == "er" else 0)
-        text += (f"    {{{bits | mnemonics.index(row.mnemonic):#x}, {len(row.operands) << 12 | start:#x}, "
-                 f"{flag_pool.index(tuple(row.flags.values()))}, {requirements.index(row.requirement)}}}, "
-                 f"/* {row.number} {row.name} */\n")
-    text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n"
-    text += "".join(f"    {template},\n" for template in pool) + "};\n\n"
-    text += "const struct form_requirement x86emu_form_requirements[] = {\n"
-    text += "".join("    {" + ", ".join(f"X86EMU_FEATURE_{name}" for name in entry[:3]) + f", {entry[3]}}},\n"
-                    for entry in requirements) + "};\n\n"
-    text += "const struct x86emu_form_flags x86emu_flag_table[] = {\n"
-    text += "".join("    {" + ", ".join(f"{flags:#x}" for flags in entry) + "},\n" for entry in flag_pool) + "};\n"
-    return text
+class Pools:
+    """What rows share, and the arrays that list it."""
+
+    def __init__(self, rows, trees):
+        self.rows = rows
+        self.trees = trees
+        self.forms = 1 + len(rows)
+        self.legacy_forms = 1 + sum(row.legacy for row in rows)
+        self.mnemonics = ["INVALID"] + list(dict.fromkeys(row.mnemonic for row in rows))
+        self.shapes = self.pool("shapes", NO_SHAPE, form_shape, 0x100, self.use_of_shapes())
+        self.traits = self.pool("traits", NO_TRAITS, form_traits, 0x100)
+        flags = [traits[0] for traits in self.traits.values]
+        self.flags = Pool("sets of flags", flags[:self.traits.legacy], flags, 0x100)
+        self.make_operands()
+        self.make_opcodes()
+
+    def pool(self, name, first, value_of, most, use=None):
+        def of(rows):
+            values = [value_of(row) for row in rows]
+            return [first] + (sorted(values, key=lambda value: -use.get(value, 0)) if use else sorted(values))
+
+        return Pool(name, of([row for row in self.rows if row.legacy]), of(self.rows), most)
+
+    def use_of_shapes(self):
+        """How many opcodes of the maps that most instructions are in have a shape: lines of a cache are to be shared."""
+        use = {}
+        for name in MAPS[:FLAT_MAPS]:
+            for root in self.trees.roots[name]:
+                if isinstance(root, int) and 0 < root < self.forms:
+                    shape = form_shape(self.rows[root - 1])
+                    use[shape] = use.get(shape, 0) + 1
+        return use
+
+    def make_operands(self):
+        lists = [[operand_template(row, operand) for operand in row.operands] for row in self.rows]
+        numbers, self.starts = shared_sequences(lists)
+        legacy = [start + len(row.operands) for row, start in zip(self.rows, self.starts) if row.legacy]
+        self.legacy_numbers = max(legacy)
+        self.templates = Pool("operands", numbers[:self.legacy_numbers], numbers, 0x10000)
+        self.numbers = [str(self.templates[template]) for template in numbers]
+        if len(numbers) > 0x1000:
+            raise TableError("too many operands")
+
+    def make_opcodes(self):
+        """Flat maps; then blocks, and which block it is by map and opcode."""
+        roots = [(root, length) for name in MAPS[:FLAT_MAPS]
+                 for root, length in zip(self.trees.roots[name], self.trees.lengths[name])]
+        self.flat = [self.flat_opcode(*root, FLAT_AT // 2 + 4 * place + 2) for place, root in enumerate(roots)]
+        legacy = [block for name in MAPS[FLAT_MAPS:LEGACY_MAPS] for block in self.blocks_of(name)]
+        vector = [block for name in MAPS[LEGACY_MAPS:-DENSE_MAPS] for block in self.blocks_of(name)]
+        self.blocks = Pool("blocks", legacy, legacy + vector, 0x100)
+        self.block_numbers = [[self.blocks[block] for block in self.blocks_of(name)]
+                              for name in MAPS[FLAT_MAPS:-DENSE_MAPS]]
+        self.dense = [[opcode for block in self.blocks_of(name) for opcode in block] for name in MAPS[-DENSE_MAPS:]]
+
+    def flat_opcode(self, root, length, own_base):
+        if isinstance(root, tuple):
+            return (NODES_AT // 2 + root[1], length, 4 * root[0], 0, 0, -1)
+        if length == PREFIX_LENGTH:
+            return (NODES_AT // 2 + self.trees.place_of(0), length, 4 * RARE_KIND, root, 0, 0)
+        return (own_base, length, 4 * RARE_KIND, root, self.shapes[form_shape(self.rows[root - 1])] if root else 0, 0)
+
+    def blocks_of(self, name):
+        opcodes = []
+        for (kind, place), length in zip(self.trees.roots[name], self.trees.lengths[name]):
+            opcodes.append((NODES_AT // 2 + place, length, 4 * kind))
+        return [tuple(opcodes[start:start + BLOCK]) for start in range(0, 256, BLOCK)]
+
+    @property
+    def sizes(self):
+        """Of enum built: all, and what a build without vector maps has."""
+        return {"maps": (len(MAPS) - DENSE_MAPS, LEGACY_MAPS), "blocks": (len(self.blocks), self.blocks.legacy),
+                "shapes": (len(self.shapes), self.shapes.legacy),
+                "nodes": (len(self.trees.nodes), self.trees.legacy_nodes), "forms": (self.forms, self.legacy_forms)}
+
+
+def opcode_text(opcode):
+    return f"{{{opcode[0]:#06x}, {opcode[1]:#04x}, {opcode[2]}}}"
+
+
+def flat_text(opcode):
+    return f"{{{opcode_text(opcode[:3])}, {', '.join(map(str, opcode[3:]))}}}"
+
+
+def form_text(pools, row, start):
+    return (f"{{{len(row.operands) << 12 | start:#06x}, {pools.shapes[form_shape(row)]}, {pools.traits[form_traits(row)]}}}")
+
+
+def decode_tables(pools):
+    text = "const struct decode_tables x86emu_decode_tables ALIGNED_TABLES = {\n.modes = {\n"
+    for *lists, state, selectors in states():
+        lists = ",\n     ".join("{" + ", ".join(map(str, values)) + "}" for values in lists)
+        text += f"    {{{lists}, {state:#x}, {selectors:#x}}},\n"
+    text += "},\n.masks = {" + ", ".join(f"{(1 << 8 * size) - 1:#x}" for size in range(9))
+    text += "},\n.signs = {0, " + ", ".join(f"{1 << 8 * size - 1:#x}" for size in range(1, 9)) + "},\n.flat = {\n"
+    for start in range(0, len(pools.flat), 256):
+        text += "{\n" + lines_of(map(flat_text, pools.flat[start:start + 256]), 4) + "},\n"
+    text += "},\n.nodes = {\n" + cut_text([f"{entry:#06x}" for entry in pools.trees.nodes], pools.trees.legacy_nodes, 12)
+    text += "},\n.shapes = {\n" + pools.shapes.text(lambda shape: f"{{{shape[0]:#x}, {', '.join(map(str, shape[1:]))}}}")
+    text += "},\n.blocks = {\n" + cut_text(["{" + ", ".join(map(str, numbers)) + "}" for numbers in pools.block_numbers],
+                                           LEGACY_MAPS - FLAT_MAPS)
+    text += "},\n.opcodes = {\n" + pools.blocks.text(lambda block: "{" + ", ".join(map(opcode_text, block)) + "}")
+    text += "},\n#ifndef X86EMU_NO_VECTOR_MAPS\n.dense = {\n"
+    for opcodes in pools.dense:
+        text += "{\n" + lines_of(map(opcode_text, opcodes), 6) + "},\n"
+    forms = ["{0, 0, 0}"] + [form_text(pools, row, start) for row, start in zip(pools.rows, pools.starts)]
+    return text + "},\n#endif\n.forms = {\n" + cut_text(forms, pools.legacy_forms, 6) + "},\n};\n\n"
+
+
+def traits_text(pools, traits):
+    flags, privileged, rounding, (*features, needs_vl) = traits
+    features = ", ".join(f"X86EMU_FEATURE_{name}" for name in features)
+    return f"{{{pools.flags[flags]}, {privileged | rounding << 1 | needs_vl << 2}, {features}}}"
+
+
+def first_forms(pools):
+    """Bits: which rows are the first of their mnemonic; and for each 32 of them, how many there are before."""
+    rows = [None, *pools.rows]
+    firsts = [form > 0 and (form == 1 or row.mnemonic != rows[form - 1].mnemonic) for form, row in enumerate(rows)]
+    words = [firsts[start:start + 32] for start in range(0, len(firsts), 32)]
+    before = [sum(firsts[:start]) for start in range(0, len(firsts), 32)]
+    return [f"{sum(bit << place for place, bit in enumerate(word)):#x}" for word in words], list(map(str, before))
+
+
+def tables_c(pools):
+    firsts, before = first_forms(pools)
+    legacy_words = (pools.legacy_forms + 31) // 32
+    text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n' + decode_tables(pools)
+    text += "const struct traits x86emu_traits[] = {\n" + pools.traits.text(lambda traits: traits_text(pools, traits))
+    text += "};\n\nconst operand_number x86emu_operand_numbers[] = {\n"
+    text += cut_text(pools.numbers, pools.legacy_numbers, 24)
+    text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n" + pools.templates.text(str)
+    text += "};\n\nconst uint32_t x86emu_first_forms[] = {\n" + cut_text(firsts, legacy_words, 8)
+    text += "};\n\nconst uint16_t x86emu_mnemonics_before[] = {\n" + cut_text(before, legacy_words, 16)
+    text += "};\n\nconst struct x86emu_form_flags x86emu_flag_table[] = {\n"
+    return text + pools.flags.text(lambda entry: "{" + ", ".join(f"{flags:#x}" for flags in entry) + "}") + "};\n"
 
 
 def name_pool(kind, names):
@@ -910,26 +1136,27 @@ def read_rows():
             line = line.split("#")[0].strip()
             if line:
                 rows.append(Row(f"{path.relative_to(ROOT)}:{number}", line))
+    # By mnemonic, those with a legacy encoding first: see struct form_names, and BUILT_FORMS.
+    legacy = {row.mnemonic for row in rows if row.map in MAPS[:LEGACY_MAPS]}
+    rows.sort(key=lambda row: (row.mnemonic not in legacy, row.mnemonic))
     for number, row in enumerate(rows, 1):
         row.number = number
+        row.legacy = row.mnemonic in legacy
     mark_lengths(rows)
     return rows
 
 
 def generate():
     rows = read_rows()
-    trees = Trees(rows)
-    if len(trees.nodes) > 0x7fff:
-        raise TableError("too many lookup nodes")
-    mnemonics = ["INVALID"] + sorted({row.mnemonic for row in rows})
+    pools = Pools(rows, Trees(rows))
     features = ["NONE"] + sorted({name for row in rows for name in row.requirement[:3]} - {"NONE"} | {"AVX512VL"})
     return {
-        "include/x86emu/mnemonics.h": mnemonics_h(rows, mnemonics, features),
-        "src/decode/generated/tables.h": tables_h(rows, trees),
+        "include/x86emu/mnemonics.h": mnemonics_h(rows, pools.mnemonics, features),
+        "src/decode/generated/tables.h": tables_h(pools),
         "src/decode/generated/flag_table.h": flag_table_h(),
-        "src/decode/generated/tables.c": tables_c(rows, mnemonics, features, trees),
-        "src/decode/generated/names.h": names_h(mnemonics),
-        "src/decode/generated/names.c": names_c(mnemonics, features),
+        "src/decode/generated/tables.c": tables_c(pools),
+        "src/decode/generated/names.h": names_h(pools.mnemonics),
+        "src/decode/generated/names.c": names_c(pools.mnemonics, features),
         "src/exec/generated/functions.h": functions_h(rows),
         "src/exec/generated/dispatch.c": dispatch_c(rows),
     }

@@ -52,29 +52,29 @@ enum x86emu_rex {
  * them with x86emu_insn_operand(), or read the fields.
  */
 struct x86emu_insn {
-    int64_t disp;  /* displacement, sign-extended, in bytes (EVEX disp8 has been multiplied); moffs: the address */
-    uint64_t imm;  /* first immediate, extended as the form says; branch displacement sign-extended; far offset */
-    uint16_t imm2; /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
-    uint16_t form; /* enum x86emu_form: the row of the instruction table */
-    uint8_t operand_size; /* effective, in bytes: 1 for byte forms, else 2, 4 or 8 */
-    uint8_t length;
-    uint8_t unused[2];
+    int64_t disp;     /* displacement, sign-extended, in bytes (EVEX disp8 has been multiplied); moffs: the address */
+    uint64_t imm;     /* first immediate, extended as the form says; branch displacement sign-extended; far offset */
+    uint16_t imm2;    /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
     uint8_t prefixes; /* enum x86emu_prefix */
     uint8_t segment;  /* effective override (ES..GS; in 64-bit mode FS, GS only), else X86EMU_NO_SEGMENT */
-    uint8_t rex;      /* enum x86emu_rex */
     uint8_t encoding; /* enum x86emu_encoding */
-    uint8_t map;      /* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; VEX/XOP/EVEX: their map number */
-    uint8_t opcode;
-    uint8_t modrm;         /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
-    uint8_t sib;           /* 0 when there is none */
-    uint8_t vvvv;          /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
+    uint8_t vvvv;     /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
     uint8_t vector_length; /* vector length in bytes: 16, 32 or 64; 0 when no vector encoding */
     uint8_t evex;          /* EVEX P2: aaa in bits 2:0, b in bit 4, L'L in 6:5, z in bit 7; else 0 */
+    uint16_t form;         /* the row of the instruction table */
+    uint8_t operand_size;  /* effective, in bytes: 1 for byte forms, else 2, 4 or 8 */
+    uint8_t length;
+    uint8_t rex;           /* enum x86emu_rex */
+    uint8_t map;           /* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; VEX/XOP/EVEX: their map number */
     uint8_t opcode_offset; /* of the opcode byte itself, after prefixes and escapes */
-    uint8_t disp_size;     /* bytes of displacement in the encoding: 0, 1, 2, 4, 8 */
-    uint8_t imm_size;      /* bytes of all immediates in the encoding */
-    uint8_t mode;          /* enum x86emu_mode */
-    uint8_t address_size;  /* effective, in bytes: 2, 4 or 8 */
+    uint8_t opcode;
+    uint8_t modrm;        /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
+    uint8_t sib;          /* 0 when there is none */
+    uint8_t disp_size;    /* bytes of displacement in the encoding: 0, 1, 2, 4, 8 */
+    uint8_t imm_size;     /* bytes of all immediates in the encoding */
+    uint8_t mode;         /* enum x86emu_mode */
+    uint8_t address_size; /* effective, in bytes: 2, 4 or 8 */
+    uint8_t unused[2];
 };
 
 /* What decoding found. */

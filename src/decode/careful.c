@@ -54,22 +54,14 @@ static unsigned address_size_index(unsigned mode, unsigned prefixes)
     return mode == X86EMU_MODE_64 ? 2 - p67 : mode ^ p67;
 }
 
-/* A step on what few opcodes depend on. */
-static unsigned rare_step(const struct head *head, const uint16_t *node, unsigned modrm)
-{
-    unsigned word = (modrm & 7) | (head->rex & X86EMU_REX_B) << RARE_B |
-                    bit_if(1u << RARE_P66, head->prefixes & X86EMU_PREFIX_66) | head->options << RARE_AMD |
-                    bit_if(1u << RARE_NO_RIP, (modrm & 0xc7) != 5);
-
-    return node[2 + (word >> (node[1] & 0xff) & node[1] >> 8)];
-}
-
 static unsigned lookup_step(const struct head *head, unsigned entry, uint64_t selectors, unsigned modrm)
 {
     const uint16_t *node = &x86emu_decode_tables.nodes[2 * (entry & ENTRY_VALUE)];
     unsigned kind = entry >> ENTRY_KIND;
 
-    return kind == NODE_RARE ? rare_step(head, node, modrm) : node[selectors >> 4 * kind & 0xf];
+    if (kind == NODE_RARE)
+        return rare_step(node, modrm, head->rex, head->prefixes, head->options << 8);
+    return node[selectors >> 4 * kind & 0xf];
 }
 
 /* What lookups can depend on (enum node_kind), but for what ModRM decides. */
@@ -78,14 +70,20 @@ static uint64_t selector_word(const struct head *head)
     uint64_t word = head->mode_state->selectors & ~(UINT64_C(0xf) << 4 * NODE_ASZ);
 
     return word | (uint64_t)head->address_size << 4 * NODE_ASZ | head->mandatory << 4 * NODE_PP |
-           head->vector_length << 4 * NODE_VL;
+           (uint64_t)head->mandatory << 4 * NODE_PP_W | head->vector_length << 4 * NODE_VL;
 }
 
-/* The row that an opcode's entry leads to, 0 for none. */
-static unsigned find_form(const struct head *head, unsigned entry, unsigned modrm)
+static unsigned first_step(const struct opcode *opcode, uint64_t selectors)
+{
+    return ((const uint16_t *)&x86emu_decode_tables)[opcode->base + (selectors >> opcode->shift & 0xf)];
+}
+
+/* The row that an opcode leads to, 0 for none. */
+static unsigned find_form(const struct head *head, const struct opcode *opcode, unsigned modrm)
 {
     uint64_t selectors =
         selector_word(head) | (modrm >> 3 & 7) << 4 * NODE_REG | (uint64_t)(modrm >= 0xc0) << 4 * NODE_MOD3;
+    unsigned entry = first_step(opcode, selectors);
 
     while (entry >> ENTRY_KIND != NODE_LEAF)
         entry = lookup_step(head, entry, selectors, modrm);
@@ -94,7 +92,7 @@ static unsigned find_form(const struct head *head, unsigned entry, unsigned modr
 
 static const struct form_shape *form_shape(unsigned form)
 {
-    return &x86emu_decode_tables.shapes[x86emu_decode_tables.shape_numbers[form]];
+    return &x86emu_decode_tables.shapes[x86emu_decode_tables.forms[form].shape];
 }
 
 /* --- from the opcode on ------------------------------------------------------------------------------------------- */
@@ -105,10 +103,13 @@ static bool depends_on_modrm(unsigned rare)
 }
 
 /* Whether no ModRM byte would make the opcode valid. */
-static bool is_hopeless(const struct head *head, unsigned entry)
+static bool is_hopeless(const struct head *head, const struct opcode *opcode)
 {
     uint64_t selectors = selector_word(head);
+    unsigned entry = first_step(opcode, selectors);
 
+    if (opcode->shift == 4 * NODE_REG || opcode->shift == 4 * NODE_MOD3)
+        return false;
     while (entry >> ENTRY_KIND != NODE_LEAF) {
         const uint16_t *node = &x86emu_decode_tables.nodes[2 * (entry & ENTRY_VALUE)];
         unsigned kind = entry >> ENTRY_KIND;
@@ -138,7 +139,7 @@ static void split_immediates(struct x86emu_insn *insn, unsigned kind)
 /* 3DNow!: what looked like an immediate is the opcode (APM Vol. 3, 1.2.1). */
 static enum x86emu_decode_status take_suffix_opcode(struct x86emu_insn *insn)
 {
-    insn->form = x86emu_decode_tables.maps[MAP_3DNOW][insn->imm & 0xff];
+    insn->form = (uint16_t)first_step(find_opcode(MAP_3DNOW, insn->imm & 0xff), 0);
     insn->encoding = X86EMU_ENCODING_3DNOW;
     insn->opcode = (uint8_t)insn->imm;
     insn->opcode_offset = (uint8_t)(insn->length - 1);
@@ -225,21 +226,27 @@ static unsigned allowed_state(const struct head *head, const struct form_shape *
     return bit_if(STATE_LOCK, cr0 && head->options & X86EMU_DECODE_AMD >> 8 && head->prefixes & X86EMU_PREFIX_LOCK);
 }
 
+/* Those of a mode that has this address size without 67. */
+static const uint8_t *layouts_of(unsigned address_size)
+{
+    return x86emu_decode_tables.modes[4 * address_size].layouts;
+}
+
 /* Everything from the opcode on. */
 static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const struct head *head)
 {
     uint64_t bytes = bytes_at(head, head->at);
-    unsigned opcode = bytes & 0xff, length_bits = x86emu_decode_tables.lengths[head->map][opcode];
-    unsigned entry = x86emu_decode_tables.maps[head->map][opcode], kind = length_bits & LENGTH_IMMEDIATE, at, form;
+    const struct opcode *opcode = find_opcode(head->map, bytes & 0xff);
+    unsigned kind = opcode->length & LENGTH_IMMEDIATE, at, form;
     const struct form_shape *shape;
     struct layout layout;
 
-    if (length_bits & LENGTH_REGISTER)
+    if (opcode->length & LENGTH_REGISTER)
         bytes |= NO_MODRM << 8;
-    layout = find_layout(length_bits, head->address_size == 0 ? 0 : 256, bytes);
+    layout = find_layout(opcode->length, layouts_of(head->address_size), bytes);
     if (layout.has_modrm && head->at + 1 >= head->limit)
-        return is_hopeless(head, entry) ? X86EMU_DECODE_INVALID : truncated(insn, head->at + 2);
-    form = find_form(head, entry, layout.modrm);
+        return is_hopeless(head, opcode) ? X86EMU_DECODE_INVALID : truncated(insn, head->at + 2);
+    form = find_form(head, opcode, layout.modrm);
     shape = form_shape(form);
     if (kind == IMMEDIATE_BY_FORM)
         kind = shape->immediate;
@@ -252,7 +259,7 @@ static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const stru
         return truncated(insn, insn->length);
 
     insn->form = (uint16_t)form;
-    insn->opcode = (uint8_t)opcode;
+    insn->opcode = (uint8_t)bytes;
     insn->operand_size = head->mode_state->operand_sizes[shape->rule];
     fill(insn, head, &layout);
     if (allowed_state(head, shape, layout.modrm) != 0)
@@ -388,7 +395,7 @@ static unsigned vector_encoding(unsigned mode, unsigned byte, unsigned next)
 
 static void take_legacy_prefix(struct head *head, unsigned byte)
 {
-    unsigned bit = x86emu_decode_tables.maps[MAP_ONE_BYTE][byte];
+    unsigned bit = x86emu_decode_tables.flat[MAP_ONE_BYTE][byte].form;
 
     if (bit & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE))
         head->prefixes &= ~(unsigned)(X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
@@ -408,7 +415,7 @@ static void take_legacy_prefixes(struct head *head)
 
         if (head->mode == X86EMU_MODE_64 && (byte & 0xf0) == 0x40)
             head->rex = (byte & 0xf) | X86EMU_REX_PRESENT;
-        else if (x86emu_decode_tables.lengths[MAP_ONE_BYTE][byte] == LENGTH_SPECIAL && byte != 0x0f)
+        else if (is_prefix(byte))
             take_legacy_prefix(head, byte);
         else
             break;
@@ -469,7 +476,7 @@ static enum x86emu_decode_status decode_unprefixed(struct x86emu_insn *insn, str
 
     if (head->at >= head->limit)
         return truncated(insn, head->at + 1);
-    if (x86emu_decode_tables.lengths[MAP_ONE_BYTE][first] & LENGTH_SPECIAL && head->at + 1 >= head->limit)
+    if (find_opcode(MAP_ONE_BYTE, first)->length & LENGTH_SPECIAL && head->at + 1 >= head->limit)
         return truncated(insn, head->at + 2);
     if (encoding != X86EMU_ENCODING_LEGACY)
         return decode_vector(insn, head, bytes, encoding);

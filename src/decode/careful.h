@@ -43,13 +43,44 @@ struct layout {
     unsigned displacement;
 };
 
-/* length_bits: enum opcode_length. layouts: where in the table. bytes: from the opcode on. */
-static ALWAYS_INLINE struct layout find_layout(unsigned length_bits, unsigned layouts, uint64_t bytes)
+/* An opcode's entry, by the kind of its map. */
+static ALWAYS_INLINE const struct opcode *find_block(unsigned map, unsigned opcode)
+{
+    return &x86emu_decode_tables.opcodes[x86emu_decode_tables.blocks[map - FLAT_MAPS][opcode / BLOCK]][opcode % BLOCK];
+}
+
+static ALWAYS_INLINE const struct opcode *find_opcode(unsigned map, unsigned opcode)
+{
+#ifndef X86EMU_NO_VECTOR_MAPS
+    if (map >= MAP_VEX_0F)
+        return &x86emu_decode_tables.dense[map - MAP_VEX_0F][opcode];
+#endif
+    return map < FLAT_MAPS ? &x86emu_decode_tables.flat[map][opcode].opcode : find_block(map, opcode);
+}
+
+/* A legacy prefix; nothing else has these bits alone. */
+static ALWAYS_INLINE bool is_prefix(unsigned byte)
+{
+    return x86emu_decode_tables.flat[MAP_ONE_BYTE][byte].opcode.length == (LENGTH_SPECIAL | LENGTH_ELSEWHERE);
+}
+
+/* A step on what few opcodes depend on. mode: with options. */
+static ALWAYS_INLINE unsigned rare_step(const uint16_t *node, unsigned modrm, unsigned rex, unsigned prefixes,
+                                        unsigned mode)
+{
+    unsigned word = (modrm & 7) | (rex & X86EMU_REX_B) << RARE_B | (mode & KNOWN_OPTIONS) >> 8 << RARE_AMD |
+                    (prefixes & X86EMU_PREFIX_66 ? 1u << RARE_P66 : 0) | ((modrm & 0xc7) != 5 ? 1u << RARE_NO_RIP : 0);
+
+    return node[2 + (word >> (node[1] & 0xff) & node[1] >> 8)];
+}
+
+/* length_bits: enum opcode_length. layouts: of the address size. bytes: from the opcode on. */
+static ALWAYS_INLINE struct layout find_layout(unsigned length_bits, const uint8_t *layouts, uint64_t bytes)
 {
     unsigned raw = bytes >> 8 & 0xff, has_modrm = length_bits >> 7, bits;
     struct layout layout = {.has_modrm = has_modrm};
 
-    bits = x86emu_decode_tables.layouts[layouts + raw] & (0 - has_modrm);
+    bits = layouts[(raw >> 3 & 0x18) | (raw & 7)] & (0 - has_modrm);
     layout.modrm = ((raw ^ NO_MODRM) & (0 - has_modrm)) ^ NO_MODRM;
     layout.has_sib = bits >> 3 & 1;
     layout.displacement = (bits & 7) + ((bits >> 4 & ((bytes >> 16 & 7) == 5)) << 2);
@@ -68,11 +99,11 @@ static ALWAYS_INLINE uint64_t field(uint64_t bytes, unsigned size, unsigned sign
 static ALWAYS_INLINE unsigned displacement_scale(const struct form_shape *shape, unsigned evex, unsigned vector_length,
                                                  unsigned operand_size)
 {
-    if (evex & EVEX_B)
-        return shape->scale >> SCALE_BROADCAST;
-    if ((shape->scale & 0xf) == SCALE_BY_SIZE)
-        return operand_size == 8 ? 3 : 2;
-    return (shape->scale & SCALE_LOG2) + (shape->scale & SCALE_BY_LENGTH ? vector_length : 0);
+    unsigned scale = (shape->scale & SCALE_LOG2) + (vector_length & (0 - (shape->scale >> 3 & 1u)));
+
+    if (UNLIKELY((shape->scale & 0xf) == SCALE_BY_SIZE))
+        scale = operand_size == 8 ? 3 : 2;
+    return evex & EVEX_B ? shape->scale >> SCALE_BROADCAST : scale;
 }
 
 /* 1 << bit when the condition holds. */

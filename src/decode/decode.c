@@ -11,22 +11,25 @@
  * decoded from its beginning by x86emu_decode_carefully().
  */
 
-/* With so many bytes nothing that is decoded here can end too late, and no load can. */
 enum {
-    ENOUGH = X86EMU_MAX_INSN_LENGTH
+    ENOUGH = X86EMU_MAX_INSN_LENGTH, /* with so many bytes no load below can end too late */
+    MOST_PREFIXES = 3 /* with REX and two escapes the opcode is at 6, and 8 bytes from there are readable */
 };
 
 /* What is known when the opcode is reached. */
 struct start {
     const uint8_t *bytes;
-    unsigned at;  /* the opcode's place, at most 7 */
-    unsigned map; /* enum opcode_map */
+    unsigned at; /* the opcode's place */
     unsigned map_number;
-    unsigned state;         /* enum state but what ModRM and the mode decide */
-    uint64_t selectors;     /* likewise */
-    unsigned front;         /* struct x86emu_insn from prefixes on, four bytes */
-    unsigned vector;        /* from vvvv on, three bytes */
-    unsigned evex;          /* the third EVEX payload byte */
+    unsigned prefixes, segment, rex;
+    unsigned encoding;       /* enum x86emu_encoding */
+    bool is_flat;            /* the opcode's entry is a struct flat_opcode */
+    bool is_far;             /* displacement and immediate may be too far back for a load of eight bytes */
+    unsigned options;        /* for rare nodes; 0 where they are given up */
+    unsigned state;          /* enum state but what ModRM and the mode decide */
+    unsigned register_state; /* what it is besides if ModRM names registers */
+    uint64_t selectors;      /* values for nodes, but what ModRM and the mode decide */
+    unsigned vvvv, evex;
     unsigned vector_length; /* 0, 1, 2 */
     const struct mode_state *mode;
 };
@@ -40,109 +43,170 @@ static ALWAYS_INLINE unsigned opaque(unsigned value)
     return value;
 }
 
-/* The row that an opcode's entry leads to, 0 for none or if that is hard to say. Most need one step or none. */
-static ALWAYS_INLINE unsigned find_form(unsigned entry, uint64_t selectors)
+/* The row that an opcode and the selectors lead to, 0 for none or if that is hard to say. Most need one step or none. */
+static ALWAYS_INLINE unsigned find_form(const struct opcode *opcode, uint64_t selectors, const struct start *start,
+                                        unsigned modrm)
 {
-    unsigned kind = entry >> ENTRY_KIND;
-    unsigned next = tables->nodes[2 * (entry & ENTRY_VALUE) + (selectors >> 4 * kind & 0xf)];
+    unsigned entry = ((const uint16_t *)tables)[opcode->base + (selectors >> opcode->shift & 0xf)], kind;
 
-    entry = opaque(entry ^ ((entry ^ next) & (0u - (kind != NODE_LEAF)))); /* next is anything if this was a leaf */
     while (UNLIKELY((kind = entry >> ENTRY_KIND) != NODE_LEAF)) {
-        if (kind == NODE_RARE)
-            return 0;
-        entry = tables->nodes[2 * (entry & ENTRY_VALUE) + (selectors >> 4 * kind & 0xf)];
+        const uint16_t *node = &tables->nodes[2 * (entry & ENTRY_VALUE)];
+
+        if (kind != NODE_RARE)
+            entry = node[selectors >> 4 * kind & 0xf];
+        else if (start->options != 0)
+            entry = rare_step(node, modrm, start->rex, start->prefixes, start->options);
+        else
+            entry = 0;
     }
     return entry;
 }
 
-/*
- * The fields that are single bytes, in few stores. The length has one of its own: who asks for it first, and it is
- * known first, needn't wait for the rest. bytes: opcode, ModRM, SIB.
- */
-static ALWAYS_INLINE void store_bytes(struct x86emu_insn *insn, const struct start *start, uint64_t bytes,
-                                      const struct layout *layout, unsigned immediate)
+/* Of an opcode without nodes its entry alone is looked at: rows' shapes are somewhere else. */
+static ALWAYS_INLINE const struct form_shape *find_shape(const struct opcode *opcode, unsigned form, bool is_flat)
 {
-    uint64_t behind =
-        start->map_number | ((bytes << 8) & (0xff00 | (0u - layout->has_sib) << 24)) | layout->modrm << 16;
-    uint64_t sizes = layout->displacement | immediate << 8 | start->mode->sizes;
+    const struct flat_opcode *flat = (const struct flat_opcode *)(const void *)opcode;
 
-    _Static_assert(offsetof(struct x86emu_insn, prefixes) == 24 && offsetof(struct x86emu_insn, map) == 28 &&
-                       offsetof(struct x86emu_insn, vvvv) == 32 && offsetof(struct x86emu_insn, disp_size) == 36 &&
-                       offsetof(struct x86emu_insn, mode) == 38 && sizeof(struct x86emu_insn) == 40,
-                   "the order of fields that are stored together");
-    store_le64((uint8_t *)insn + offsetof(struct x86emu_insn, prefixes), start->front | behind << 32);
-    store_le64((uint8_t *)insn + offsetof(struct x86emu_insn, vvvv), start->vector | start->at << 24 | sizes << 32);
+    if (!is_flat)
+        return &tables->shapes[tables->forms[form].shape];
+    return &tables->shapes[flat->shape | tables->forms[form & (unsigned)flat->has_node].shape];
+}
+
+/* The eight bytes from a place on. */
+static ALWAYS_INLINE uint64_t load_fields(const struct start *start, unsigned at)
+{
+    unsigned last = ENOUGH - WIDE, from = start->is_far && at > last ? last : at;
+
+    return load_le64(start->bytes + from) >> 8 * (at - from);
+}
+
+static ALWAYS_INLINE void fill(struct x86emu_insn *insn, const struct start *start, uint64_t bytes,
+                               const struct layout *layout)
+{
+    insn->prefixes = (uint8_t)start->prefixes;
+    insn->segment = (uint8_t)start->segment;
+    insn->rex = (uint8_t)start->rex;
+    insn->encoding = (uint8_t)start->encoding;
+    insn->map = (uint8_t)start->map_number;
+    insn->opcode = (uint8_t)bytes;
+    insn->modrm = (uint8_t)layout->modrm;
+    insn->sib = (uint8_t)(bytes >> 16 & (0 - layout->has_sib));
+    insn->vvvv = (uint8_t)start->vvvv;
+    insn->vector_length = (uint8_t)(start->encoding >= X86EMU_ENCODING_XOP ? 16u << start->vector_length : 0);
+    insn->evex = (uint8_t)start->evex;
+    insn->opcode_offset = (uint8_t)start->at;
+    insn->disp_size = (uint8_t)layout->displacement;
+    copy_bytes(&insn->mode, start->mode->mode_and_size, 2);
+}
+
+/* What struct x86emu_insn has of a REX. */
+static ALWAYS_INLINE unsigned rex_of(unsigned byte)
+{
+    return (byte ^ 0x40 ^ X86EMU_REX_PRESENT) & 0xff;
 }
 
 /* Everything from the opcode on; bytes: from there. False: to be decoded carefully. */
-static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *start, uint64_t bytes)
+static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *start, const struct opcode *opcode,
+                                 uint64_t bytes)
 {
-    unsigned opcode = bytes & 0xff, length_bits = tables->lengths[start->map][opcode];
-    unsigned entry = tables->maps[start->map][opcode], kind = length_bits & LENGTH_IMMEDIATE;
-    const struct layout layout = find_layout(length_bits, start->mode->layouts, bytes);
-    unsigned registers = (layout.modrm + 0x40) >> 8, form, immediate, at, operand_size;
-    uint64_t selectors = start->mode->selectors | start->selectors | (layout.modrm & 0x38) << (4 * NODE_REG - 3) |
-                         registers << 4 * NODE_MOD3,
-             fields;
+    unsigned kind = opcode->length & LENGTH_IMMEDIATE, registers, form, immediate, at, size;
+    const struct layout layout = find_layout(opcode->length, start->mode->layouts, bytes);
     const struct form_shape *shape;
+    uint64_t selectors, fields;
 
-    form = find_form(entry, selectors);
-    shape = &tables->shapes[tables->shape_numbers[form]];
+    registers = (layout.modrm + 0x40) >> 8;
+    selectors = start->mode->selectors | start->selectors | (layout.modrm & 0x38) << (4 * NODE_REG - 3) |
+                registers << 4 * NODE_MOD3;
+    form = find_form(opcode, selectors, start, layout.modrm);
+    shape = find_shape(opcode, form, start->is_flat);
     if (UNLIKELY(kind == IMMEDIATE_BY_FORM))
         kind = shape->immediate;
     immediate = start->mode->immediates[kind];
+    size = immediate & 0xf;
     at = start->at + 1 + layout.has_modrm + layout.has_sib;
-    insn->length = (uint8_t)(at + layout.displacement + (immediate & 0xf));
-    if (UNLIKELY(shape->forbidden & (start->mode->state | start->state | STATE_HURRY | (STATE_MEMORY + registers))))
+    insn->length = (uint8_t)(at + layout.displacement + size);
+    if (UNLIKELY(shape->forbidden & (start->mode->state | start->state | STATE_HURRY | (STATE_MEMORY + registers) |
+                                     (start->register_state & (0 - registers)))))
+        return false;
+    if (start->is_far && UNLIKELY(at + layout.displacement + size > X86EMU_MAX_INSN_LENGTH))
         return false;
 
-    fields = load_le64(start->bytes + at);
-    operand_size = start->mode->operand_sizes[shape->rule];
+    fields = load_fields(start, at);
+    insn->operand_size = start->mode->operand_sizes[shape->rule];
     insn->disp = (int64_t)field(fields, layout.displacement, layout.displacement);
-    if (start->front >> 24 == X86EMU_ENCODING_EVEX && layout.displacement == 1)
-        insn->disp *= INT64_C(1) << displacement_scale(shape, start->evex, start->vector_length, operand_size);
-    insn->imm = field(fields >> 8 * layout.displacement, immediate & 0xf, immediate >> 4);
+    if (start->encoding == X86EMU_ENCODING_EVEX)
+        insn->disp *= INT64_C(1) << (displacement_scale(shape, start->evex, start->vector_length, insn->operand_size) &
+                                     (0 - opaque(layout.displacement == 1)));
+    insn->imm = field(fields >> 8 * layout.displacement, size, immediate >> 4);
     insn->imm2 = 0;
     insn->form = (uint16_t)form;
-    insn->operand_size = (uint8_t)operand_size;
-    store_bytes(insn, start, bytes, &layout, immediate & 0xf);
+    insn->imm_size = (uint8_t)size;
+    fill(insn, start, bytes, &layout);
     return true;
 }
 
-/* --- one mandatory prefix, REX, escapes --------------------------------------------------------------------------- */
+/* --- legacy prefixes, REX, escapes --------------------------------------------------------------------------------- */
 
-/* Takes a REX, if the mode has them. */
-static ALWAYS_INLINE unsigned take_rex(uint64_t *bytes, unsigned mode)
+/* Notes a legacy prefix. */
+static ALWAYS_INLINE void take_prefix(struct start *start, unsigned byte, unsigned mode)
 {
-    unsigned is_rex = (mode >> 1 & 1) & ((*bytes & 0xf0) == 0x40);
-    unsigned rex = ((unsigned)*bytes & 0xf) | X86EMU_REX_PRESENT;
+    unsigned bit = tables->flat[MAP_ONE_BYTE][byte].form, names_segment = (byte & 0xfe) == 0x64;
+    unsigned segment = X86EMU_FS + (byte & 1), repeat = X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE;
 
-    *bytes >>= 8 * is_rex;
-    return rex & (0 - is_rex);
+    if (UNLIKELY(!(mode & X86EMU_MODE_64)) && bit == X86EMU_PREFIX_SEGMENT && !names_segment) {
+        names_segment = 1;
+        segment = byte >> 3 & 3;
+    }
+    start->segment ^= (start->segment ^ segment) & (0 - names_segment);
+    start->prefixes = (start->prefixes & ~(repeat & (0 - (unsigned)((bit & repeat) != 0)))) | bit;
 }
 
-static NOINLINE bool decode_escaped(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
+/* 0: none, 1: 66, 2: F3, 3: F2, by the bits for F2, F3 and 66. */
+static ALWAYS_INLINE unsigned mandatory_prefix(unsigned prefixes)
 {
-    static const uint8_t mandatory[4] = {3, 2, 1, 0}; /* by the prefix: F2, F3, 66, none */
-    uint64_t word = load_le64(bytes);
-    unsigned first = word & 0xff, kind = first == 0xf2 ? 0 : first == 0xf3 ? 1 : first == 0x66 ? 2 : 3, rex, maps;
-    unsigned prefixes = kind == 3 ? 0 : (unsigned)X86EMU_PREFIX_REPNE << kind;
-    struct start start = {.bytes = bytes};
+    _Static_assert(X86EMU_PREFIX_REPNE == 2 && X86EMU_PREFIX_REP == 4 && X86EMU_PREFIX_66 == 8, "an index");
+    return 0x02310230u >> (prefixes >> 1 & 7) * 4 & 0xf;
+}
 
-    word >>= 8 * (kind != 3);
-    rex = take_rex(&word, mode);
-    start.at = (unsigned)(kind != 3) + (rex != 0);
-    maps = (word & 0xff) != 0x0f ? 0 : (word & 0xff00) == 0x3800 ? 2 : (word & 0xff00) == 0x3a00 ? 3 : 1;
-    word >>= 8 * (maps > 1 ? 2 : maps);
-    if (maps < 2 && tables->lengths[maps][word & 0xff] & LENGTH_SPECIAL)
+/* Takes the escape before an opcode, if there is one: the map. */
+static ALWAYS_INLINE unsigned take_escape(uint64_t *word, unsigned *at)
+{
+    unsigned escape = (*word & 0xff) == 0x0f, second = *word >> 8 & 0xff, more = 0;
+
+    if (UNLIKELY(escape != 0 && (second & 0xfd) == 0x38))
+        more = 1;
+    *word >>= 8 * (escape + more);
+    *at += escape + more;
+    return more == 0 ? escape : second == 0x38 ? MAP_0F38 : MAP_0F3A;
+}
+
+static ALWAYS_INLINE bool decode_prefixed(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
+{
+    struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .is_far = true, .options = mode | 1};
+    const struct opcode *opcode;
+    unsigned mandatory, is_rex;
+    uint64_t word;
+
+    for (unsigned byte = bytes[0]; start.at < MOST_PREFIXES && is_prefix(byte); byte = bytes[start.at]) {
+        take_prefix(&start, byte, mode);
+        start.at++;
+    }
+    if (UNLIKELY(start.prefixes & X86EMU_PREFIX_67))
         return false;
-    start.at += maps > 1 ? 2 : maps;
-    start.map = start.map_number = maps;
-    start.mode = &tables->modes[4 * mode_number(mode) + 2u * (kind == 2) + (rex >> 3 & 1)];
-    start.state = STATE_VL0 | (unsigned)STATE_PP0 << mandatory[kind] | bit_if(STATE_REG_HIGH, rex & X86EMU_REX_R);
-    start.selectors = (uint64_t)mandatory[kind] << 4 * NODE_PP;
-    start.front = prefixes | X86EMU_NO_SEGMENT << 8 | rex << 16;
-    return finish(insn, &start, word);
+    word = load_le64(bytes + start.at);
+    is_rex = (unsigned)((word & 0xf0) == 0x40) & (mode >> 1 & 1);
+    start.rex = rex_of((unsigned)word) & (0 - is_rex);
+    word >>= 8 * is_rex;
+    start.at += is_rex;
+    start.map_number = take_escape(&word, &start.at);
+    opcode = find_opcode(start.map_number, word & 0xff);
+    mandatory = mandatory_prefix(start.prefixes);
+    start.mode = &tables->modes[4 * mode_number(mode) + (start.prefixes >> 2 & 2) + (start.rex >> 3 & 1)];
+    start.state = STATE_VL0 | (unsigned)STATE_PP0 << mandatory | bit_if(STATE_REG_HIGH, start.rex & X86EMU_REX_R) |
+                  bit_if(STATE_LOCK, start.prefixes & X86EMU_PREFIX_LOCK);
+    start.register_state = bit_if(STATE_LOCK_REGISTER, start.prefixes & X86EMU_PREFIX_LOCK);
+    start.selectors = (uint64_t)mandatory << 4 * NODE_PP;
+    return finish(insn, &start, opcode, word);
 }
 
 /* --- VEX and EVEX in 64-bit mode (SDM Vol. 2, 2.3 and 2.7) ---------------------------------------------------------- */
@@ -151,31 +215,32 @@ static NOINLINE bool decode_escaped(struct x86emu_insn *insn, const uint8_t *byt
 static ALWAYS_INLINE void take_wvvvv(struct start *start, unsigned payload, unsigned vvvv)
 {
     start->mode = &tables->modes[4 * X86EMU_MODE_64 + (payload >> 7)];
-    start->selectors = (payload & 3) << 4 * NODE_PP | start->vector_length << 4 * NODE_VL;
+    start->selectors = (uint64_t)(payload & 3) << 4 * NODE_PP | (uint64_t)(payload & 3) << 4 * NODE_PP_W |
+                       (uint64_t)start->vector_length << 4 * NODE_VL;
     start->state |= (unsigned)STATE_PP0 << (payload & 3) | (unsigned)STATE_VL0 << start->vector_length |
                     bit_if(STATE_VVVV, vvvv != 0) | bit_if(STATE_VVVV_HIGH, vvvv & 8);
-    start->vector = vvvv | 0x1000u << start->vector_length | start->evex << 16;
+    start->vvvv = vvvv;
 }
 
-static NOINLINE bool decode_vex(struct x86emu_insn *insn, const uint8_t *bytes)
+static ALWAYS_INLINE bool decode_vex(struct x86emu_insn *insn, const uint8_t *bytes)
 {
-    struct start start = {.bytes = bytes};
+    struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .encoding = X86EMU_ENCODING_VEX};
     uint64_t word = load_le64(bytes);
-    unsigned three = ~(unsigned)word & 1, first = word >> 8 & 0xff, second, rex; /* C4 has three bytes, C5 two */
+    unsigned three = ~(unsigned)word & 1, first = word >> 8 & 0xff, second; /* C4 has three bytes, C5 two */
 
-    second = three ? word >> 16 & 0xff : first & 0x7f;
-    first = three ? first : (first & 0x80) | 0x61;
-    rex = (~first >> 5 & 7) | (second >> 7) << 3;
+    second = first ^ ((first ^ (unsigned)(word >> 16)) & (0 - opaque(three)) & 0xff);
+    second &= 0x7f | three << 7;
+    first ^= (first ^ ((first & 0x80) | 0x61)) & (opaque(three) - 1);
+    start.rex = (~first >> 5 & 7) | (second >> 7) << 3;
     start.at = 2 + three;
     start.map_number = first & 0x1f;
     if (UNLIKELY(start.map_number - 1 > 2))
         return false;
-    start.map = MAP_VEX_0F - 1 + start.map_number;
     start.vector_length = second >> 2 & 1;
-    start.state = bit_if(STATE_REG_HIGH, rex & X86EMU_REX_R);
-    start.front = X86EMU_NO_SEGMENT << 8 | rex << 16 | (unsigned)X86EMU_ENCODING_VEX << 24;
+    start.state = bit_if(STATE_REG_HIGH, start.rex & X86EMU_REX_R);
     take_wvvvv(&start, second, ~second >> 3 & 0xf);
-    return finish(insn, &start, word >> 16 >> 8 * three);
+    word = word >> 16 >> 8 * three;
+    return finish(insn, &start, &tables->dense[start.map_number - 1][word & 0xff], word);
 }
 
 /* EVEX.b with registers is rounding control or SAE, and the vector length is 512 bits (SDM Vol. 2, 2.7.11). */
@@ -190,64 +255,88 @@ static ALWAYS_INLINE void take_evex_third(struct start *start, unsigned third, b
                    bit_if(STATE_B_REGISTER, b && registers);
 }
 
-static NOINLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *bytes)
+static ALWAYS_INLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *bytes)
 {
     static const uint8_t maps[8] = {0, MAP_EVEX_0F, MAP_EVEX_0F38, MAP_EVEX_0F3A, 0, MAP_EVEX_M5, MAP_EVEX_M6, 0};
-    struct start start = {.bytes = bytes, .at = 4};
+    struct start start = {.bytes = bytes, .at = 4, .segment = X86EMU_NO_SEGMENT, .encoding = X86EMU_ENCODING_EVEX};
     uint64_t word = load_le64(bytes);
-    unsigned first = word >> 8 & 0xff, second = word >> 16 & 0xff, third = word >> 24 & 0xff, rex;
+    unsigned first = word >> 8 & 0xff, second = word >> 16 & 0xff, third = word >> 24 & 0xff, map = maps[first & 7];
 
-    rex = (~first >> 5 & 7) | (second >> 7) << 3 | (~first & 0x10) << 2; /* R' is X86EMU_REX_R4 */
+    start.rex = (~first >> 5 & 7) | (second >> 7) << 3 | (~first & 0x10) << 2; /* R' is X86EMU_REX_R4 */
     start.map_number = first & 7;
-    start.map = maps[first & 7];
     take_evex_third(&start, third, (word >> 40 & 0xff) >= 0xc0);
-    if (UNLIKELY(start.map == 0 || first & 8 || !(second & 4) || start.vector_length == 3))
+    if (UNLIKELY(map == 0 || first & 8 || !(second & 4) || start.vector_length == 3))
         return false;
-    start.state |= bit_if(STATE_REG_HIGH, rex & (X86EMU_REX_R | X86EMU_REX_R4)) | bit_if(STATE_R4, rex & X86EMU_REX_R4);
-    start.front = X86EMU_NO_SEGMENT << 8 | rex << 16 | (unsigned)X86EMU_ENCODING_EVEX << 24;
+    start.state |= bit_if(STATE_REG_HIGH, start.rex & (X86EMU_REX_R | X86EMU_REX_R4)) |
+                   bit_if(STATE_R4, start.rex & X86EMU_REX_R4);
     take_wvvvv(&start, second, (~second >> 3 & 0xf) | (~third & EVEX_V4) << 1);
-    return finish(insn, &start, word >> 32);
+    return finish(insn, &start, find_opcode(map, word >> 32 & 0xff), word >> 32);
 }
 
 /* --- all of them -------------------------------------------------------------------------------------------------- */
 
-/* What begins with a prefix other than REX, or an escape other than 0F. */
-static NOINLINE enum x86emu_decode_status decode_special(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
-                                                         unsigned mode)
-{
-    unsigned first = bytes[0];
-    bool long_mode = mode & X86EMU_MODE_64, done;
+/*
+ * Each of them takes and answers what x86emu_decode() does, which knows by the first byte where to go on: calls are the
+ * last thing that happens, and cost a jump.
+ */
 
-    if (long_mode && (first == 0xc4 || first == 0xc5))
-        done = decode_vex(insn, bytes);
-    else if (long_mode && first == 0x62)
-        done = decode_evex(insn, bytes);
-    else
-        done = decode_escaped(insn, bytes, mode);
-    return done ? X86EMU_DECODE_OK : x86emu_decode_carefully(insn, bytes, size, mode);
+static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+                                                      unsigned mode)
+{
+    if (decode_prefixed(insn, bytes, mode))
+        return X86EMU_DECODE_OK;
+    return x86emu_decode_carefully(insn, bytes, size, mode);
+}
+
+static NOINLINE enum x86emu_decode_status from_evex(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+                                                    unsigned mode)
+{
+    if (decode_evex(insn, bytes))
+        return X86EMU_DECODE_OK;
+    return x86emu_decode_carefully(insn, bytes, size, mode);
+}
+
+static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+                                                   unsigned mode)
+{
+    if (decode_vex(insn, bytes))
+        return X86EMU_DECODE_OK;
+    return x86emu_decode_carefully(insn, bytes, size, mode);
+}
+
+/* REX, 0F or the opcode comes first. */
+static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+                                                      unsigned mode)
+{
+    struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .is_flat = true};
+    uint64_t word = load_le64(bytes);
+    unsigned is_rex = (unsigned)((word & 0xf0) == 0x40) & (mode >> 1 & 1);
+    unsigned escape = (unsigned)((word & 0xff) == 0x0f) | (((word >> 8 & 0xff) == 0x0f) & is_rex);
+
+    start.rex = rex_of((unsigned)word) & (0 - is_rex);
+    start.at = is_rex + escape;
+    word >>= 8 * start.at;
+    start.map_number = escape;
+    start.mode =
+        &tables->modes[4 * (mode & 3) + (start.rex >> 3 & 1)]; /* vendors differ only in what isn't done here */
+    start.state = STATE_VL0 | STATE_PP0;
+    if (finish(insn, &start, &tables->flat[escape][word & 0xff].opcode, word))
+        return X86EMU_DECODE_OK;
+    return from_prefix(insn, bytes, size, mode);
 }
 
 enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode)
 {
-    struct start start = {.bytes = bytes};
-    uint64_t word;
-    unsigned is_rex, rex, escape;
+    unsigned first;
 
     if (UNLIKELY(size < ENOUGH || (mode & ~(unsigned)KNOWN_OPTIONS) > X86EMU_MODE_64))
         return x86emu_decode_carefully(insn, bytes, size, mode);
-    word = load_le64(bytes);
-    is_rex = (unsigned)((word & 0xf0) == 0x40) & (mode >> 1 & 1);
-    rex = (((unsigned)word & 0xf) | X86EMU_REX_PRESENT) & (0 - is_rex);
-    escape = (unsigned)((word & 0xff) == 0x0f) | (((word >> 8 & 0xff) == 0x0f) & is_rex);
-    word >>= 8 * (is_rex + escape);
-    if (UNLIKELY(tables->lengths[escape][word & 0xff] & LENGTH_SPECIAL))
-        return decode_special(insn, bytes, size, mode);
-    start.at = is_rex + escape;
-    start.map = start.map_number = escape;
-    start.mode = &tables->modes[4 * mode_number(mode) + (rex >> 3 & 1)];
-    start.state = STATE_VL0 | STATE_PP0;
-    start.front = X86EMU_NO_SEGMENT << 8 | rex << 16;
-    if (finish(insn, &start, word))
-        return X86EMU_DECODE_OK;
-    return x86emu_decode_carefully(insn, bytes, size, mode);
+    first = *(const uint8_t *)bytes;
+    if (!UNLIKELY(tables->flat[MAP_ONE_BYTE][first].opcode.length & LENGTH_ELSEWHERE))
+        return from_opcode(insn, bytes, size, mode);
+    if ((first & 0xfe) == 0xc4 && mode & X86EMU_MODE_64)
+        return from_vex(insn, bytes, size, mode);
+    if (first == 0x62 && mode & X86EMU_MODE_64)
+        return from_evex(insn, bytes, size, mode);
+    return from_prefix(insn, bytes, size, mode);
 }

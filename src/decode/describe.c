@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an instruction would do, without doing it: registers as masks, the transfer between a register and memory. */
 #include "../common/mem.h"
-#include "generated/tables.h"
+#include "rows.h"
 
 #include <x86emu/insn.h>
 
 static unsigned template_where(const struct x86emu_insn *insn, unsigned n)
 {
-    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
-
-    return x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n].where;
+    return find_template(find_row(insn->form), n)->where;
 }
 
 static bool is_string(unsigned where)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which instructions a processor has, by its CPUID features. */
-#include "generated/tables.h"
+#include "rows.h"
 
 #include <x86emu/insn.h>
 
@@ -25,14 +25,14 @@ bool x86emu_feature_is_absent(const struct x86emu_features *features, enum x86em
 
 bool x86emu_insn_allowed(const struct x86emu_insn *insn, const struct x86emu_features *features)
 {
-    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
-    const struct form_requirement *needs = &x86emu_form_requirements[info->requirement];
+    const struct traits *needs = find_traits(insn->form);
 
     if (is_absent(features, needs->feature) || is_absent(features, needs->base))
         return false;
     if (insn->vector_length > 16 && is_absent(features, needs->wide))
         return false;
-    return insn->vector_length == 64 || !needs->needs_vl || !is_absent(features, X86EMU_FEATURE_AVX512VL);
+    return insn->vector_length == 64 || !(needs->bits & TRAIT_NEEDS_VL) ||
+           !is_absent(features, X86EMU_FEATURE_AVX512VL);
 }
 
 unsigned x86emu_features_options(const struct x86emu_features *features)

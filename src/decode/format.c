@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How instructions are written: mnemonics, registers, Intel syntax. */
 #include "generated/names.h"
-#include "generated/tables.h"
+#include "rows.h"
 
 #include <x86emu/format.h>
 
@@ -301,36 +301,31 @@ static bool is_exact(const struct x86emu_insn *insn)
     }
 }
 
-static void put_rounding(struct text *text, const struct x86emu_insn *insn, const struct form_info *info)
+static void put_rounding(struct text *text, const struct x86emu_insn *insn, const struct form *row)
 {
     static const char modes[4][3] = {"rn", "rd", "ru", "rz"};
 
     if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || insn->modrm < 0xc0 || is_exact(insn))
         return;
     put(text, " {");
-    if (info->mnemonic & INFO_ROUNDING) {
+    if (x86emu_traits[row->traits].bits & TRAIT_ROUNDING) {
         put(text, modes[insn->evex >> 5 & 3]);
         put_char(text, '-');
     }
     put(text, "sae}");
 }
 
-static const struct operand_template *template_of(const struct form_info *info, unsigned n)
+static bool has_operand(const struct form *row, unsigned where)
 {
-    return &x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n];
-}
-
-static bool has_operand(const struct form_info *info, unsigned where)
-{
-    for (unsigned n = 0; n < info->operands >> INFO_OPERAND_COUNT; n++)
-        if (template_of(info, n)->where == where)
+    for (unsigned n = 0; n < operand_count(row); n++)
+        if (find_template(row, n)->where == where)
             return true;
     return false;
 }
 
-static bool is_string(const struct form_info *info)
+static bool is_string(const struct form *row)
 {
-    return has_operand(info, WHERE_SOURCE) || has_operand(info, WHERE_DESTINATION);
+    return has_operand(row, WHERE_SOURCE) || has_operand(row, WHERE_DESTINATION);
 }
 
 /* Whether memory that a mnemonic implies is not where the mnemonic alone would have it. */
@@ -342,34 +337,33 @@ static bool is_elsewhere(const struct x86emu_insn *insn)
 }
 
 /* Strings' operands are written where the mnemonic doesn't say it all; XLAT's and MASKMOV's only memory likewise. */
-static bool is_written(const struct x86emu_insn *insn, const struct form_info *info, unsigned n,
+static bool is_written(const struct x86emu_insn *insn, const struct form *row, unsigned n,
                        const struct x86emu_operand *op)
 {
-    unsigned where = template_of(info, n)->where;
+    unsigned where = find_template(row, n)->where;
 
-    if (is_string(info))
+    if (is_string(row))
         return !op->implicit && is_elsewhere(insn);
     if (where == WHERE_XLAT || where == WHERE_MASKMOV)
         return is_elsewhere(insn);
     return !op->implicit;
 }
 
-static void put_operands(struct text *text, const struct x86emu_insn *insn, const struct form_info *info,
-                         uint64_t address)
+static void put_operands(struct text *text, const struct x86emu_insn *insn, const struct form *row, uint64_t address)
 {
     struct x86emu_operand op;
     bool rounded = false; /* written before the first immediate */
     bool first = true;
 
     for (unsigned n = 0; x86emu_insn_operand(insn, n, &op); n++) {
-        if (!is_written(insn, info, n, &op))
+        if (!is_written(insn, row, n, &op))
             continue;
-        if (template_of(info, n)->where == WHERE_MASK) {
+        if (find_template(row, n)->where == WHERE_MASK) {
             put_mask(text, insn);
             continue;
         }
         if (op.kind == X86EMU_OPERAND_IMM && !rounded) {
-            put_rounding(text, insn, info);
+            put_rounding(text, insn, row);
             rounded = true;
         }
         put(text, first ? " " : ", ");
@@ -377,15 +371,15 @@ static void put_operands(struct text *text, const struct x86emu_insn *insn, cons
         first = false;
     }
     if (!rounded)
-        put_rounding(text, insn, info);
+        put_rounding(text, insn, row);
 }
 
 /* --- prefixes ----------------------------------------------------------------------------------------------------- */
 
-static bool writes_cs(const struct form_info *info)
+static bool writes_cs(const struct form *row)
 {
-    for (unsigned n = 0; n < info->operands >> INFO_OPERAND_COUNT; n++) {
-        const struct operand_template *from = template_of(info, n);
+    for (unsigned n = 0; n < operand_count(row); n++) {
+        const struct operand_template *from = find_template(row, n);
 
         if (from->where == WHERE_FIXED && from->reg_class == CLASS_SEGMENT && from->number == X86EMU_CS &&
             from->access & X86EMU_OPERAND_WRITTEN)
@@ -400,7 +394,7 @@ static bool takes_bnd(const struct x86emu_insn *insn)
     const struct decode_tables *tables = &x86emu_decode_tables;
     bool without = insn->map == 0 && ((insn->opcode & 0xfc) == 0xe0 || insn->opcode == 0xeb);
 
-    return tables->shapes[tables->shape_numbers[insn->form]].rule == RULE_NEAR && !without;
+    return tables->shapes[find_row(insn->form)->shape].rule == RULE_NEAR && !without;
 }
 
 /* XACQUIRE, XRELEASE: with LOCK, with an exchange, which needs none, and to end with a plain store (SDM Vol. 1, 16.2). */
@@ -426,11 +420,11 @@ static void put_repeat(struct text *text, const struct x86emu_insn *insn)
         put(text, compares ? "repe " : "rep ");
 }
 
-static void put_prefixes(struct text *text, const struct x86emu_insn *insn, const struct form_info *info)
+static void put_prefixes(struct text *text, const struct x86emu_insn *insn, const struct form *row)
 {
     unsigned repeat = insn->prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE);
 
-    if (repeat != 0 && is_string(info))
+    if (repeat != 0 && is_string(row))
         put_repeat(text, insn);
     else if (repeat == X86EMU_PREFIX_REPNE && takes_bnd(insn))
         put(text, "bnd ");
@@ -441,11 +435,11 @@ static void put_prefixes(struct text *text, const struct x86emu_insn *insn, cons
 }
 
 /* What a far branch is called. */
-static bool is_far(const struct x86emu_insn *insn, const struct form_info *info)
+static bool is_far(const struct x86emu_insn *insn, const struct form *row)
 {
     enum x86emu_mnemonic mnemonic = x86emu_form_mnemonic(insn->form);
 
-    return (mnemonic == X86EMU_MN_CALL || mnemonic == X86EMU_MN_JMP || mnemonic == X86EMU_MN_RET) && writes_cs(info);
+    return (mnemonic == X86EMU_MN_CALL || mnemonic == X86EMU_MN_JMP || mnemonic == X86EMU_MN_RET) && writes_cs(row);
 }
 
 static size_t finish(struct text *text)
@@ -455,21 +449,16 @@ static size_t finish(struct text *text)
     return text->length;
 }
 
-static const struct form_info *info_of(const struct x86emu_insn *insn)
-{
-    return &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
-}
-
 size_t x86emu_format(const struct x86emu_insn *insn, uint64_t address, char *bytes, size_t room)
 {
-    const struct form_info *info = info_of(insn);
+    const struct form *row = find_row(insn->form);
     struct text text = {.bytes = bytes, .room = room};
 
-    put_prefixes(&text, insn, info);
+    put_prefixes(&text, insn, row);
     put(&text, x86emu_mnemonic_name(x86emu_form_mnemonic(insn->form)));
-    if (is_far(insn, info))
+    if (is_far(insn, row))
         put(&text, " far");
-    put_operands(&text, insn, info, address);
+    put_operands(&text, insn, row, address);
     return finish(&text);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Operands of a decoded instruction, expanded from the row's templates and the instruction's fields. */
-#include "generated/tables.h"
 #include "registers.h"
+#include "rows.h"
 
 #include <x86emu/insn.h>
 
@@ -317,12 +317,12 @@ static void apply_mask(struct x86emu_operand *op, const struct x86emu_insn *insn
 
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand)
 {
-    const struct form_info *info = &x86emu_form_infos[insn->form < X86EMU_FORM_COUNT ? insn->form : 0];
+    const struct form *row = find_row(insn->form);
     const struct operand_template *from;
 
-    if (n >= info->operands >> INFO_OPERAND_COUNT)
+    if (n >= operand_count(row))
         return false;
-    from = &x86emu_operand_templates[(info->operands & INFO_FIRST_OPERAND) + n];
+    from = find_template(row, n);
     operand->size = (uint16_t)operand_width(insn, from->size);
     operand->access = from->access & 0x3f;
     operand->implicit = from->access >> 7;

@@ -3,6 +3,7 @@
 #ifndef X86EMU_DECODE_TABLES_H
 #define X86EMU_DECODE_TABLES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Places of four bits in the selector word, and kinds of node. */
@@ -16,6 +17,7 @@ enum node_kind {
     NODE_MODE = 6,
     NODE_OSZ = 7,
     NODE_ASZ = 8,
+    NODE_PP_W = 9,
     NODE_RARE = 15,
 };
 
@@ -42,14 +44,14 @@ enum state {
     STATE_MODE16 = 1 << 2,
     STATE_MODE32 = 1 << 3,
     STATE_MODE64 = 1 << 4,
-    STATE_LOCK = 1 << 5,
-    STATE_LOCK_REGISTER = 1 << 6,
-    STATE_PP0 = 1 << 7,
-    STATE_PP1 = 1 << 8,
-    STATE_PP2 = 1 << 9,
-    STATE_PP3 = 1 << 10,
-    STATE_W0 = 1 << 11,
-    STATE_W1 = 1 << 12,
+    STATE_W0 = 1 << 5,
+    STATE_W1 = 1 << 6,
+    STATE_LOCK = 1 << 7,
+    STATE_LOCK_REGISTER = 1 << 8,
+    STATE_PP0 = 1 << 9,
+    STATE_PP1 = 1 << 10,
+    STATE_PP2 = 1 << 11,
+    STATE_PP3 = 1 << 12,
     STATE_VL0 = 1 << 13,
     STATE_VL1 = 1 << 14,
     STATE_VL2 = 1 << 15,
@@ -71,19 +73,19 @@ enum opcode_map {
     MAP_0F = 1,
     MAP_0F38 = 2,
     MAP_0F3A = 3,
-    MAP_VEX_0F = 4,
-    MAP_VEX_0F38 = 5,
-    MAP_VEX_0F3A = 6,
-    MAP_VEX_M7 = 7,
-    MAP_EVEX_0F = 8,
-    MAP_EVEX_0F38 = 9,
-    MAP_EVEX_0F3A = 10,
-    MAP_EVEX_M5 = 11,
-    MAP_EVEX_M6 = 12,
-    MAP_XOP_M8 = 13,
-    MAP_XOP_M9 = 14,
-    MAP_XOP_MA = 15,
-    MAP_3DNOW = 16,
+    MAP_3DNOW = 4,
+    MAP_VEX_M7 = 5,
+    MAP_EVEX_M5 = 6,
+    MAP_EVEX_M6 = 7,
+    MAP_XOP_M8 = 8,
+    MAP_XOP_M9 = 9,
+    MAP_XOP_MA = 10,
+    MAP_VEX_0F = 11,
+    MAP_VEX_0F38 = 12,
+    MAP_VEX_0F3A = 13,
+    MAP_EVEX_0F = 14,
+    MAP_EVEX_0F38 = 15,
+    MAP_EVEX_0F3A = 16,
     MAP_COUNT = 17,
 };
 
@@ -100,9 +102,7 @@ enum immediate_kind {
     IMMEDIATE_MO = 9,
     IMMEDIATE_IB_SIGNED = 10,
     IMMEDIATE_IZ_SIGNED = 11,
-    IMMEDIATE_CB_SIGNED = 12,
-    IMMEDIATE_CZ_SIGNED = 13,
-    IMMEDIATE_CZ_NEAR = 14,
+    IMMEDIATE_CZ_NEAR = 12,
     IMMEDIATE_BY_FORM = 15,
 };
 
@@ -219,37 +219,97 @@ struct form_shape {
 
 enum scale { SCALE_LOG2 = 7, SCALE_BY_LENGTH = 8, SCALE_BY_SIZE = 15, SCALE_BROADCAST = 4 };
 
-/* What follows an opcode: enum immediate_kind and these. */
+/*
+ * What is known by the opcode alone. Its row is found at words[base + (selectors >> shift & 0xf)], words being all of
+ * struct decode_tables: that is its node, or a single entry, which for opcodes in flat maps is .form itself.
+ */
+struct opcode {
+    uint16_t base;
+    uint8_t length; /* what follows: enum opcode_length */
+    uint8_t shift;  /* 4 * enum node_kind; 4 * NODE_RARE: there is no choice, or a node of that kind */
+};
+
+struct flat_opcode {
+    struct opcode opcode;
+    uint16_t form;   /* if that doesn't depend on anything; of a prefix its enum x86emu_prefix */
+    uint8_t shape;   /* that form's */
+    int8_t has_node; /* -1 */
+};
+
 enum opcode_length {
-    LENGTH_IMMEDIATE = 0xf,
+    LENGTH_IMMEDIATE = 0xf, /* enum immediate_kind */
     LENGTH_SPECIAL = 0x10,  /* a prefix or an escape, or perhaps one */
-    LENGTH_MEMORY = 0x20,   /* ModRM may name memory */
+    LENGTH_ELSEWHERE = 0x20, /* an instruction that begins with it doesn't go through x86emu_decode() alone */
     LENGTH_REGISTER = 0x40, /* ModRM names registers whatever mod says */
     LENGTH_MODRM = 0x80,
 };
 
-/* What mode, 66 and W decide; also, if there is no 67, what that would. */
+/* What mode, 66 and W decide; also, if there is no 67, what that would. One line of a cache. */
 struct mode_state {
-    uint8_t immediates[16];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
-    uint64_t selectors;       /* values: 4 bits for each enum node_kind */
-    uint8_t operand_sizes[8]; /* by enum size_rule: bytes */
-    uint32_t state;           /* enum state */
-    uint32_t sizes;           /* mode << 16 | address size in bytes << 24 */
-    uint32_t layouts;         /* where in .layouts: 0 or 256 */
+    uint8_t layouts[32];      /* by mod << 3 | rm: displacement bytes, 8 when a SIB follows, 16 when its base 5 stands for
+                                 a displacement */
+    uint8_t immediates[13];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
+    uint8_t operand_sizes[6]; /* by enum size_rule: bytes */
+    uint8_t mode_and_size[2]; /* as struct x86emu_insn has them */
+    uint8_t state;        /* enum state */
+    uint64_t selectors;   /* values: 4 bits for each enum node_kind */
 };
 
-/* What decoding looks at, in one place so that one address is enough. */
-struct decode_tables {
-    struct mode_state modes[16]; /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
-    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
-    uint8_t layouts[512];        /* ModRM with 16-bit addresses, then with others: displacement bytes, 8 when a SIB
-                                    follows, 16 when its base 5 stands for a displacement */
-    uint8_t lengths[MAP_COUNT][256];
-    uint16_t maps[MAP_COUNT][256];
-    struct form_shape shapes[249];
-    uint8_t shape_numbers[2709];
-    uint16_t nodes[5418];
+/* A row. */
+struct form {
+    uint16_t operands; /* first in x86emu_operand_numbers, and how many */
+    uint8_t shape;
+    uint8_t traits; /* in x86emu_traits */
 };
+
+enum form_operands {
+    OPERANDS_FIRST = 0xfff,
+    OPERANDS_COUNT = 12 /* how far to shift */
+};
+
+enum {
+    MODES = 16,     /* [4 * mode + 2 * 66 + W]; mode 3 is AMD's 64-bit mode */
+    FLAT_MAPS = 2,
+    DENSE_MAPS = 6,
+    BLOCK = 8,      /* opcodes */
+};
+
+/* What a build without vector maps leaves out stands at the end of each table. */
+#ifdef X86EMU_NO_VECTOR_MAPS
+enum built {
+    BUILT_MAPS = 5,
+    BUILT_BLOCKS = 32,
+    BUILT_SHAPES = 39,
+    BUILT_NODES = 2052,
+    BUILT_FORMS = 1253,
+};
+#else
+enum built {
+    BUILT_MAPS = 11,
+    BUILT_BLOCKS = 73,
+    BUILT_SHAPES = 223,
+    BUILT_NODES = 5728,
+    BUILT_FORMS = 2709,
+};
+#endif
+
+/* What decoding looks at, in one place so that one address is enough; what is used most comes first. */
+struct decode_tables {
+    struct mode_state modes[MODES];
+    uint64_t masks[9], signs[9]; /* of a field of so many bytes; its highest bit */
+    struct flat_opcode flat[FLAT_MAPS][256];
+    uint16_t nodes[BUILT_NODES];
+    struct form_shape shapes[BUILT_SHAPES];
+    uint8_t blocks[BUILT_MAPS - FLAT_MAPS][256 / BLOCK]; /* where opcodes of maps that are neither flat nor dense are */
+    struct opcode opcodes[BUILT_BLOCKS][BLOCK];
+#ifndef X86EMU_NO_VECTOR_MAPS
+    struct opcode dense[DENSE_MAPS][256]; /* of the last maps */
+#endif
+    struct form forms[BUILT_FORMS];
+};
+
+_Static_assert(offsetof(struct decode_tables, flat) == 1168 && offsetof(struct decode_tables, nodes) == 5264,
+               "what .base counts from");
 
 struct operand_template {
     uint8_t where;     /* enum operand_where */
@@ -259,33 +319,40 @@ struct operand_template {
     uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
-/* The rest of a row. */
-struct form_info {
-    uint16_t mnemonic; /* and INFO_… */
-    uint16_t operands; /* first in x86emu_operand_templates, and how many */
-    uint8_t flags;     /* in x86emu_flag_table */
-    uint8_t requirement; /* in x86emu_form_requirements */
-};
-
-/* What a processor must have; enum x86emu_feature. */
-struct form_requirement {
+/* What decoding doesn't need of a row; rows share them. */
+struct traits {
+    uint8_t flags; /* in x86emu_flag_table */
+    uint8_t bits;  /* enum trait_bit */
+    /* enum x86emu_feature: what a processor must have */
     uint8_t feature;
-    uint8_t base;      /* what the encoding needs besides */
-    uint8_t wide;      /* besides, with vectors of more than 128 bits */
-    uint8_t needs_vl;  /* AVX512VL besides, with vectors of less than 512 bits */
+    uint8_t base; /* what the encoding needs besides */
+    uint8_t wide; /* besides, with vectors of more than 128 bits */
 };
 
-enum form_info_bit {
-    INFO_MNEMONIC = 0x7ff,
-    INFO_ROUNDING = 1 << 14, /* EVEX.b with registers is rounding control, not SAE alone */
-    INFO_PRIVILEGED = 1 << 15,
-    INFO_FIRST_OPERAND = 0xfff,
-    INFO_OPERAND_COUNT = 12 /* how far to shift */
+enum trait_bit {
+    TRAIT_PRIVILEGED = 1 << 0,
+    TRAIT_ROUNDING = 1 << 1, /* EVEX.b with registers is rounding control, not SAE alone */
+    TRAIT_NEEDS_VL = 1 << 2, /* AVX512VL besides, with vectors of less than 512 bits */
 };
+
+#ifdef X86EMU_NO_VECTOR_MAPS
+typedef uint16_t operand_number; /* of a template */
+#else
+typedef uint16_t operand_number;
+#endif
+
+#define ALIGNED_TABLES __attribute__((aligned(64)))
 
 extern const struct decode_tables x86emu_decode_tables;
-extern const struct form_info x86emu_form_infos[];
-extern const struct form_requirement x86emu_form_requirements[];
+extern const struct traits x86emu_traits[];
+extern const operand_number x86emu_operand_numbers[];
 extern const struct operand_template x86emu_operand_templates[];
+
+/*
+ * Rows are numbered by mnemonic, and mnemonics by row: the number of a row's mnemonic is how many rows up to it are the
+ * first of theirs. For each 32 rows: which of them are (bits), and how many there are before.
+ */
+extern const uint32_t x86emu_first_forms[];
+extern const uint16_t x86emu_mnemonics_before[];
 
 #endif

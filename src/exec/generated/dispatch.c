@@ -5,2780 +5,2780 @@
 void x86emu_dispatch(struct exec *x, unsigned form)
 {
     switch (form) {
-    case 1142: /* AAA */
+    case 2: /* AAA */
         x86emu_exec_aaa(x);
         break;
-    case 1145: /* AAD_IB */
+    case 3: /* AAD_IB */
         x86emu_exec_aad(x);
         break;
-    case 1801: /* AADD_RMY_RY */
+    case 4: /* AADD_RMY_RY */
         x86emu_exec_aadd(x);
         break;
-    case 1144: /* AAM_IB */
+    case 5: /* AAM_IB */
         x86emu_exec_aam(x);
         break;
-    case 1802: /* AAND_RMY_RY */
+    case 6: /* AAND_RMY_RY */
         x86emu_exec_aand(x);
         break;
-    case 1143: /* AAS */
+    case 7: /* AAS */
         x86emu_exec_aas(x);
         break;
-    case 805: /* ADC_RMB_RB */
-    case 806: /* ADC_RMV_RV */
-    case 807: /* ADC_RB_RMB */
-    case 808: /* ADC_RV_RMV */
-    case 809: /* ADC_GPR80B_IB */
-    case 810: /* ADC_AXV_IZ */
-    case 811: /* ADC_RMB_IB */
-    case 812: /* ADC_RMV_IZ */
-    case 813: /* ADC_RMB_IB */
-    case 814: /* ADC_RMV_IBS */
+    case 8: /* ADC_RMB_RB */
+    case 9: /* ADC_RMV_RV */
+    case 10: /* ADC_RB_RMB */
+    case 11: /* ADC_RV_RMV */
+    case 12: /* ADC_GPR80B_IB */
+    case 13: /* ADC_AXV_IZ */
+    case 14: /* ADC_RMB_IB */
+    case 15: /* ADC_RMV_IZ */
+    case 16: /* ADC_RMB_IB */
+    case 17: /* ADC_RMV_IBS */
         x86emu_exec_adc(x);
         break;
-    case 1810: /* ADCX_RY_RMY */
+    case 18: /* ADCX_RY_RMY */
         x86emu_exec_adcx(x);
         break;
-    case 785: /* ADD_RMB_RB */
-    case 786: /* ADD_RMV_RV */
-    case 787: /* ADD_RB_RMB */
-    case 788: /* ADD_RV_RMV */
-    case 789: /* ADD_GPR80B_IB */
-    case 790: /* ADD_AXV_IZ */
-    case 791: /* ADD_RMB_IB */
-    case 792: /* ADD_RMV_IZ */
-    case 793: /* ADD_RMB_IB */
-    case 794: /* ADD_RMV_IBS */
+    case 19: /* ADD_RMB_RB */
+    case 20: /* ADD_RMV_RV */
+    case 21: /* ADD_RB_RMB */
+    case 22: /* ADD_RV_RMV */
+    case 23: /* ADD_GPR80B_IB */
+    case 24: /* ADD_AXV_IZ */
+    case 25: /* ADD_RMB_IB */
+    case 26: /* ADD_RMV_IZ */
+    case 27: /* ADD_RMB_IB */
+    case 28: /* ADD_RMV_IBS */
         x86emu_exec_add(x);
         break;
-    case 1811: /* ADOX_RY_RMY */
+    case 35: /* ADOX_RY_RMY */
         x86emu_exec_adox(x);
         break;
-    case 825: /* AND_RMB_RB */
-    case 826: /* AND_RMV_RV */
-    case 827: /* AND_RB_RMB */
-    case 828: /* AND_RV_RMV */
-    case 829: /* AND_GPR80B_IB */
-    case 830: /* AND_AXV_IZ */
-    case 831: /* AND_RMB_IB */
-    case 832: /* AND_RMV_IZ */
-    case 833: /* AND_RMB_IB */
-    case 834: /* AND_RMV_IBS */
+    case 50: /* AND_RMB_RB */
+    case 51: /* AND_RMV_RV */
+    case 52: /* AND_RB_RMB */
+    case 53: /* AND_RV_RMV */
+    case 54: /* AND_GPR80B_IB */
+    case 55: /* AND_AXV_IZ */
+    case 56: /* AND_RMB_IB */
+    case 57: /* AND_RMV_IZ */
+    case 58: /* AND_RMB_IB */
+    case 59: /* AND_RMV_IBS */
         x86emu_exec_and(x);
         break;
-    case 2313: /* ANDN_RY_VY_RMY */
+    case 1253: /* ANDN_RY_VY_RMY */
         x86emu_exec_andn(x);
         break;
-    case 1803: /* AOR_RMY_RY */
+    case 64: /* AOR_RMY_RY */
         x86emu_exec_aor(x);
         break;
-    case 913: /* ARPL_RMW_RW */
+    case 65: /* ARPL_RMW_RW */
         x86emu_exec_arpl(x);
         break;
-    case 1804: /* AXOR_RMY_RY */
+    case 66: /* AXOR_RMY_RY */
         x86emu_exec_axor(x);
         break;
-    case 2321: /* BEXTR_RY_RMY_VY */
-    case 2706: /* BEXTR_RY_RMY_ID */
+    case 1254: /* BEXTR_RY_RMY_VY */
+    case 1255: /* BEXTR_RY_RMY_ID */
         x86emu_exec_bextr(x);
         break;
-    case 2695: /* BLCFILL_VY_RMY */
+    case 1256: /* BLCFILL_VY_RMY */
         x86emu_exec_blcfill(x);
         break;
-    case 2703: /* BLCI_VY_RMY */
+    case 1257: /* BLCI_VY_RMY */
         x86emu_exec_blci(x);
         break;
-    case 2699: /* BLCIC_VY_RMY */
+    case 1258: /* BLCIC_VY_RMY */
         x86emu_exec_blcic(x);
         break;
-    case 2702: /* BLCMSK_VY_RMY */
+    case 1259: /* BLCMSK_VY_RMY */
         x86emu_exec_blcmsk(x);
         break;
-    case 2697: /* BLCS_VY_RMY */
+    case 1260: /* BLCS_VY_RMY */
         x86emu_exec_blcs(x);
         break;
-    case 1571: /* PBLENDW_RDQ_RMDQ_IB */
-    case 2130: /* VPBLENDW_RX_VX_RMX_IB */
+    case 718: /* PBLENDW_RDQ_RMDQ_IB */
+    case 2079: /* VPBLENDW_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_2(x);
         break;
-    case 1569: /* BLENDPS_RDQ_RMDQ_IB */
-    case 2128: /* VBLENDPS_RX_VX_RMX_IB */
-    case 2328: /* VPBLENDD_RX_VX_RMX_IB */
+    case 68: /* BLENDPS_RDQ_RMDQ_IB */
+    case 1433: /* VBLENDPS_RX_VX_RMX_IB */
+    case 2073: /* VPBLENDD_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_4(x);
         break;
-    case 1570: /* BLENDPD_RDQ_RMDQ_IB */
-    case 2129: /* VBLENDPD_RX_VX_RMX_IB */
+    case 67: /* BLENDPD_RDQ_RMDQ_IB */
+    case 1432: /* VBLENDPD_RX_VX_RMX_IB */
         x86emu_exec_blend_imm_8(x);
         break;
-    case 1506: /* PBLENDVB_RDQ_RMDQ */
-    case 2084: /* VPBLENDVB_RX_VX_RMX_IS4X */
+    case 717: /* PBLENDVB_RDQ_RMDQ */
+    case 2078: /* VPBLENDVB_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_1(x);
         break;
-    case 1507: /* BLENDVPS_RDQ_RMDQ */
-    case 2082: /* VBLENDVPS_RX_VX_RMX_IS4X */
+    case 70: /* BLENDVPS_RDQ_RMDQ */
+    case 1435: /* VBLENDVPS_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_4(x);
         break;
-    case 1508: /* BLENDVPD_RDQ_RMDQ */
-    case 2083: /* VBLENDVPD_RX_VX_RMX_IS4X */
+    case 69: /* BLENDVPD_RDQ_RMDQ */
+    case 1434: /* VBLENDVPD_RX_VX_RMX_IS4X */
         x86emu_exec_blend_var_8(x);
         break;
-    case 568: /* VPBLENDMB_RX_MASKQ_VX_RMX */
+    case 2074: /* VPBLENDMB_RX_MASKQ_VX_RMX */
         x86emu_exec_blendm_1(x);
         break;
-    case 569: /* VPBLENDMW_RX_MASKQ_VX_RMX */
+    case 2077: /* VPBLENDMW_RX_MASKQ_VX_RMX */
         x86emu_exec_blendm_2(x);
         break;
-    case 564: /* VPBLENDMD_RX_MASKQ_VX_RMX */
-    case 566: /* VBLENDMPS_RX_MASKQ_VX_RMX */
+    case 1431: /* VBLENDMPS_RX_MASKQ_VX_RMX */
+    case 2075: /* VPBLENDMD_RX_MASKQ_VX_RMX */
         x86emu_exec_blendm_4(x);
         break;
-    case 565: /* VPBLENDMQ_RX_MASKQ_VX_RMX */
-    case 567: /* VBLENDMPD_RX_MASKQ_VX_RMX */
+    case 1430: /* VBLENDMPD_RX_MASKQ_VX_RMX */
+    case 2076: /* VPBLENDMQ_RX_MASKQ_VX_RMX */
         x86emu_exec_blendm_8(x);
         break;
-    case 2696: /* BLSFILL_VY_RMY */
+    case 1261: /* BLSFILL_VY_RMY */
         x86emu_exec_blsfill(x);
         break;
-    case 2316: /* BLSI_VY_RMY */
+    case 1262: /* BLSI_VY_RMY */
         x86emu_exec_blsi(x);
         break;
-    case 2700: /* BLSIC_VY_RMY */
+    case 1263: /* BLSIC_VY_RMY */
         x86emu_exec_blsic(x);
         break;
-    case 2315: /* BLSMSK_VY_RMY */
+    case 1264: /* BLSMSK_VY_RMY */
         x86emu_exec_blsmsk(x);
         break;
-    case 2314: /* BLSR_VY_RMY */
+    case 1265: /* BLSR_VY_RMY */
         x86emu_exec_blsr(x);
         break;
-    case 1180: /* BOUND_RV_RMV2 */
+    case 82: /* BOUND_RV_RMV2 */
         x86emu_exec_bound(x);
         break;
-    case 590: /* VPBROADCASTB_RX_MASKQ_RMB */
-    case 592: /* VPBROADCASTB_RX_MASKQ_RMD */
-    case 2184: /* VPBROADCASTB_RX_RMB */
+    case 2080: /* VPBROADCASTB_RX_MASKQ_RMB */
+    case 2081: /* VPBROADCASTB_RX_MASKQ_RMD */
+    case 2082: /* VPBROADCASTB_RX_RMB */
         x86emu_exec_broadcast_1(x);
         break;
-    case 492: /* VBROADCASTF32X4_RX_MASKQ_RMDQ */
-    case 498: /* VBROADCASTI32X4_RX_MASKQ_RMDQ */
-    case 2166: /* VBROADCASTF128_RQQ_RMDQ */
-    case 2167: /* VBROADCASTI128_RQQ_RMDQ */
+    case 1436: /* VBROADCASTF128_RQQ_RMDQ */
+    case 1438: /* VBROADCASTF32X4_RX_MASKQ_RMDQ */
+    case 1442: /* VBROADCASTI128_RQQ_RMDQ */
+    case 1444: /* VBROADCASTI32X4_RX_MASKQ_RMDQ */
         x86emu_exec_broadcast_16_by_4(x);
         break;
-    case 493: /* VBROADCASTF64X2_RX_MASKQ_RMDQ */
-    case 499: /* VBROADCASTI64X2_RX_MASKQ_RMDQ */
+    case 1440: /* VBROADCASTF64X2_RX_MASKQ_RMDQ */
+    case 1446: /* VBROADCASTI64X2_RX_MASKQ_RMDQ */
         x86emu_exec_broadcast_16_by_8(x);
         break;
-    case 591: /* VPBROADCASTW_RX_MASKQ_RMW */
-    case 593: /* VPBROADCASTW_RX_MASKQ_RMD */
-    case 2185: /* VPBROADCASTW_RX_RMW */
+    case 2092: /* VPBROADCASTW_RX_MASKQ_RMW */
+    case 2093: /* VPBROADCASTW_RX_MASKQ_RMD */
+    case 2094: /* VPBROADCASTW_RX_RMW */
         x86emu_exec_broadcast_2(x);
         break;
-    case 494: /* VBROADCASTF32X8_RX_MASKQ_RMQQ */
-    case 500: /* VBROADCASTI32X8_RX_MASKQ_RMQQ */
+    case 1439: /* VBROADCASTF32X8_RX_MASKQ_RMQQ */
+    case 1445: /* VBROADCASTI32X8_RX_MASKQ_RMQQ */
         x86emu_exec_broadcast_32_by_4(x);
         break;
-    case 495: /* VBROADCASTF64X4_RX_MASKQ_RMQQ */
-    case 501: /* VBROADCASTI64X4_RX_MASKQ_RMQQ */
+    case 1441: /* VBROADCASTF64X4_RX_MASKQ_RMQQ */
+    case 1447: /* VBROADCASTI64X4_RX_MASKQ_RMQQ */
         x86emu_exec_broadcast_32_by_8(x);
         break;
-    case 489: /* VBROADCASTSS_RX_MASKQ_RMD */
-    case 502: /* VPBROADCASTD_RX_MASKQ_RMD */
-    case 594: /* VPBROADCASTD_RX_MASKQ_RMD */
-    case 596: /* VPBROADCASTD_RX_MASKQ_RMD */
-    case 2162: /* VBROADCASTSS_RX_RMD */
-    case 2163: /* VBROADCASTSS_RX_RMD */
-    case 2182: /* VPBROADCASTD_RX_RMD */
+    case 1451: /* VBROADCASTSS_RX_MASKQ_RMD */
+    case 1452: /* VBROADCASTSS_RX_RMD */
+    case 1453: /* VBROADCASTSS_RX_RMD */
+    case 2083: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 2084: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 2085: /* VPBROADCASTD_RX_MASKQ_RMD */
+    case 2086: /* VPBROADCASTD_RX_RMD */
         x86emu_exec_broadcast_4(x);
         break;
-    case 491: /* VBROADCASTSD_RX_MASKQ_RMQ */
-    case 497: /* VPBROADCASTQ_RX_MASKQ_RMQ */
-    case 595: /* VPBROADCASTQ_RX_MASKQ_RMQ */
-    case 2164: /* VBROADCASTSD_RQQ_RMQ */
-    case 2165: /* VBROADCASTSD_RQQ_RMQ */
-    case 2183: /* VPBROADCASTQ_RX_RMQ */
+    case 1448: /* VBROADCASTSD_RX_MASKQ_RMQ */
+    case 1449: /* VBROADCASTSD_RQQ_RMQ */
+    case 1450: /* VBROADCASTSD_RQQ_RMQ */
+    case 2089: /* VPBROADCASTQ_RX_MASKQ_RMQ */
+    case 2090: /* VPBROADCASTQ_RX_MASKQ_RMQ */
+    case 2091: /* VPBROADCASTQ_RX_RMQ */
         x86emu_exec_broadcast_8(x);
         break;
-    case 490: /* VBROADCASTF32X2_RX_MASKQ_RMQ */
-    case 496: /* VBROADCASTI32X2_RX_MASKQ_RMQ */
+    case 1437: /* VBROADCASTF32X2_RX_MASKQ_RMQ */
+    case 1443: /* VBROADCASTI32X2_RX_MASKQ_RMQ */
         x86emu_exec_broadcast_8_by_4(x);
         break;
-    case 1124: /* BSF_RV_RMV */
-    case 1127: /* BSF_RV_RMV */
+    case 83: /* BSF_RV_RMV */
+    case 84: /* BSF_RV_RMV */
         x86emu_exec_bsf(x);
         break;
-    case 1125: /* BSR_RV_RMV */
-    case 1129: /* BSR_RV_RMV */
+    case 85: /* BSR_RV_RMV */
+    case 86: /* BSR_RV_RMV */
         x86emu_exec_bsr(x);
         break;
-    case 1131: /* BSWAP_OV */
+    case 87: /* BSWAP_OV */
         x86emu_exec_bswap(x);
         break;
-    case 1116: /* BT_RMV_RV */
-    case 1117: /* BT_RMV_IB */
+    case 88: /* BT_RMV_RV */
+    case 89: /* BT_RMV_IB */
         x86emu_exec_bt(x);
         break;
-    case 1122: /* BTC_RMV_RV */
-    case 1123: /* BTC_RMV_IB */
+    case 90: /* BTC_RMV_RV */
+    case 91: /* BTC_RMV_IB */
         x86emu_exec_btc(x);
         break;
-    case 1120: /* BTR_RMV_RV */
-    case 1121: /* BTR_RMV_IB */
+    case 92: /* BTR_RMV_RV */
+    case 93: /* BTR_RMV_IB */
         x86emu_exec_btr(x);
         break;
-    case 1118: /* BTS_RMV_RV */
-    case 1119: /* BTS_RMV_IB */
+    case 94: /* BTS_RMV_RV */
+    case 95: /* BTS_RMV_IB */
         x86emu_exec_bts(x);
         break;
-    case 2317: /* BZHI_RY_RMY_VY */
+    case 1266: /* BZHI_RY_RMY_VY */
         x86emu_exec_bzhi(x);
         break;
-    case 982: /* CALL_RELZ */
-    case 983: /* CALL_RMV */
+    case 96: /* CALL_RELZ */
+    case 97: /* CALL_RMV */
         x86emu_exec_call(x);
         break;
-    case 992: /* CALL_RMP */
-    case 994: /* CALL_FARP */
+    case 98: /* CALL_RMP */
+    case 99: /* CALL_FARP */
         x86emu_exec_call_far(x);
         break;
-    case 1147: /* CBW */
-    case 1148: /* CWDE */
-    case 1149: /* CDQE */
+    case 100: /* CBW */
+    case 102: /* CDQE */
+    case 184: /* CWDE */
         x86emu_exec_cbw(x);
         break;
-    case 1627: /* CLAC */
-    case 1628: /* STAC */
+    case 103: /* CLAC */
+    case 1116: /* STAC */
         x86emu_exec_clac(x);
         break;
-    case 1154: /* CLC */
+    case 104: /* CLC */
         x86emu_exec_clc(x);
         break;
-    case 1157: /* CLD */
+    case 105: /* CLD */
         x86emu_exec_cld(x);
         break;
-    case 1738: /* CLFLUSH_RMB */
-    case 1739: /* CLWB_RMB */
-    case 1740: /* CLFLUSHOPT_RMB */
+    case 107: /* CLFLUSH_RMB */
+    case 108: /* CLFLUSHOPT_RMB */
+    case 114: /* CLWB_RMB */
         x86emu_exec_clflush(x);
         break;
-    case 1159: /* CLI */
+    case 110: /* CLI */
         x86emu_exec_cli(x);
         break;
-    case 1689: /* CLTS */
+    case 112: /* CLTS */
         x86emu_exec_clts(x);
         break;
-    case 1156: /* CMC */
+    case 116: /* CMC */
         x86emu_exec_cmc(x);
         break;
-    case 915: /* CMOVO_RV_RMV */
-    case 916: /* CMOVNO_RV_RMV */
-    case 917: /* CMOVB_RV_RMV */
-    case 918: /* CMOVNB_RV_RMV */
-    case 919: /* CMOVZ_RV_RMV */
-    case 920: /* CMOVNZ_RV_RMV */
-    case 921: /* CMOVBE_RV_RMV */
-    case 922: /* CMOVNBE_RV_RMV */
-    case 923: /* CMOVS_RV_RMV */
-    case 924: /* CMOVNS_RV_RMV */
-    case 925: /* CMOVP_RV_RMV */
-    case 926: /* CMOVNP_RV_RMV */
-    case 927: /* CMOVL_RV_RMV */
-    case 928: /* CMOVNL_RV_RMV */
-    case 929: /* CMOVLE_RV_RMV */
-    case 930: /* CMOVNLE_RV_RMV */
+    case 117: /* CMOVB_RV_RMV */
+    case 118: /* CMOVBE_RV_RMV */
+    case 119: /* CMOVL_RV_RMV */
+    case 120: /* CMOVLE_RV_RMV */
+    case 121: /* CMOVNB_RV_RMV */
+    case 122: /* CMOVNBE_RV_RMV */
+    case 123: /* CMOVNL_RV_RMV */
+    case 124: /* CMOVNLE_RV_RMV */
+    case 125: /* CMOVNO_RV_RMV */
+    case 126: /* CMOVNP_RV_RMV */
+    case 127: /* CMOVNS_RV_RMV */
+    case 128: /* CMOVNZ_RV_RMV */
+    case 129: /* CMOVO_RV_RMV */
+    case 130: /* CMOVP_RV_RMV */
+    case 131: /* CMOVS_RV_RMV */
+    case 132: /* CMOVZ_RV_RMV */
         x86emu_exec_cmovcc(x);
         break;
-    case 855: /* CMP_RMB_RB */
-    case 856: /* CMP_RMV_RV */
-    case 857: /* CMP_RB_RMB */
-    case 858: /* CMP_RV_RMV */
-    case 859: /* CMP_GPR80B_IB */
-    case 860: /* CMP_AXV_IZ */
-    case 861: /* CMP_RMB_IB */
-    case 862: /* CMP_RMV_IZ */
-    case 863: /* CMP_RMB_IB */
-    case 864: /* CMP_RMV_IBS */
+    case 133: /* CMP_RMB_RB */
+    case 134: /* CMP_RMV_RV */
+    case 135: /* CMP_RB_RMB */
+    case 136: /* CMP_RV_RMV */
+    case 137: /* CMP_GPR80B_IB */
+    case 138: /* CMP_AXV_IZ */
+    case 139: /* CMP_RMB_IB */
+    case 140: /* CMP_RMV_IZ */
+    case 141: /* CMP_RMB_IB */
+    case 142: /* CMP_RMV_IBS */
         x86emu_exec_cmp(x);
         break;
-    case 2205: /* CMPOXADD_RMD_RD_VD */
-    case 2206: /* CMPOXADD_RMQ_RQ_VQ */
-    case 2207: /* CMPNOXADD_RMD_RD_VD */
-    case 2208: /* CMPNOXADD_RMQ_RQ_VQ */
-    case 2209: /* CMPBXADD_RMD_RD_VD */
-    case 2210: /* CMPBXADD_RMQ_RQ_VQ */
-    case 2211: /* CMPNBXADD_RMD_RD_VD */
-    case 2212: /* CMPNBXADD_RMQ_RQ_VQ */
-    case 2213: /* CMPZXADD_RMD_RD_VD */
-    case 2214: /* CMPZXADD_RMQ_RQ_VQ */
-    case 2215: /* CMPNZXADD_RMD_RD_VD */
-    case 2216: /* CMPNZXADD_RMQ_RQ_VQ */
-    case 2217: /* CMPBEXADD_RMD_RD_VD */
-    case 2218: /* CMPBEXADD_RMQ_RQ_VQ */
-    case 2219: /* CMPNBEXADD_RMD_RD_VD */
-    case 2220: /* CMPNBEXADD_RMQ_RQ_VQ */
-    case 2221: /* CMPSXADD_RMD_RD_VD */
-    case 2222: /* CMPSXADD_RMQ_RQ_VQ */
-    case 2223: /* CMPNSXADD_RMD_RD_VD */
-    case 2224: /* CMPNSXADD_RMQ_RQ_VQ */
-    case 2225: /* CMPPXADD_RMD_RD_VD */
-    case 2226: /* CMPPXADD_RMQ_RQ_VQ */
-    case 2227: /* CMPNPXADD_RMD_RD_VD */
-    case 2228: /* CMPNPXADD_RMQ_RQ_VQ */
-    case 2229: /* CMPLXADD_RMD_RD_VD */
-    case 2230: /* CMPLXADD_RMQ_RQ_VQ */
-    case 2231: /* CMPNLXADD_RMD_RD_VD */
-    case 2232: /* CMPNLXADD_RMQ_RQ_VQ */
-    case 2233: /* CMPLEXADD_RMD_RD_VD */
-    case 2234: /* CMPLEXADD_RMQ_RQ_VQ */
-    case 2235: /* CMPNLEXADD_RMD_RD_VD */
-    case 2236: /* CMPNLEXADD_RMQ_RQ_VQ */
+    case 1267: /* CMPBEXADD_RMD_RD_VD */
+    case 1268: /* CMPBEXADD_RMQ_RQ_VQ */
+    case 1269: /* CMPBXADD_RMD_RD_VD */
+    case 1270: /* CMPBXADD_RMQ_RQ_VQ */
+    case 1271: /* CMPLEXADD_RMD_RD_VD */
+    case 1272: /* CMPLEXADD_RMQ_RQ_VQ */
+    case 1273: /* CMPLXADD_RMD_RD_VD */
+    case 1274: /* CMPLXADD_RMQ_RQ_VQ */
+    case 1275: /* CMPNBEXADD_RMD_RD_VD */
+    case 1276: /* CMPNBEXADD_RMQ_RQ_VQ */
+    case 1277: /* CMPNBXADD_RMD_RD_VD */
+    case 1278: /* CMPNBXADD_RMQ_RQ_VQ */
+    case 1279: /* CMPNLEXADD_RMD_RD_VD */
+    case 1280: /* CMPNLEXADD_RMQ_RQ_VQ */
+    case 1281: /* CMPNLXADD_RMD_RD_VD */
+    case 1282: /* CMPNLXADD_RMQ_RQ_VQ */
+    case 1283: /* CMPNOXADD_RMD_RD_VD */
+    case 1284: /* CMPNOXADD_RMQ_RQ_VQ */
+    case 1285: /* CMPNPXADD_RMD_RD_VD */
+    case 1286: /* CMPNPXADD_RMQ_RQ_VQ */
+    case 1287: /* CMPNSXADD_RMD_RD_VD */
+    case 1288: /* CMPNSXADD_RMQ_RQ_VQ */
+    case 1289: /* CMPNZXADD_RMD_RD_VD */
+    case 1290: /* CMPNZXADD_RMQ_RQ_VQ */
+    case 1291: /* CMPOXADD_RMD_RD_VD */
+    case 1292: /* CMPOXADD_RMQ_RQ_VQ */
+    case 1293: /* CMPPXADD_RMD_RD_VD */
+    case 1294: /* CMPPXADD_RMQ_RQ_VQ */
+    case 1295: /* CMPSXADD_RMD_RD_VD */
+    case 1296: /* CMPSXADD_RMQ_RQ_VQ */
+    case 1297: /* CMPZXADD_RMD_RD_VD */
+    case 1298: /* CMPZXADD_RMQ_RQ_VQ */
         x86emu_exec_cmpccxadd(x);
         break;
-    case 1031: /* CMPSB_SIB_DIB */
-    case 1032: /* CMPSW_SIV_DIV */
-    case 1033: /* CMPSD_SIV_DIV */
-    case 1034: /* CMPSQ_SIV_DIV */
+    case 145: /* CMPSB_SIB_DIB */
+    case 146: /* CMPSD_SIV_DIV */
+    case 148: /* CMPSQ_SIV_DIV */
+    case 150: /* CMPSW_SIV_DIV */
         x86emu_exec_cmps(x);
         break;
-    case 1134: /* CMPXCHG_RMB_RB */
-    case 1135: /* CMPXCHG_RMV_RV */
+    case 151: /* CMPXCHG_RMB_RB */
+    case 152: /* CMPXCHG_RMV_RV */
         x86emu_exec_cmpxchg(x);
         break;
-    case 1138: /* CMPXCHG8B_RMQ */
-    case 1139: /* CMPXCHG16B_RMDQ */
+    case 153: /* CMPXCHG16B_RMDQ */
+    case 154: /* CMPXCHG8B_RMQ */
         x86emu_exec_cmpxchg8b(x);
         break;
-    case 554: /* VPCOMPRESSB_RMX_MASKQ_RX */
+    case 2133: /* VPCOMPRESSB_RMX_MASKQ_RX */
         x86emu_exec_compress_1(x);
         break;
-    case 555: /* VPCOMPRESSW_RMX_MASKQ_RX */
+    case 2136: /* VPCOMPRESSW_RMX_MASKQ_RX */
         x86emu_exec_compress_2(x);
         break;
-    case 560: /* VCOMPRESSPS_RMX_MASKQ_RX */
-    case 562: /* VPCOMPRESSD_RMX_MASKQ_RX */
+    case 1470: /* VCOMPRESSPS_RMX_MASKQ_RX */
+    case 2134: /* VPCOMPRESSD_RMX_MASKQ_RX */
         x86emu_exec_compress_4(x);
         break;
-    case 561: /* VCOMPRESSPD_RMX_MASKQ_RX */
-    case 563: /* VPCOMPRESSQ_RMX_MASKQ_RX */
+    case 1469: /* VCOMPRESSPD_RMX_MASKQ_RX */
+    case 2135: /* VPCOMPRESSQ_RMX_MASKQ_RX */
         x86emu_exec_compress_8(x);
         break;
-    case 1703: /* CPUID */
+    case 157: /* CPUID */
         x86emu_exec_cpuid(x);
         break;
-    case 1812: /* CRC32_RY_RMB */
-    case 1813: /* CRC32_RY_RMV */
+    case 159: /* CRC32_RY_RMB */
+    case 160: /* CRC32_RY_RMV */
         x86emu_exec_crc32(x);
         break;
-    case 1150: /* CWD */
-    case 1151: /* CDQ */
-    case 1152: /* CQO */
+    case 101: /* CDQ */
+    case 158: /* CQO */
+    case 183: /* CWD */
         x86emu_exec_cwd(x);
         break;
-    case 1140: /* DAA */
+    case 185: /* DAA */
         x86emu_exec_daa(x);
         break;
-    case 1141: /* DAS */
+    case 186: /* DAS */
         x86emu_exec_das(x);
         break;
-    case 868: /* DEC_OV */
-    case 869: /* DEC_RMB */
-    case 870: /* DEC_RMV */
+    case 187: /* DEC_OV */
+    case 188: /* DEC_RMB */
+    case 189: /* DEC_RMV */
         x86emu_exec_dec(x);
         break;
-    case 1112: /* DIV_RMB */
-    case 1113: /* DIV_RMV */
+    case 190: /* DIV_RMB */
+    case 191: /* DIV_RMV */
         x86emu_exec_div(x);
         break;
-    case 1702: /* EMMS */
-    case 1837: /* FEMMS */
+    case 198: /* EMMS */
+    case 257: /* FEMMS */
         x86emu_exec_emms(x);
         break;
-    case 1554: /* ENQCMD_RA_RM64 */
+    case 206: /* ENQCMD_RA_RM64 */
         x86emu_exec_enqcmd(x);
         break;
-    case 1555: /* ENQCMDS_RA_RM64 */
+    case 207: /* ENQCMDS_RA_RM64 */
         x86emu_exec_enqcmds(x);
         break;
-    case 1025: /* ENTER_IW_IB */
+    case 208: /* ENTER_IW_IB */
         x86emu_exec_enter(x);
         break;
-    case 552: /* VPEXPANDB_RX_MASKQ_RMX */
+    case 2203: /* VPEXPANDB_RX_MASKQ_RMX */
         x86emu_exec_expand_1(x);
         break;
-    case 553: /* VPEXPANDW_RX_MASKQ_RMX */
+    case 2206: /* VPEXPANDW_RX_MASKQ_RMX */
         x86emu_exec_expand_2(x);
         break;
-    case 556: /* VEXPANDPS_RX_MASKQ_RMX */
-    case 558: /* VPEXPANDD_RX_MASKQ_RMX */
+    case 1587: /* VEXPANDPS_RX_MASKQ_RMX */
+    case 2204: /* VPEXPANDD_RX_MASKQ_RMX */
         x86emu_exec_expand_4(x);
         break;
-    case 557: /* VEXPANDPD_RX_MASKQ_RMX */
-    case 559: /* VPEXPANDQ_RX_MASKQ_RMX */
+    case 1586: /* VEXPANDPD_RX_MASKQ_RMX */
+    case 2205: /* VPEXPANDQ_RX_MASKQ_RMX */
         x86emu_exec_expand_8(x);
         break;
-    case 2548: /* FABS */
+    case 215: /* FABS */
         x86emu_exec_fabs(x);
         break;
-    case 2547: /* FCHS */
+    case 223: /* FCHS */
         x86emu_exec_fchs(x);
         break;
-    case 2574: /* FCMOVB_ST0T_STT */
-    case 2575: /* FCMOVE_ST0T_STT */
-    case 2576: /* FCMOVBE_ST0T_STT */
-    case 2577: /* FCMOVU_ST0T_STT */
-    case 2578: /* FCMOVNB_ST0T_STT */
-    case 2579: /* FCMOVNE_ST0T_STT */
-    case 2580: /* FCMOVNBE_ST0T_STT */
-    case 2581: /* FCMOVNU_ST0T_STT */
+    case 224: /* FCMOVB_ST0T_STT */
+    case 225: /* FCMOVBE_ST0T_STT */
+    case 226: /* FCMOVE_ST0T_STT */
+    case 227: /* FCMOVNB_ST0T_STT */
+    case 228: /* FCMOVNBE_ST0T_STT */
+    case 229: /* FCMOVNE_ST0T_STT */
+    case 230: /* FCMOVNU_ST0T_STT */
+    case 231: /* FCMOVU_ST0T_STT */
         x86emu_exec_fcmov(x);
         break;
-    case 2568: /* FDECSTP */
+    case 245: /* FDECSTP */
         x86emu_exec_fdecstp(x);
         break;
-    case 2605: /* FFREE_STT */
+    case 259: /* FFREE_STT */
         x86emu_exec_ffree(x);
         break;
-    case 2619: /* FFREEP_STT */
+    case 260: /* FFREEP_STT */
         x86emu_exec_ffreep(x);
         break;
-    case 2569: /* FINCSTP */
+    case 276: /* FINCSTP */
         x86emu_exec_fincstp(x);
         break;
-    case 2556: /* FLD1 */
+    case 293: /* FLD1 */
         x86emu_exec_fld1(x);
         break;
-    case 2596: /* FLD_RMT */
+    case 291: /* FLD_RMT */
         x86emu_exec_fld_80(x);
         break;
-    case 2543: /* FLD_STT */
+    case 290: /* FLD_STT */
         x86emu_exec_fld_register(x);
         break;
-    case 2540: /* FLDCW_RMW */
+    case 294: /* FLDCW_RMW */
         x86emu_exec_fldcw(x);
         break;
-    case 2539: /* FLDENV_RMENV */
+    case 295: /* FLDENV_RMENV */
         x86emu_exec_fldenv(x);
         break;
-    case 2558: /* FLDL2E */
+    case 296: /* FLDL2E */
         x86emu_exec_fldl2e(x);
         break;
-    case 2557: /* FLDL2T */
+    case 297: /* FLDL2T */
         x86emu_exec_fldl2t(x);
         break;
-    case 2560: /* FLDLG2 */
+    case 298: /* FLDLG2 */
         x86emu_exec_fldlg2(x);
         break;
-    case 2561: /* FLDLN2 */
+    case 299: /* FLDLN2 */
         x86emu_exec_fldln2(x);
         break;
-    case 2559: /* FLDPI */
+    case 300: /* FLDPI */
         x86emu_exec_fldpi(x);
         break;
-    case 2562: /* FLDZ */
+    case 301: /* FLDZ */
         x86emu_exec_fldz(x);
         break;
-    case 2585: /* FNCLEX */
+    case 307: /* FNCLEX */
         x86emu_exec_fnclex(x);
         break;
-    case 2586: /* FNINIT */
+    case 308: /* FNINIT */
         x86emu_exec_fninit(x);
         break;
-    case 2545: /* FNOP */
+    case 309: /* FNOP */
         x86emu_exec_fnop(x);
         break;
-    case 2583: /* FENI8087_NOP */
-    case 2584: /* FDISI8087_NOP */
-    case 2587: /* FSETPM287_NOP */
+    case 246: /* FDISI8087_NOP */
+    case 258: /* FENI8087_NOP */
+    case 322: /* FSETPM287_NOP */
         x86emu_exec_fnop_8087(x);
         break;
-    case 2603: /* FNSAVE_RMFPU */
+    case 310: /* FNSAVE_RMFPU */
         x86emu_exec_fnsave(x);
         break;
-    case 2542: /* FNSTCW_RMW */
+    case 311: /* FNSTCW_RMW */
         x86emu_exec_fnstcw(x);
         break;
-    case 2541: /* FNSTENV_RMENV */
+    case 312: /* FNSTENV_RMENV */
         x86emu_exec_fnstenv(x);
         break;
-    case 2604: /* FNSTSW_RMW */
-    case 2623: /* FNSTSW_AXW */
+    case 313: /* FNSTSW_RMW */
+    case 314: /* FNSTSW_AXW */
         x86emu_exec_fnstsw(x);
         break;
-    case 2602: /* FRSTOR_RMFPU */
+    case 320: /* FRSTOR_RMFPU */
         x86emu_exec_frstor(x);
         break;
-    case 2607: /* FST_STT */
+    case 328: /* FST_STT */
         x86emu_exec_fst_register(x);
         break;
-    case 2597: /* FSTP_RMT */
+    case 330: /* FSTP_RMT */
         x86emu_exec_fstp_80(x);
         break;
-    case 2608: /* FSTP_STT */
-    case 2621: /* FSTP_STT */
-    case 2622: /* FSTP_STT */
+    case 332: /* FSTP_STT */
+    case 333: /* FSTP_STT */
+    case 334: /* FSTP_STT */
         x86emu_exec_fstp_register(x);
         break;
-    case 2546: /* FSTPNCE_STT */
+    case 335: /* FSTPNCE_STT */
         x86emu_exec_fstpnce(x);
         break;
-    case 1179: /* FWAIT */
+    case 352: /* FWAIT */
         x86emu_exec_fwait(x);
         break;
-    case 2555: /* FXAM */
+    case 353: /* FXAM */
         x86emu_exec_fxam(x);
         break;
-    case 2544: /* FXCH_STT */
-    case 2606: /* FXCH_STT */
-    case 2620: /* FXCH_STT */
+    case 354: /* FXCH_STT */
+    case 355: /* FXCH_STT */
+    case 356: /* FXCH_STT */
         x86emu_exec_fxch(x);
         break;
-    case 1728: /* FXRSTOR_RM512 */
-    case 1729: /* FXRSTOR64_RM512 */
+    case 357: /* FXRSTOR_RM512 */
+    case 358: /* FXRSTOR64_RM512 */
         x86emu_exec_fxrstor(x);
         break;
-    case 1726: /* FXSAVE_RM512 */
-    case 1727: /* FXSAVE64_RM512 */
+    case 359: /* FXSAVE_RM512 */
+    case 360: /* FXSAVE64_RM512 */
         x86emu_exec_fxsave(x);
         break;
-    case 409: /* VPGATHERDD_RDQ_MASKQ_VSIBD */
-    case 411: /* VPGATHERDD_RQQ_MASKQ_VSIBD */
-    case 413: /* VPGATHERDD_ROQ_MASKQ_VSIBD */
-    case 433: /* VGATHERDPS_RDQ_MASKQ_VSIBD */
-    case 435: /* VGATHERDPS_RQQ_MASKQ_VSIBD */
-    case 437: /* VGATHERDPS_ROQ_MASKQ_VSIBD */
-    case 2297: /* VPGATHERDD_RDQ_VSIBD_VDQ */
-    case 2298: /* VPGATHERDD_RQQ_VSIBD_VQQ */
-    case 2305: /* VGATHERDPS_RDQ_VSIBD_VDQ */
-    case 2306: /* VGATHERDPS_RQQ_VSIBD_VQQ */
+    case 1817: /* VGATHERDPS_RDQ_MASKQ_VSIBD */
+    case 1818: /* VGATHERDPS_RQQ_MASKQ_VSIBD */
+    case 1819: /* VGATHERDPS_ROQ_MASKQ_VSIBD */
+    case 1820: /* VGATHERDPS_RDQ_VSIBD_VDQ */
+    case 1821: /* VGATHERDPS_RQQ_VSIBD_VQQ */
+    case 2223: /* VPGATHERDD_RDQ_MASKQ_VSIBD */
+    case 2224: /* VPGATHERDD_RQQ_MASKQ_VSIBD */
+    case 2225: /* VPGATHERDD_ROQ_MASKQ_VSIBD */
+    case 2226: /* VPGATHERDD_RDQ_VSIBD_VDQ */
+    case 2227: /* VPGATHERDD_RQQ_VSIBD_VQQ */
         x86emu_exec_gather_4_4(x);
         break;
-    case 421: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
-    case 423: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
-    case 425: /* VPGATHERQD_RQQ_MASKQ_VSIBD */
-    case 445: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
-    case 447: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
-    case 449: /* VGATHERQPS_RQQ_MASKQ_VSIBD */
-    case 2301: /* VPGATHERQD_RDQ_VSIBD_VDQ */
-    case 2302: /* VPGATHERQD_RDQ_VSIBD_VDQ */
-    case 2309: /* VGATHERQPS_RDQ_VSIBD_VDQ */
-    case 2310: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 1835: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
+    case 1836: /* VGATHERQPS_RDQ_MASKQ_VSIBD */
+    case 1837: /* VGATHERQPS_RQQ_MASKQ_VSIBD */
+    case 1838: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 1839: /* VGATHERQPS_RDQ_VSIBD_VDQ */
+    case 2233: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
+    case 2234: /* VPGATHERQD_RDQ_MASKQ_VSIBD */
+    case 2235: /* VPGATHERQD_RQQ_MASKQ_VSIBD */
+    case 2236: /* VPGATHERQD_RDQ_VSIBD_VDQ */
+    case 2237: /* VPGATHERQD_RDQ_VSIBD_VDQ */
         x86emu_exec_gather_4_8(x);
         break;
-    case 415: /* VPGATHERDQ_RDQ_MASKQ_VSIBQ */
-    case 417: /* VPGATHERDQ_RQQ_MASKQ_VSIBQ */
-    case 419: /* VPGATHERDQ_ROQ_MASKQ_VSIBQ */
-    case 439: /* VGATHERDPD_RDQ_MASKQ_VSIBQ */
-    case 441: /* VGATHERDPD_RQQ_MASKQ_VSIBQ */
-    case 443: /* VGATHERDPD_ROQ_MASKQ_VSIBQ */
-    case 2299: /* VPGATHERDQ_RDQ_VSIBQ_VDQ */
-    case 2300: /* VPGATHERDQ_RQQ_VSIBQ_VQQ */
-    case 2307: /* VGATHERDPD_RDQ_VSIBQ_VDQ */
-    case 2308: /* VGATHERDPD_RQQ_VSIBQ_VQQ */
+    case 1812: /* VGATHERDPD_RDQ_MASKQ_VSIBQ */
+    case 1813: /* VGATHERDPD_RQQ_MASKQ_VSIBQ */
+    case 1814: /* VGATHERDPD_ROQ_MASKQ_VSIBQ */
+    case 1815: /* VGATHERDPD_RDQ_VSIBQ_VDQ */
+    case 1816: /* VGATHERDPD_RQQ_VSIBQ_VQQ */
+    case 2228: /* VPGATHERDQ_RDQ_MASKQ_VSIBQ */
+    case 2229: /* VPGATHERDQ_RQQ_MASKQ_VSIBQ */
+    case 2230: /* VPGATHERDQ_ROQ_MASKQ_VSIBQ */
+    case 2231: /* VPGATHERDQ_RDQ_VSIBQ_VDQ */
+    case 2232: /* VPGATHERDQ_RQQ_VSIBQ_VQQ */
         x86emu_exec_gather_8_4(x);
         break;
-    case 427: /* VPGATHERQQ_RDQ_MASKQ_VSIBQ */
-    case 429: /* VPGATHERQQ_RQQ_MASKQ_VSIBQ */
-    case 431: /* VPGATHERQQ_ROQ_MASKQ_VSIBQ */
-    case 451: /* VGATHERQPD_RDQ_MASKQ_VSIBQ */
-    case 453: /* VGATHERQPD_RQQ_MASKQ_VSIBQ */
-    case 455: /* VGATHERQPD_ROQ_MASKQ_VSIBQ */
-    case 2303: /* VPGATHERQQ_RDQ_VSIBQ_VDQ */
-    case 2304: /* VPGATHERQQ_RQQ_VSIBQ_VQQ */
-    case 2311: /* VGATHERQPD_RDQ_VSIBQ_VDQ */
-    case 2312: /* VGATHERQPD_RQQ_VSIBQ_VQQ */
+    case 1830: /* VGATHERQPD_RDQ_MASKQ_VSIBQ */
+    case 1831: /* VGATHERQPD_RQQ_MASKQ_VSIBQ */
+    case 1832: /* VGATHERQPD_ROQ_MASKQ_VSIBQ */
+    case 1833: /* VGATHERQPD_RDQ_VSIBQ_VDQ */
+    case 1834: /* VGATHERQPD_RQQ_VSIBQ_VQQ */
+    case 2238: /* VPGATHERQQ_RDQ_MASKQ_VSIBQ */
+    case 2239: /* VPGATHERQQ_RQQ_MASKQ_VSIBQ */
+    case 2240: /* VPGATHERQQ_ROQ_MASKQ_VSIBQ */
+    case 2241: /* VPGATHERQQ_RDQ_VSIBQ_VDQ */
+    case 2242: /* VPGATHERQQ_RQQ_VSIBQ_VQQ */
         x86emu_exec_gather_8_8(x);
         break;
-    case 1178: /* HLT */
+    case 370: /* HLT */
         x86emu_exec_hlt(x);
         break;
-    case 1614: /* VMCALL */
-    case 1641: /* VMMCALL */
-    case 1642: /* VMGEXIT */
-    case 1643: /* VMGEXIT */
+    case 1183: /* VMCALL */
+    case 1186: /* VMGEXIT */
+    case 1187: /* VMGEXIT */
+    case 1190: /* VMMCALL */
         x86emu_exec_hypercall(x);
         break;
-    case 1114: /* IDIV_RMB */
-    case 1115: /* IDIV_RMV */
+    case 374: /* IDIV_RMB */
+    case 375: /* IDIV_RMV */
         x86emu_exec_idiv(x);
         break;
-    case 1110: /* IMUL_RMB */
-    case 1111: /* IMUL_RMV */
+    case 379: /* IMUL_RMB */
+    case 380: /* IMUL_RMV */
         x86emu_exec_imul1(x);
         break;
-    case 1107: /* IMUL_RV_RMV */
+    case 378: /* IMUL_RV_RMV */
         x86emu_exec_imul2(x);
         break;
-    case 1105: /* IMUL_RV_RMV_IZ */
-    case 1106: /* IMUL_RV_RMV_IBS */
+    case 376: /* IMUL_RV_RMV_IZ */
+    case 377: /* IMUL_RV_RMV_IBS */
         x86emu_exec_imul3(x);
         break;
-    case 1163: /* IN_GPR80B_IB */
-    case 1164: /* IN_AXZ_IB */
-    case 1167: /* IN_GPR80B_DXW */
-    case 1168: /* IN_AXZ_DXW */
+    case 381: /* IN_GPR80B_IB */
+    case 382: /* IN_AXZ_IB */
+    case 383: /* IN_GPR80B_DXW */
+    case 384: /* IN_AXZ_DXW */
         x86emu_exec_in(x);
         break;
-    case 865: /* INC_OV */
-    case 866: /* INC_RMB */
-    case 867: /* INC_RMV */
+    case 385: /* INC_OV */
+    case 386: /* INC_RMB */
+    case 387: /* INC_RMV */
         x86emu_exec_inc(x);
         break;
-    case 1047: /* INSB_DIB_DXW */
-    case 1048: /* INSW_DIZ_DXW */
-    case 1049: /* INSD_DIZ_DXW */
+    case 390: /* INSB_DIB_DXW */
+    case 391: /* INSD_DIZ_DXW */
+    case 395: /* INSW_DIZ_DXW */
         x86emu_exec_ins(x);
         break;
-    case 308: /* VINSERTPS_RDQ_VDQ_RMD_IB */
-    case 1585: /* INSERTPS_RDQ_RMD_IB */
-    case 2145: /* VINSERTPS_RDQ_VDQ_RMD_IB */
+    case 392: /* INSERTPS_RDQ_RMD_IB */
+    case 1872: /* VINSERTPS_RDQ_VDQ_RMD_IB */
+    case 1873: /* VINSERTPS_RDQ_VDQ_RMD_IB */
         x86emu_exec_insertps(x);
         break;
-    case 1172: /* INT_IB */
+    case 396: /* INT_IB */
         x86emu_exec_int(x);
         break;
-    case 1174: /* INT1 */
+    case 397: /* INT1 */
         x86emu_exec_int1(x);
         break;
-    case 1171: /* INT3 */
+    case 398: /* INT3 */
         x86emu_exec_int3(x);
         break;
-    case 1173: /* INTO */
+    case 399: /* INTO */
         x86emu_exec_into(x);
         break;
-    case 1612: /* INVLPG_RMB */
+    case 402: /* INVLPG_RMB */
         x86emu_exec_invlpg(x);
         break;
-    case 1671: /* INVLPGB */
+    case 404: /* INVLPGB */
         x86emu_exec_invlpgb(x);
         break;
-    case 1725: /* INVPCID_RY_RMDQ */
+    case 405: /* INVPCID_RY_RMDQ */
         x86emu_exec_invpcid(x);
         break;
-    case 1175: /* IRET */
-    case 1176: /* IRETD */
-    case 1177: /* IRETQ */
+    case 407: /* IRET */
+    case 408: /* IRETD */
+    case 409: /* IRETQ */
         x86emu_exec_iret(x);
         break;
-    case 947: /* JO_RELB */
-    case 948: /* JO_RELZ */
-    case 949: /* JNO_RELB */
-    case 950: /* JNO_RELZ */
-    case 951: /* JB_RELB */
-    case 952: /* JB_RELZ */
-    case 953: /* JNB_RELB */
-    case 954: /* JNB_RELZ */
-    case 955: /* JZ_RELB */
-    case 956: /* JZ_RELZ */
-    case 957: /* JNZ_RELB */
-    case 958: /* JNZ_RELZ */
-    case 959: /* JBE_RELB */
-    case 960: /* JBE_RELZ */
-    case 961: /* JNBE_RELB */
-    case 962: /* JNBE_RELZ */
-    case 963: /* JS_RELB */
-    case 964: /* JS_RELZ */
-    case 965: /* JNS_RELB */
-    case 966: /* JNS_RELZ */
-    case 967: /* JP_RELB */
-    case 968: /* JP_RELZ */
-    case 969: /* JNP_RELB */
-    case 970: /* JNP_RELZ */
-    case 971: /* JL_RELB */
-    case 972: /* JL_RELZ */
-    case 973: /* JNL_RELB */
-    case 974: /* JNL_RELZ */
-    case 975: /* JLE_RELB */
-    case 976: /* JLE_RELZ */
-    case 977: /* JNLE_RELB */
-    case 978: /* JNLE_RELZ */
+    case 410: /* JB_RELB */
+    case 411: /* JB_RELZ */
+    case 412: /* JBE_RELB */
+    case 413: /* JBE_RELZ */
+    case 416: /* JL_RELB */
+    case 417: /* JL_RELZ */
+    case 418: /* JLE_RELB */
+    case 419: /* JLE_RELZ */
+    case 425: /* JNB_RELB */
+    case 426: /* JNB_RELZ */
+    case 427: /* JNBE_RELB */
+    case 428: /* JNBE_RELZ */
+    case 429: /* JNL_RELB */
+    case 430: /* JNL_RELZ */
+    case 431: /* JNLE_RELB */
+    case 432: /* JNLE_RELZ */
+    case 433: /* JNO_RELB */
+    case 434: /* JNO_RELZ */
+    case 435: /* JNP_RELB */
+    case 436: /* JNP_RELZ */
+    case 437: /* JNS_RELB */
+    case 438: /* JNS_RELZ */
+    case 439: /* JNZ_RELB */
+    case 440: /* JNZ_RELZ */
+    case 441: /* JO_RELB */
+    case 442: /* JO_RELZ */
+    case 443: /* JP_RELB */
+    case 444: /* JP_RELZ */
+    case 446: /* JS_RELB */
+    case 447: /* JS_RELZ */
+    case 448: /* JZ_RELB */
+    case 449: /* JZ_RELZ */
         x86emu_exec_jcc(x);
         break;
-    case 989: /* JCXZ_RELB */
-    case 990: /* JECXZ_RELB */
-    case 991: /* JRCXZ_RELB */
+    case 414: /* JCXZ_RELB */
+    case 415: /* JECXZ_RELB */
+    case 445: /* JRCXZ_RELB */
         x86emu_exec_jcxz(x);
         break;
-    case 979: /* JMP_RELB */
-    case 980: /* JMP_RELZ */
-    case 981: /* JMP_RMV */
+    case 420: /* JMP_RELB */
+    case 421: /* JMP_RELZ */
+    case 422: /* JMP_RMV */
         x86emu_exec_jmp(x);
         break;
-    case 993: /* JMP_RMP */
-    case 995: /* JMP_FARP */
+    case 423: /* JMP_RMP */
+    case 424: /* JMP_FARP */
         x86emu_exec_jmp_far(x);
         break;
-    case 2359: /* KADDB_RQ_VQ_RMQ */
+    case 1299: /* KADDB_RQ_VQ_RMQ */
         x86emu_exec_kadd_1(x);
         break;
-    case 2358: /* KADDW_RQ_VQ_RMQ */
+    case 1302: /* KADDW_RQ_VQ_RMQ */
         x86emu_exec_kadd_2(x);
         break;
-    case 2361: /* KADDD_RQ_VQ_RMQ */
+    case 1300: /* KADDD_RQ_VQ_RMQ */
         x86emu_exec_kadd_4(x);
         break;
-    case 2360: /* KADDQ_RQ_VQ_RMQ */
+    case 1301: /* KADDQ_RQ_VQ_RMQ */
         x86emu_exec_kadd_8(x);
         break;
-    case 2339: /* KANDB_RQ_VQ_RMQ */
+    case 1303: /* KANDB_RQ_VQ_RMQ */
         x86emu_exec_kand_1(x);
         break;
-    case 2338: /* KANDW_RQ_VQ_RMQ */
+    case 1310: /* KANDW_RQ_VQ_RMQ */
         x86emu_exec_kand_2(x);
         break;
-    case 2341: /* KANDD_RQ_VQ_RMQ */
+    case 1304: /* KANDD_RQ_VQ_RMQ */
         x86emu_exec_kand_4(x);
         break;
-    case 2340: /* KANDQ_RQ_VQ_RMQ */
+    case 1309: /* KANDQ_RQ_VQ_RMQ */
         x86emu_exec_kand_8(x);
         break;
-    case 2343: /* KANDNB_RQ_VQ_RMQ */
+    case 1305: /* KANDNB_RQ_VQ_RMQ */
         x86emu_exec_kandn_1(x);
         break;
-    case 2342: /* KANDNW_RQ_VQ_RMQ */
+    case 1308: /* KANDNW_RQ_VQ_RMQ */
         x86emu_exec_kandn_2(x);
         break;
-    case 2345: /* KANDND_RQ_VQ_RMQ */
+    case 1306: /* KANDND_RQ_VQ_RMQ */
         x86emu_exec_kandn_4(x);
         break;
-    case 2344: /* KANDNQ_RQ_VQ_RMQ */
+    case 1307: /* KANDNQ_RQ_VQ_RMQ */
         x86emu_exec_kandn_8(x);
         break;
-    case 2373: /* KMOVB_RQ_RMB */
-    case 2374: /* KMOVB_RMB_RQ */
-    case 2387: /* KMOVB_RQ_RMD */
-    case 2388: /* KMOVB_RD_RMQ */
+    case 1311: /* KMOVB_RQ_RMB */
+    case 1312: /* KMOVB_RMB_RQ */
+    case 1313: /* KMOVB_RQ_RMD */
+    case 1314: /* KMOVB_RD_RMQ */
         x86emu_exec_kmov_1(x);
         break;
-    case 2368: /* KMOVW_RQ_RMW */
-    case 2369: /* KMOVW_RMW_RQ */
-    case 2385: /* KMOVW_RQ_RMD */
-    case 2386: /* KMOVW_RD_RMQ */
+    case 1325: /* KMOVW_RQ_RMW */
+    case 1326: /* KMOVW_RMW_RQ */
+    case 1327: /* KMOVW_RQ_RMD */
+    case 1328: /* KMOVW_RD_RMQ */
         x86emu_exec_kmov_2(x);
         break;
-    case 2383: /* KMOVD_RQ_RMD */
-    case 2384: /* KMOVD_RMD_RQ */
-    case 2389: /* KMOVD_RQ_RMD */
-    case 2390: /* KMOVD_RD_RMQ */
-    case 2393: /* KMOVD_RQ_RMD */
-    case 2394: /* KMOVD_RD_RMQ */
+    case 1315: /* KMOVD_RQ_RMD */
+    case 1316: /* KMOVD_RMD_RQ */
+    case 1317: /* KMOVD_RQ_RMD */
+    case 1318: /* KMOVD_RD_RMQ */
+    case 1319: /* KMOVD_RQ_RMD */
+    case 1320: /* KMOVD_RD_RMQ */
         x86emu_exec_kmov_4(x);
         break;
-    case 2378: /* KMOVQ_RQ_RMQ */
-    case 2379: /* KMOVQ_RMQ_RQ */
-    case 2391: /* KMOVQ_RQ_RMQ */
-    case 2392: /* KMOVQ_RQ_RMQ */
+    case 1321: /* KMOVQ_RQ_RMQ */
+    case 1322: /* KMOVQ_RMQ_RQ */
+    case 1323: /* KMOVQ_RQ_RMQ */
+    case 1324: /* KMOVQ_RQ_RMQ */
         x86emu_exec_kmov_8(x);
         break;
-    case 2370: /* KNOTB_RQ_RMQ */
+    case 1329: /* KNOTB_RQ_RMQ */
         x86emu_exec_knot_1(x);
         break;
-    case 2365: /* KNOTW_RQ_RMQ */
+    case 1332: /* KNOTW_RQ_RMQ */
         x86emu_exec_knot_2(x);
         break;
-    case 2380: /* KNOTD_RQ_RMQ */
+    case 1330: /* KNOTD_RQ_RMQ */
         x86emu_exec_knot_4(x);
         break;
-    case 2375: /* KNOTQ_RQ_RMQ */
+    case 1331: /* KNOTQ_RQ_RMQ */
         x86emu_exec_knot_8(x);
         break;
-    case 2347: /* KORB_RQ_VQ_RMQ */
+    case 1333: /* KORB_RQ_VQ_RMQ */
         x86emu_exec_kor_1(x);
         break;
-    case 2346: /* KORW_RQ_VQ_RMQ */
+    case 1340: /* KORW_RQ_VQ_RMQ */
         x86emu_exec_kor_2(x);
         break;
-    case 2349: /* KORD_RQ_VQ_RMQ */
+    case 1334: /* KORD_RQ_VQ_RMQ */
         x86emu_exec_kor_4(x);
         break;
-    case 2348: /* KORQ_RQ_VQ_RMQ */
+    case 1335: /* KORQ_RQ_VQ_RMQ */
         x86emu_exec_kor_8(x);
         break;
-    case 2371: /* KORTESTB_RQ_RMQ */
+    case 1336: /* KORTESTB_RQ_RMQ */
         x86emu_exec_kortest_1(x);
         break;
-    case 2366: /* KORTESTW_RQ_RMQ */
+    case 1339: /* KORTESTW_RQ_RMQ */
         x86emu_exec_kortest_2(x);
         break;
-    case 2381: /* KORTESTD_RQ_RMQ */
+    case 1337: /* KORTESTD_RQ_RMQ */
         x86emu_exec_kortest_4(x);
         break;
-    case 2376: /* KORTESTQ_RQ_RMQ */
+    case 1338: /* KORTESTQ_RQ_RMQ */
         x86emu_exec_kortest_8(x);
         break;
-    case 2399: /* KSHIFTLB_RQ_RMQ_IB */
+    case 1341: /* KSHIFTLB_RQ_RMQ_IB */
         x86emu_exec_kshiftl_1(x);
         break;
-    case 2400: /* KSHIFTLW_RQ_RMQ_IB */
+    case 1344: /* KSHIFTLW_RQ_RMQ_IB */
         x86emu_exec_kshiftl_2(x);
         break;
-    case 2401: /* KSHIFTLD_RQ_RMQ_IB */
+    case 1342: /* KSHIFTLD_RQ_RMQ_IB */
         x86emu_exec_kshiftl_4(x);
         break;
-    case 2402: /* KSHIFTLQ_RQ_RMQ_IB */
+    case 1343: /* KSHIFTLQ_RQ_RMQ_IB */
         x86emu_exec_kshiftl_8(x);
         break;
-    case 2395: /* KSHIFTRB_RQ_RMQ_IB */
+    case 1345: /* KSHIFTRB_RQ_RMQ_IB */
         x86emu_exec_kshiftr_1(x);
         break;
-    case 2396: /* KSHIFTRW_RQ_RMQ_IB */
+    case 1348: /* KSHIFTRW_RQ_RMQ_IB */
         x86emu_exec_kshiftr_2(x);
         break;
-    case 2397: /* KSHIFTRD_RQ_RMQ_IB */
+    case 1346: /* KSHIFTRD_RQ_RMQ_IB */
         x86emu_exec_kshiftr_4(x);
         break;
-    case 2398: /* KSHIFTRQ_RQ_RMQ_IB */
+    case 1347: /* KSHIFTRQ_RQ_RMQ_IB */
         x86emu_exec_kshiftr_8(x);
         break;
-    case 2372: /* KTESTB_RQ_RMQ */
+    case 1349: /* KTESTB_RQ_RMQ */
         x86emu_exec_ktest_1(x);
         break;
-    case 2367: /* KTESTW_RQ_RMQ */
+    case 1352: /* KTESTW_RQ_RMQ */
         x86emu_exec_ktest_2(x);
         break;
-    case 2382: /* KTESTD_RQ_RMQ */
+    case 1350: /* KTESTD_RQ_RMQ */
         x86emu_exec_ktest_4(x);
         break;
-    case 2377: /* KTESTQ_RQ_RMQ */
+    case 1351: /* KTESTQ_RQ_RMQ */
         x86emu_exec_ktest_8(x);
         break;
-    case 2362: /* KUNPCKBW_RQ_VQ_RMQ */
+    case 1353: /* KUNPCKBW_RQ_VQ_RMQ */
         x86emu_exec_kunpck_1(x);
         break;
-    case 2363: /* KUNPCKWD_RQ_VQ_RMQ */
+    case 1355: /* KUNPCKWD_RQ_VQ_RMQ */
         x86emu_exec_kunpck_2(x);
         break;
-    case 2364: /* KUNPCKDQ_RQ_VQ_RMQ */
+    case 1354: /* KUNPCKDQ_RQ_VQ_RMQ */
         x86emu_exec_kunpck_4(x);
         break;
-    case 2351: /* KXNORB_RQ_VQ_RMQ */
+    case 1356: /* KXNORB_RQ_VQ_RMQ */
         x86emu_exec_kxnor_1(x);
         break;
-    case 2350: /* KXNORW_RQ_VQ_RMQ */
+    case 1359: /* KXNORW_RQ_VQ_RMQ */
         x86emu_exec_kxnor_2(x);
         break;
-    case 2353: /* KXNORD_RQ_VQ_RMQ */
+    case 1357: /* KXNORD_RQ_VQ_RMQ */
         x86emu_exec_kxnor_4(x);
         break;
-    case 2352: /* KXNORQ_RQ_VQ_RMQ */
+    case 1358: /* KXNORQ_RQ_VQ_RMQ */
         x86emu_exec_kxnor_8(x);
         break;
-    case 2355: /* KXORB_RQ_VQ_RMQ */
+    case 1360: /* KXORB_RQ_VQ_RMQ */
         x86emu_exec_kxor_1(x);
         break;
-    case 2354: /* KXORW_RQ_VQ_RMQ */
+    case 1363: /* KXORW_RQ_VQ_RMQ */
         x86emu_exec_kxor_2(x);
         break;
-    case 2357: /* KXORD_RQ_VQ_RMQ */
+    case 1361: /* KXORD_RQ_VQ_RMQ */
         x86emu_exec_kxor_4(x);
         break;
-    case 2356: /* KXORQ_RQ_VQ_RMQ */
+    case 1362: /* KXORQ_RQ_VQ_RMQ */
         x86emu_exec_kxor_8(x);
         break;
-    case 1162: /* LAHF */
+    case 450: /* LAHF */
         x86emu_exec_lahf(x);
         break;
-    case 1677: /* LAR_RV_RMW */
-    case 1678: /* LAR_RV_RMZ */
+    case 451: /* LAR_RV_RMW */
+    case 452: /* LAR_RV_RMZ */
         x86emu_exec_lar(x);
         break;
-    case 1730: /* LDMXCSR_RMD */
-    case 2065: /* VLDMXCSR_RMD */
+    case 454: /* LDMXCSR_RMD */
+    case 1875: /* VLDMXCSR_RMD */
         x86emu_exec_ldmxcsr(x);
         break;
-    case 914: /* LEA_RV_RM0 */
+    case 456: /* LEA_RV_RM0 */
         x86emu_exec_lea(x);
         break;
-    case 1026: /* LEAVE */
+    case 457: /* LEAVE */
         x86emu_exec_leave(x);
         break;
-    case 1607: /* LGDT_RMS */
+    case 461: /* LGDT_RMS */
         x86emu_exec_lgdt(x);
         break;
-    case 1608: /* LIDT_RMS */
+    case 463: /* LIDT_RMS */
         x86emu_exec_lidt(x);
         break;
-    case 1603: /* LKGS_RMW */
+    case 464: /* LKGS_RMW */
         x86emu_exec_lkgs(x);
         break;
-    case 1600: /* LLDT_RMW */
+    case 465: /* LLDT_RMW */
         x86emu_exec_lldt(x);
         break;
-    case 1611: /* LMSW_RMW */
+    case 466: /* LMSW_RMW */
         x86emu_exec_lmsw(x);
         break;
-    case 1181: /* LES_RV_RMP */
-    case 1182: /* LDS_RV_RMP */
-    case 1183: /* LSS_RV_RMP */
-    case 1184: /* LFS_RV_RMP */
-    case 1185: /* LGS_RV_RMP */
+    case 455: /* LDS_RV_RMP */
+    case 458: /* LES_RV_RMP */
+    case 460: /* LFS_RV_RMP */
+    case 462: /* LGS_RV_RMP */
+    case 477: /* LSS_RV_RMP */
         x86emu_exec_load_far_pointer(x);
         break;
-    case 1039: /* LODSB_GPR80B_SIB */
-    case 1040: /* LODSW_AXV_SIV */
-    case 1041: /* LODSD_AXV_SIV */
-    case 1042: /* LODSQ_AXV_SIV */
+    case 468: /* LODSB_GPR80B_SIB */
+    case 469: /* LODSD_AXV_SIV */
+    case 470: /* LODSQ_AXV_SIV */
+    case 471: /* LODSW_AXV_SIV */
         x86emu_exec_lods(x);
         break;
-    case 988: /* LOOP_RELB */
+    case 472: /* LOOP_RELB */
         x86emu_exec_loop(x);
         break;
-    case 987: /* LOOPE_RELB */
+    case 473: /* LOOPE_RELB */
         x86emu_exec_loope(x);
         break;
-    case 986: /* LOOPNE_RELB */
+    case 474: /* LOOPNE_RELB */
         x86emu_exec_loopne(x);
         break;
-    case 1679: /* LSL_RV_RMW */
-    case 1680: /* LSL_RV_RMZ */
+    case 475: /* LSL_RV_RMW */
+    case 476: /* LSL_RV_RMZ */
         x86emu_exec_lsl(x);
         break;
-    case 1601: /* LTR_RMW */
+    case 478: /* LTR_RMW */
         x86emu_exec_ltr(x);
         break;
-    case 1128: /* LZCNT_RV_RMV */
+    case 479: /* LZCNT_RV_RMV */
         x86emu_exec_lzcnt(x);
         break;
-    case 1259: /* MASKMOVQ_RQ_RMQ */
-    case 1478: /* MASKMOVDQU_RDQ_RMDQ */
-    case 2057: /* VMASKMOVDQU_RDQ_RMDQ */
+    case 480: /* MASKMOVDQU_RDQ_RMDQ */
+    case 481: /* MASKMOVQ_RQ_RMQ */
+    case 1876: /* VMASKMOVDQU_RDQ_RMDQ */
         x86emu_exec_maskmov(x);
         break;
-    case 1623: /* MONITOR */
+    case 492: /* MONITOR */
         x86emu_exec_monitor(x);
         break;
-    case 1664: /* MONITORX */
+    case 493: /* MONITORX */
         x86emu_exec_monitorx(x);
         break;
-    case 889: /* MOV_RMB_RB */
-    case 890: /* MOV_RMV_RV */
-    case 891: /* MOV_RB_RMB */
-    case 892: /* MOV_RV_RMV */
-    case 893: /* MOV_GPR80B_MOFFSB */
-    case 894: /* MOV_AXV_MOFFSV */
-    case 895: /* MOV_MOFFSB_GPR80B */
-    case 896: /* MOV_MOFFSV_AXV */
-    case 897: /* MOV_OB_IB */
-    case 898: /* MOV_OV_IV */
-    case 899: /* MOV_RMB_IB */
-    case 900: /* MOV_RMV_IZ */
-    case 1484: /* MOVNTI_RMY_RY */
-    case 1809: /* MOVDIRI_RMY_RY */
+    case 494: /* MOV_RMB_RB */
+    case 495: /* MOV_RMV_RV */
+    case 496: /* MOV_RB_RMB */
+    case 497: /* MOV_RV_RMV */
+    case 498: /* MOV_GPR80B_MOFFSB */
+    case 499: /* MOV_AXV_MOFFSV */
+    case 500: /* MOV_MOFFSB_GPR80B */
+    case 501: /* MOV_MOFFSV_AXV */
+    case 502: /* MOV_OB_IB */
+    case 503: /* MOV_OV_IV */
+    case 504: /* MOV_RMB_IB */
+    case 505: /* MOV_RMV_IZ */
+    case 525: /* MOVDIRI_RMY_RY */
+    case 545: /* MOVNTI_RMY_RY */
         x86emu_exec_mov(x);
         break;
-    case 904: /* MOV_RMY_RY */
+    case 509: /* MOV_RMY_RY */
         x86emu_exec_mov_from_control(x);
         break;
-    case 906: /* MOV_RMY_RY */
+    case 511: /* MOV_RMY_RY */
         x86emu_exec_mov_from_debug(x);
         break;
-    case 901: /* MOV_RMW_RW */
-    case 902: /* MOV_RMV_RW */
+    case 506: /* MOV_RMW_RW */
+    case 507: /* MOV_RMV_RW */
         x86emu_exec_mov_from_segment(x);
         break;
-    case 905: /* MOV_RY_RMY */
+    case 510: /* MOV_RY_RMY */
         x86emu_exec_mov_to_control(x);
         break;
-    case 907: /* MOV_RY_RMY */
+    case 512: /* MOV_RY_RMY */
         x86emu_exec_mov_to_debug(x);
         break;
-    case 903: /* MOV_RW_RMW */
+    case 508: /* MOV_RW_RMW */
         x86emu_exec_mov_to_segment(x);
         break;
-    case 1132: /* MOVBE_RV_RMV */
-    case 1133: /* MOVBE_RMV_RV */
+    case 517: /* MOVBE_RV_RMV */
+    case 518: /* MOVBE_RMV_RV */
         x86emu_exec_movbe(x);
         break;
-    case 118: /* VMOVDDUP_RDQ_MASKQ_RMQ */
-    case 119: /* VMOVDDUP_RX_MASKQ_RMX */
-    case 1374: /* MOVDDUP_RDQ_RMQ */
-    case 1956: /* VMOVDDUP_RDQ_RMQ */
-    case 1957: /* VMOVDDUP_RQQ_RMQQ */
+    case 523: /* MOVDDUP_RDQ_RMQ */
+    case 1917: /* VMOVDDUP_RDQ_MASKQ_RMQ */
+    case 1918: /* VMOVDDUP_RX_MASKQ_RMX */
+    case 1919: /* VMOVDDUP_RDQ_RMQ */
+    case 1920: /* VMOVDDUP_RQQ_RMQQ */
         x86emu_exec_movddup(x);
         break;
-    case 1553: /* MOVDIR64B_RA_RM64 */
+    case 524: /* MOVDIR64B_RA_RM64 */
         x86emu_exec_movdir64b(x);
         break;
-    case 1261: /* MOVDQ2Q_RQ_RMDQ */
+    case 526: /* MOVDQ2Q_RQ_RMDQ */
         x86emu_exec_movdq2q(x);
         break;
-    case 1262: /* PMOVMSKB_RD_RMQ */
-    case 1480: /* PMOVMSKB_RD_RMDQ */
-    case 2059: /* VPMOVMSKB_RD_RMX */
+    case 812: /* PMOVMSKB_RD_RMQ */
+    case 813: /* PMOVMSKB_RD_RMDQ */
+    case 2341: /* VPMOVMSKB_RD_RMX */
         x86emu_exec_movmsk_1(x);
         break;
-    case 1337: /* MOVMSKPS_RY_RMDQ */
-    case 1919: /* VMOVMSKPS_RD_RMX */
+    case 542: /* MOVMSKPS_RY_RMDQ */
+    case 1958: /* VMOVMSKPS_RD_RMX */
         x86emu_exec_movmsk_4(x);
         break;
-    case 1349: /* MOVMSKPD_RY_RMDQ */
-    case 1931: /* VMOVMSKPD_RD_RMX */
+    case 541: /* MOVMSKPD_RY_RMDQ */
+    case 1957: /* VMOVMSKPD_RD_RMX */
         x86emu_exec_movmsk_8(x);
         break;
-    case 1260: /* MOVQ2DQ_RDQ_RMQ */
+    case 559: /* MOVQ2DQ_RDQ_RMQ */
         x86emu_exec_movq2dq(x);
         break;
-    case 1027: /* MOVSB_DIB_SIB */
-    case 1028: /* MOVSW_DIV_SIV */
-    case 1029: /* MOVSD_DIV_SIV */
-    case 1030: /* MOVSQ_DIV_SIV */
+    case 560: /* MOVSB_DIB_SIB */
+    case 561: /* MOVSD_DIV_SIV */
+    case 568: /* MOVSQ_DIV_SIV */
+    case 573: /* MOVSW_DIV_SIV */
         x86emu_exec_movs(x);
         break;
-    case 117: /* VMOVSHDUP_RX_MASKQ_RMX */
-    case 1373: /* MOVSHDUP_RDQ_RMDQ */
-    case 1955: /* VMOVSHDUP_RX_RMX */
+    case 566: /* MOVSHDUP_RDQ_RMDQ */
+    case 1987: /* VMOVSHDUP_RX_MASKQ_RMX */
+    case 1988: /* VMOVSHDUP_RX_RMX */
         x86emu_exec_movshdup(x);
         break;
-    case 116: /* VMOVSLDUP_RX_MASKQ_RMX */
-    case 1372: /* MOVSLDUP_RDQ_RMDQ */
-    case 1954: /* VMOVSLDUP_RX_RMX */
+    case 567: /* MOVSLDUP_RDQ_RMDQ */
+    case 1989: /* VMOVSLDUP_RX_MASKQ_RMX */
+    case 1990: /* VMOVSLDUP_RX_RMX */
         x86emu_exec_movsldup(x);
         break;
-    case 910: /* MOVSX_RV_RMB */
-    case 911: /* MOVSX_RV_RMW */
+    case 574: /* MOVSX_RV_RMB */
+    case 575: /* MOVSX_RV_RMW */
         x86emu_exec_movsx(x);
         break;
-    case 912: /* MOVSXD_RV_RMZ */
+    case 576: /* MOVSXD_RV_RMZ */
         x86emu_exec_movsxd(x);
         break;
-    case 908: /* MOVZX_RV_RMB */
-    case 909: /* MOVZX_RV_RMW */
+    case 581: /* MOVZX_RV_RMB */
+    case 582: /* MOVZX_RV_RMW */
         x86emu_exec_movzx(x);
         break;
-    case 1108: /* MUL_RMB */
-    case 1109: /* MUL_RMV */
+    case 584: /* MUL_RMB */
+    case 585: /* MUL_RMV */
         x86emu_exec_mul(x);
         break;
-    case 2320: /* MULX_RY_VY_RMY */
+    case 1368: /* MULX_RY_VY_RMY */
         x86emu_exec_mulx(x);
         break;
-    case 1624: /* MWAIT */
+    case 590: /* MWAIT */
         x86emu_exec_mwait(x);
         break;
-    case 1666: /* MWAITX */
+    case 591: /* MWAITX */
         x86emu_exec_mwaitx(x);
         break;
-    case 873: /* NEG_RMB */
-    case 874: /* NEG_RMV */
+    case 592: /* NEG_RMB */
+    case 593: /* NEG_RMV */
         x86emu_exec_neg(x);
         break;
-    case 887: /* NOP */
-    case 888: /* PAUSE */
-    case 1651: /* SERIALIZE */
-    case 1750: /* LFENCE */
-    case 1751: /* MFENCE */
-    case 1752: /* SFENCE */
-    case 1756: /* PREFETCH_RMB */
-    case 1757: /* PREFETCHW_RMB */
-    case 1758: /* PREFETCHWT1_RMB */
-    case 1759: /* PREFETCH_RMB */
-    case 1760: /* PREFETCH_RMB */
-    case 1761: /* PREFETCH_RMB */
-    case 1762: /* PREFETCH_RMB */
-    case 1763: /* PREFETCH_RMB */
-    case 1764: /* NOP_RMV_RV */
-    case 1765: /* PREFETCHNTA_RMB */
-    case 1766: /* PREFETCHT0_RMB */
-    case 1767: /* PREFETCHT1_RMB */
-    case 1768: /* PREFETCHT2_RMB */
-    case 1769: /* NOP_RMV */
-    case 1770: /* NOP_RMV */
-    case 1771: /* NOP_RMV */
-    case 1772: /* NOP_RMV */
-    case 1773: /* NOP_RMV */
-    case 1774: /* NOP_RMV */
-    case 1775: /* NOP_RMV */
-    case 1776: /* NOP_RMV */
-    case 1777: /* PREFETCHIT1_RMB */
-    case 1778: /* PREFETCHIT0_RMB */
-    case 1779: /* NOP_RMV */
-    case 1780: /* NOP_RMV */
-    case 1781: /* NOP_RMV */
-    case 1782: /* NOP_RMV */
-    case 1783: /* NOP_RMV */
-    case 1784: /* NOP_RMV */
-    case 1785: /* NOP_RMV */
-    case 1786: /* CLDEMOTE_RMB */
-    case 1787: /* NOP_RMV */
-    case 1788: /* NOP_RMV */
-    case 1789: /* NOP_RMV */
-    case 1790: /* NOP_RMV */
-    case 1791: /* NOP_RMV */
-    case 1792: /* NOP_RMV */
-    case 1793: /* NOP_RMV */
-    case 1794: /* ENDBR64 */
-    case 1795: /* NOP_RMV */
-    case 1796: /* ENDBR32 */
-    case 1797: /* NOP_RMV */
-    case 1800: /* NOP_RMV */
-    case 1814: /* NOP_RMV */
-    case 1815: /* NOP_RMV */
-    case 1816: /* NOP_RMV */
-    case 1817: /* NOP_RMV */
-    case 1818: /* NOP_RMV */
-    case 1819: /* NOP_RMV */
-    case 1820: /* NOP_RMV */
-    case 1821: /* NOP_RMV */
-    case 1822: /* NOP_RMV */
-    case 1823: /* NOP_RMV */
-    case 1824: /* NOP_RMV */
-    case 1825: /* NOP_RMV */
-    case 1826: /* NOP_RMV */
-    case 1827: /* NOP_RMV */
-    case 1828: /* NOP_RMV */
-    case 1829: /* NOP_RMV */
-    case 1830: /* NOP_RMV */
-    case 1831: /* NOP_RMV */
-    case 1832: /* NOP_RMV */
-    case 1833: /* NOP_RMV */
-    case 1834: /* NOP_RMV */
-    case 1835: /* NOP_RMV */
-    case 1836: /* NOP_RMV */
-    case 1845: /* NOP_RV_RMV */
-    case 1848: /* NOP_RV_RMV */
-    case 1849: /* NOP_RV_RMV */
-    case 1850: /* NOP_RV_RMV */
-    case 1851: /* NOP_RV_RMV */
-    case 1852: /* NOP_RV_RMV */
-    case 1853: /* NOP_RV_RMV */
-    case 1854: /* NOP_RV_RMV */
-    case 1855: /* NOP_RV_RMV */
-    case 1856: /* NOP_RV_RMV */
-    case 1857: /* NOP_RV_RMV */
+    case 106: /* CLDEMOTE_RMB */
+    case 204: /* ENDBR32 */
+    case 205: /* ENDBR64 */
+    case 459: /* LFENCE */
+    case 487: /* MFENCE */
+    case 594: /* NOP */
+    case 595: /* NOP_RMV_RV */
+    case 596: /* NOP_RMV */
+    case 597: /* NOP_RMV */
+    case 598: /* NOP_RMV */
+    case 599: /* NOP_RMV */
+    case 600: /* NOP_RMV */
+    case 601: /* NOP_RMV */
+    case 602: /* NOP_RMV */
+    case 603: /* NOP_RMV */
+    case 604: /* NOP_RMV */
+    case 605: /* NOP_RMV */
+    case 606: /* NOP_RMV */
+    case 607: /* NOP_RMV */
+    case 608: /* NOP_RMV */
+    case 609: /* NOP_RMV */
+    case 610: /* NOP_RMV */
+    case 611: /* NOP_RMV */
+    case 612: /* NOP_RMV */
+    case 613: /* NOP_RMV */
+    case 614: /* NOP_RMV */
+    case 615: /* NOP_RMV */
+    case 616: /* NOP_RMV */
+    case 617: /* NOP_RMV */
+    case 618: /* NOP_RMV */
+    case 619: /* NOP_RMV */
+    case 620: /* NOP_RMV */
+    case 621: /* NOP_RMV */
+    case 622: /* NOP_RMV */
+    case 623: /* NOP_RMV */
+    case 624: /* NOP_RMV */
+    case 625: /* NOP_RMV */
+    case 626: /* NOP_RMV */
+    case 627: /* NOP_RMV */
+    case 628: /* NOP_RMV */
+    case 629: /* NOP_RMV */
+    case 630: /* NOP_RMV */
+    case 631: /* NOP_RMV */
+    case 632: /* NOP_RMV */
+    case 633: /* NOP_RMV */
+    case 634: /* NOP_RMV */
+    case 635: /* NOP_RMV */
+    case 636: /* NOP_RMV */
+    case 637: /* NOP_RMV */
+    case 638: /* NOP_RMV */
+    case 639: /* NOP_RMV */
+    case 640: /* NOP_RMV */
+    case 641: /* NOP_RMV */
+    case 642: /* NOP_RMV */
+    case 643: /* NOP_RMV */
+    case 644: /* NOP_RV_RMV */
+    case 645: /* NOP_RV_RMV */
+    case 646: /* NOP_RV_RMV */
+    case 647: /* NOP_RV_RMV */
+    case 648: /* NOP_RV_RMV */
+    case 649: /* NOP_RV_RMV */
+    case 650: /* NOP_RV_RMV */
+    case 651: /* NOP_RV_RMV */
+    case 652: /* NOP_RV_RMV */
+    case 653: /* NOP_RV_RMV */
+    case 654: /* NOP_RV_RMV */
+    case 711: /* PAUSE */
+    case 854: /* PREFETCH_RMB */
+    case 855: /* PREFETCH_RMB */
+    case 856: /* PREFETCH_RMB */
+    case 857: /* PREFETCH_RMB */
+    case 858: /* PREFETCH_RMB */
+    case 859: /* PREFETCH_RMB */
+    case 860: /* PREFETCHIT0_RMB */
+    case 861: /* PREFETCHIT1_RMB */
+    case 862: /* PREFETCHNTA_RMB */
+    case 863: /* PREFETCHT0_RMB */
+    case 864: /* PREFETCHT1_RMB */
+    case 865: /* PREFETCHT2_RMB */
+    case 866: /* PREFETCHW_RMB */
+    case 867: /* PREFETCHWT1_RMB */
+    case 1055: /* SERIALIZE */
+    case 1073: /* SFENCE */
         x86emu_exec_nop(x);
         break;
-    case 871: /* NOT_RMB */
-    case 872: /* NOT_RMV */
+    case 655: /* NOT_RMB */
+    case 656: /* NOT_RMV */
         x86emu_exec_not(x);
         break;
-    case 795: /* OR_RMB_RB */
-    case 796: /* OR_RMV_RV */
-    case 797: /* OR_RB_RMB */
-    case 798: /* OR_RV_RMV */
-    case 799: /* OR_GPR80B_IB */
-    case 800: /* OR_AXV_IZ */
-    case 801: /* OR_RMB_IB */
-    case 802: /* OR_RMV_IZ */
-    case 803: /* OR_RMB_IB */
-    case 804: /* OR_RMV_IBS */
+    case 657: /* OR_RMB_RB */
+    case 658: /* OR_RMV_RV */
+    case 659: /* OR_RB_RMB */
+    case 660: /* OR_RV_RMV */
+    case 661: /* OR_GPR80B_IB */
+    case 662: /* OR_AXV_IZ */
+    case 663: /* OR_RMB_IB */
+    case 664: /* OR_RMV_IZ */
+    case 665: /* OR_RMB_IB */
+    case 666: /* OR_RMV_IBS */
         x86emu_exec_or(x);
         break;
-    case 1165: /* OUT_IB_GPR80B */
-    case 1166: /* OUT_IB_AXZ */
-    case 1169: /* OUT_DXW_GPR80B */
-    case 1170: /* OUT_DXW_AXZ */
+    case 669: /* OUT_IB_GPR80B */
+    case 670: /* OUT_IB_AXZ */
+    case 671: /* OUT_DXW_GPR80B */
+    case 672: /* OUT_DXW_AXZ */
         x86emu_exec_out(x);
         break;
-    case 1050: /* OUTSB_DXW_SIB */
-    case 1051: /* OUTSW_DXW_SIZ */
-    case 1052: /* OUTSD_DXW_SIZ */
+    case 673: /* OUTSB_DXW_SIB */
+    case 674: /* OUTSD_DXW_SIZ */
+    case 675: /* OUTSW_DXW_SIZ */
         x86emu_exec_outs(x);
         break;
-    case 159: /* VPACKSSDW_RX_MASKQ_VX_RMX */
-    case 1199: /* PACKSSDW_RQ_RMQ */
-    case 1408: /* PACKSSDW_RDQ_RMDQ */
-    case 1985: /* VPACKSSDW_RX_VX_RMX */
+    case 682: /* PACKSSDW_RQ_RMQ */
+    case 683: /* PACKSSDW_RDQ_RMDQ */
+    case 2037: /* VPACKSSDW_RX_MASKQ_VX_RMX */
+    case 2038: /* VPACKSSDW_RX_VX_RMX */
         x86emu_exec_packssdw(x);
         break;
-    case 151: /* VPACKSSWB_RX_MASKQ_VX_RMX */
-    case 1191: /* PACKSSWB_RQ_RMQ */
-    case 1400: /* PACKSSWB_RDQ_RMDQ */
-    case 1977: /* VPACKSSWB_RX_VX_RMX */
+    case 684: /* PACKSSWB_RQ_RMQ */
+    case 685: /* PACKSSWB_RDQ_RMDQ */
+    case 2039: /* VPACKSSWB_RX_MASKQ_VX_RMX */
+    case 2040: /* VPACKSSWB_RX_VX_RMX */
         x86emu_exec_packsswb(x);
         break;
-    case 273: /* VPACKUSDW_RX_MASKQ_VX_RMX */
-    case 1524: /* PACKUSDW_RDQ_RMDQ */
-    case 2102: /* VPACKUSDW_RX_VX_RMX */
+    case 686: /* PACKUSDW_RDQ_RMDQ */
+    case 2041: /* VPACKUSDW_RX_MASKQ_VX_RMX */
+    case 2042: /* VPACKUSDW_RX_VX_RMX */
         x86emu_exec_packusdw(x);
         break;
-    case 155: /* VPACKUSWB_RX_MASKQ_VX_RMX */
-    case 1195: /* PACKUSWB_RQ_RMQ */
-    case 1404: /* PACKUSWB_RDQ_RMDQ */
-    case 1981: /* VPACKUSWB_RX_VX_RMX */
+    case 687: /* PACKUSWB_RQ_RMQ */
+    case 688: /* PACKUSWB_RDQ_RMDQ */
+    case 2043: /* VPACKUSWB_RX_MASKQ_VX_RMX */
+    case 2044: /* VPACKUSWB_RX_VX_RMX */
         x86emu_exec_packuswb(x);
         break;
-    case 297: /* VPALIGNR_RX_MASKQ_VX_RMX_IB */
-    case 1281: /* PALIGNR_RQ_RMQ_IB */
-    case 1575: /* PALIGNR_RDQ_RMDQ_IB */
-    case 2134: /* VPALIGNR_RX_VX_RMX_IB */
+    case 705: /* PALIGNR_RQ_RMQ_IB */
+    case 706: /* PALIGNR_RDQ_RMDQ_IB */
+    case 2061: /* VPALIGNR_RX_MASKQ_VX_RMX_IB */
+    case 2062: /* VPALIGNR_RX_VX_RMX_IB */
         x86emu_exec_palignr(x);
         break;
-    case 2319: /* PDEP_RY_VY_RMY */
+    case 1369: /* PDEP_RY_VY_RMY */
         x86emu_exec_pdep(x);
         break;
-    case 2331: /* VPERM2F128_RQQ_VQQ_RMQQ_IB */
-    case 2332: /* VPERM2I128_RQQ_VQQ_RMQQ_IB */
+    case 2165: /* VPERM2F128_RQQ_VQQ_RMQQ_IB */
+    case 2166: /* VPERM2I128_RQQ_VQQ_RMQQ_IB */
         x86emu_exec_perm2x128(x);
         break;
-    case 598: /* VPERMB_RX_MASKQ_VX_RMX */
+    case 2167: /* VPERMB_RX_MASKQ_VX_RMX */
         x86emu_exec_perm_1(x);
         break;
-    case 599: /* VPERMW_RX_MASKQ_VX_RMX */
+    case 2202: /* VPERMW_RX_MASKQ_VX_RMX */
         x86emu_exec_perm_2(x);
         break;
-    case 485: /* VPERMPS_RX_MASKQ_VX_RMX */
-    case 487: /* VPERMD_RX_MASKQ_VX_RMX */
-    case 2161: /* VPERMPS_RQQ_VQQ_RMQQ */
-    case 2181: /* VPERMD_RQQ_VQQ_RMQQ */
+    case 2168: /* VPERMD_RX_MASKQ_VX_RMX */
+    case 2169: /* VPERMD_RQQ_VQQ_RMQQ */
+    case 2191: /* VPERMPS_RX_MASKQ_VX_RMX */
+    case 2192: /* VPERMPS_RQQ_VQQ_RMQQ */
         x86emu_exec_perm_4(x);
         break;
-    case 486: /* VPERMPD_RX_MASKQ_VX_RMX */
-    case 488: /* VPERMQ_RX_MASKQ_VX_RMX */
+    case 2188: /* VPERMPD_RX_MASKQ_VX_RMX */
+    case 2193: /* VPERMQ_RX_MASKQ_VX_RMX */
         x86emu_exec_perm_8(x);
         break;
-    case 578: /* VPERMI2B_RX_MASKQ_VX_RMX */
+    case 2170: /* VPERMI2B_RX_MASKQ_VX_RMX */
         x86emu_exec_permi2_1(x);
         break;
-    case 579: /* VPERMI2W_RX_MASKQ_VX_RMX */
+    case 2175: /* VPERMI2W_RX_MASKQ_VX_RMX */
         x86emu_exec_permi2_2(x);
         break;
-    case 580: /* VPERMI2D_RX_MASKQ_VX_RMX */
-    case 582: /* VPERMI2PS_RX_MASKQ_VX_RMX */
+    case 2171: /* VPERMI2D_RX_MASKQ_VX_RMX */
+    case 2173: /* VPERMI2PS_RX_MASKQ_VX_RMX */
         x86emu_exec_permi2_4(x);
         break;
-    case 581: /* VPERMI2Q_RX_MASKQ_VX_RMX */
-    case 583: /* VPERMI2PD_RX_MASKQ_VX_RMX */
+    case 2172: /* VPERMI2PD_RX_MASKQ_VX_RMX */
+    case 2174: /* VPERMI2Q_RX_MASKQ_VX_RMX */
         x86emu_exec_permi2_8(x);
         break;
-    case 634: /* VPERMILPD_RX_MASKQ_RMX_IB */
-    case 2330: /* VPERMILPD_RX_RMX_IB */
+    case 2181: /* VPERMILPD_RX_MASKQ_RMX_IB */
+    case 2183: /* VPERMILPD_RX_RMX_IB */
         x86emu_exec_permilpd_imm(x);
         break;
-    case 458: /* VPERMILPD_RX_MASKQ_VX_RMX */
-    case 2159: /* VPERMILPD_RX_VX_RMX */
+    case 2180: /* VPERMILPD_RX_MASKQ_VX_RMX */
+    case 2182: /* VPERMILPD_RX_VX_RMX */
         x86emu_exec_permilpd_var(x);
         break;
-    case 457: /* VPERMILPS_RX_MASKQ_VX_RMX */
-    case 2158: /* VPERMILPS_RX_VX_RMX */
+    case 2184: /* VPERMILPS_RX_MASKQ_VX_RMX */
+    case 2186: /* VPERMILPS_RX_VX_RMX */
         x86emu_exec_permilps_var(x);
         break;
-    case 629: /* VPERMQ_RX_MASKQ_RMX_IB */
-    case 630: /* VPERMPD_RX_MASKQ_RMX_IB */
-    case 2326: /* VPERMQ_RQQ_RMQQ_IB */
-    case 2327: /* VPERMPD_RQQ_RMQQ_IB */
+    case 2189: /* VPERMPD_RX_MASKQ_RMX_IB */
+    case 2190: /* VPERMPD_RQQ_RMQQ_IB */
+    case 2194: /* VPERMQ_RX_MASKQ_RMX_IB */
+    case 2195: /* VPERMQ_RQQ_RMQQ_IB */
         x86emu_exec_permq_imm(x);
         break;
-    case 584: /* VPERMT2B_RX_MASKQ_VX_RMX */
+    case 2196: /* VPERMT2B_RX_MASKQ_VX_RMX */
         x86emu_exec_permt2_1(x);
         break;
-    case 585: /* VPERMT2W_RX_MASKQ_VX_RMX */
+    case 2201: /* VPERMT2W_RX_MASKQ_VX_RMX */
         x86emu_exec_permt2_2(x);
         break;
-    case 586: /* VPERMT2D_RX_MASKQ_VX_RMX */
-    case 588: /* VPERMT2PS_RX_MASKQ_VX_RMX */
+    case 2197: /* VPERMT2D_RX_MASKQ_VX_RMX */
+    case 2199: /* VPERMT2PS_RX_MASKQ_VX_RMX */
         x86emu_exec_permt2_4(x);
         break;
-    case 587: /* VPERMT2Q_RX_MASKQ_VX_RMX */
-    case 589: /* VPERMT2PD_RX_MASKQ_VX_RMX */
+    case 2198: /* VPERMT2PD_RX_MASKQ_VX_RMX */
+    case 2200: /* VPERMT2Q_RX_MASKQ_VX_RMX */
         x86emu_exec_permt2_8(x);
         break;
-    case 2318: /* PEXT_RY_VY_RMY */
+    case 1370: /* PEXT_RY_VY_RMY */
         x86emu_exec_pext(x);
         break;
-    case 298: /* VPEXTRB_RMB_RDQ_IB */
-    case 299: /* VPEXTRB_RMD_RDQ_IB */
-    case 1576: /* PEXTRB_RMB_RDQ_IB */
-    case 1577: /* PEXTRB_RMD_RDQ_IB */
-    case 2135: /* VPEXTRB_RMB_RDQ_IB */
-    case 2136: /* VPEXTRB_RMD_RDQ_IB */
+    case 742: /* PEXTRB_RMB_RDQ_IB */
+    case 743: /* PEXTRB_RMD_RDQ_IB */
+    case 2207: /* VPEXTRB_RMB_RDQ_IB */
+    case 2208: /* VPEXTRB_RMD_RDQ_IB */
+    case 2209: /* VPEXTRB_RMB_RDQ_IB */
+    case 2210: /* VPEXTRB_RMD_RDQ_IB */
         x86emu_exec_pextr_1(x);
         break;
-    case 238: /* VPEXTRW_RD_RMDQ_IB */
-    case 300: /* VPEXTRW_RMW_RDQ_IB */
-    case 301: /* VPEXTRW_RMD_RDQ_IB */
-    case 1265: /* PEXTRW_RD_RMQ_IB */
-    case 1483: /* PEXTRW_RD_RMDQ_IB */
-    case 1578: /* PEXTRW_RMW_RDQ_IB */
-    case 1579: /* PEXTRW_RMD_RDQ_IB */
-    case 2062: /* VPEXTRW_RD_RMDQ_IB */
-    case 2137: /* VPEXTRW_RMW_RDQ_IB */
-    case 2138: /* VPEXTRW_RMD_RDQ_IB */
+    case 746: /* PEXTRW_RD_RMQ_IB */
+    case 747: /* PEXTRW_RD_RMDQ_IB */
+    case 748: /* PEXTRW_RMW_RDQ_IB */
+    case 749: /* PEXTRW_RMD_RDQ_IB */
+    case 2217: /* VPEXTRW_RD_RMDQ_IB */
+    case 2218: /* VPEXTRW_RMW_RDQ_IB */
+    case 2219: /* VPEXTRW_RMD_RDQ_IB */
+    case 2220: /* VPEXTRW_RD_RMDQ_IB */
+    case 2221: /* VPEXTRW_RMW_RDQ_IB */
+    case 2222: /* VPEXTRW_RMD_RDQ_IB */
         x86emu_exec_pextr_2(x);
         break;
-    case 302: /* VPEXTRD_RMD_RDQ_IB */
-    case 304: /* VPEXTRD_RMD_RDQ_IB */
-    case 305: /* VEXTRACTPS_RMD_RDQ_IB */
-    case 1580: /* PEXTRD_RMD_RDQ_IB */
-    case 1582: /* EXTRACTPS_RMD_RDQ_IB */
-    case 2139: /* VPEXTRD_RMD_RDQ_IB */
-    case 2141: /* VPEXTRD_RMD_RDQ_IB */
-    case 2142: /* VEXTRACTPS_RMD_RDQ_IB */
+    case 211: /* EXTRACTPS_RMD_RDQ_IB */
+    case 744: /* PEXTRD_RMD_RDQ_IB */
+    case 1598: /* VEXTRACTPS_RMD_RDQ_IB */
+    case 1599: /* VEXTRACTPS_RMD_RDQ_IB */
+    case 2211: /* VPEXTRD_RMD_RDQ_IB */
+    case 2212: /* VPEXTRD_RMD_RDQ_IB */
+    case 2213: /* VPEXTRD_RMD_RDQ_IB */
+    case 2214: /* VPEXTRD_RMD_RDQ_IB */
         x86emu_exec_pextr_4(x);
         break;
-    case 303: /* VPEXTRQ_RMQ_RDQ_IB */
-    case 1581: /* PEXTRQ_RMQ_RDQ_IB */
-    case 2140: /* VPEXTRQ_RMQ_RDQ_IB */
+    case 745: /* PEXTRQ_RMQ_RDQ_IB */
+    case 2215: /* VPEXTRQ_RMQ_RDQ_IB */
+    case 2216: /* VPEXTRQ_RMQ_RDQ_IB */
         x86emu_exec_pextr_8(x);
         break;
-    case 306: /* VPINSRB_RDQ_VDQ_RMB_IB */
-    case 307: /* VPINSRB_RDQ_VDQ_RMD_IB */
-    case 1583: /* PINSRB_RDQ_RMB_IB */
-    case 1584: /* PINSRB_RDQ_RMD_IB */
-    case 2143: /* VPINSRB_RDQ_VDQ_RMB_IB */
-    case 2144: /* VPINSRB_RDQ_VDQ_RMD_IB */
+    case 784: /* PINSRB_RDQ_RMB_IB */
+    case 785: /* PINSRB_RDQ_RMD_IB */
+    case 2265: /* VPINSRB_RDQ_VDQ_RMB_IB */
+    case 2266: /* VPINSRB_RDQ_VDQ_RMD_IB */
+    case 2267: /* VPINSRB_RDQ_VDQ_RMB_IB */
+    case 2268: /* VPINSRB_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_1(x);
         break;
-    case 236: /* VPINSRW_RDQ_VDQ_RMW_IB */
-    case 237: /* VPINSRW_RDQ_VDQ_RMD_IB */
-    case 1263: /* PINSRW_RQ_RMW_IB */
-    case 1264: /* PINSRW_RQ_RMD_IB */
-    case 1481: /* PINSRW_RDQ_RMW_IB */
-    case 1482: /* PINSRW_RDQ_RMD_IB */
-    case 2060: /* VPINSRW_RDQ_VDQ_RMW_IB */
-    case 2061: /* VPINSRW_RDQ_VDQ_RMD_IB */
+    case 788: /* PINSRW_RQ_RMW_IB */
+    case 789: /* PINSRW_RQ_RMD_IB */
+    case 790: /* PINSRW_RDQ_RMW_IB */
+    case 791: /* PINSRW_RDQ_RMD_IB */
+    case 2275: /* VPINSRW_RDQ_VDQ_RMW_IB */
+    case 2276: /* VPINSRW_RDQ_VDQ_RMD_IB */
+    case 2277: /* VPINSRW_RDQ_VDQ_RMW_IB */
+    case 2278: /* VPINSRW_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_2(x);
         break;
-    case 309: /* VPINSRD_RDQ_VDQ_RMD_IB */
-    case 311: /* VPINSRD_RDQ_VDQ_RMD_IB */
-    case 1586: /* PINSRD_RDQ_RMD_IB */
-    case 2146: /* VPINSRD_RDQ_VDQ_RMD_IB */
-    case 2148: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 786: /* PINSRD_RDQ_RMD_IB */
+    case 2269: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 2270: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 2271: /* VPINSRD_RDQ_VDQ_RMD_IB */
+    case 2272: /* VPINSRD_RDQ_VDQ_RMD_IB */
         x86emu_exec_pinsr_4(x);
         break;
-    case 310: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
-    case 1587: /* PINSRQ_RDQ_RMQ_IB */
-    case 2147: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
+    case 787: /* PINSRQ_RDQ_RMQ_IB */
+    case 2273: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
+    case 2274: /* VPINSRQ_RDQ_VDQ_RMQ_IB */
         x86emu_exec_pinsr_8(x);
         break;
-    case 259: /* VPMOVSXBW_RX_MASKQ_RMHX */
-    case 1510: /* PMOVSXBW_RDQ_RMQ */
-    case 2088: /* VPMOVSXBW_RX_RMHX */
+    case 816: /* PMOVSXBW_RDQ_RMQ */
+    case 2356: /* VPMOVSXBW_RX_MASKQ_RMHX */
+    case 2357: /* VPMOVSXBW_RX_RMHX */
         x86emu_exec_pmovsx_1_2(x);
         break;
-    case 261: /* VPMOVSXBD_RX_MASKQ_RMQX */
-    case 1512: /* PMOVSXBD_RDQ_RMD */
-    case 2090: /* VPMOVSXBD_RX_RMQX */
+    case 814: /* PMOVSXBD_RDQ_RMD */
+    case 2352: /* VPMOVSXBD_RX_MASKQ_RMQX */
+    case 2353: /* VPMOVSXBD_RX_RMQX */
         x86emu_exec_pmovsx_1_4(x);
         break;
-    case 263: /* VPMOVSXBQ_RX_MASKQ_RMEX */
-    case 1514: /* PMOVSXBQ_RDQ_RMW */
-    case 2092: /* VPMOVSXBQ_RX_RMEX */
+    case 815: /* PMOVSXBQ_RDQ_RMW */
+    case 2354: /* VPMOVSXBQ_RX_MASKQ_RMEX */
+    case 2355: /* VPMOVSXBQ_RX_RMEX */
         x86emu_exec_pmovsx_1_8(x);
         break;
-    case 265: /* VPMOVSXWD_RX_MASKQ_RMHX */
-    case 1516: /* PMOVSXWD_RDQ_RMQ */
-    case 2094: /* VPMOVSXWD_RX_RMHX */
+    case 818: /* PMOVSXWD_RDQ_RMQ */
+    case 2360: /* VPMOVSXWD_RX_MASKQ_RMHX */
+    case 2361: /* VPMOVSXWD_RX_RMHX */
         x86emu_exec_pmovsx_2_4(x);
         break;
-    case 267: /* VPMOVSXWQ_RX_MASKQ_RMQX */
-    case 1518: /* PMOVSXWQ_RDQ_RMD */
-    case 2096: /* VPMOVSXWQ_RX_RMQX */
+    case 819: /* PMOVSXWQ_RDQ_RMD */
+    case 2362: /* VPMOVSXWQ_RX_MASKQ_RMQX */
+    case 2363: /* VPMOVSXWQ_RX_RMQX */
         x86emu_exec_pmovsx_2_8(x);
         break;
-    case 269: /* VPMOVSXDQ_RX_MASKQ_RMHX */
-    case 1520: /* PMOVSXDQ_RDQ_RMQ */
-    case 2098: /* VPMOVSXDQ_RX_RMHX */
+    case 817: /* PMOVSXDQ_RDQ_RMQ */
+    case 2358: /* VPMOVSXDQ_RX_MASKQ_RMHX */
+    case 2359: /* VPMOVSXDQ_RX_RMHX */
         x86emu_exec_pmovsx_4_8(x);
         break;
-    case 260: /* VPMOVZXBW_RX_MASKQ_RMHX */
-    case 1511: /* PMOVZXBW_RDQ_RMQ */
-    case 2089: /* VPMOVZXBW_RX_RMHX */
+    case 822: /* PMOVZXBW_RDQ_RMQ */
+    case 2376: /* VPMOVZXBW_RX_MASKQ_RMHX */
+    case 2377: /* VPMOVZXBW_RX_RMHX */
         x86emu_exec_pmovzx_1_2(x);
         break;
-    case 262: /* VPMOVZXBD_RX_MASKQ_RMQX */
-    case 1513: /* PMOVZXBD_RDQ_RMD */
-    case 2091: /* VPMOVZXBD_RX_RMQX */
+    case 820: /* PMOVZXBD_RDQ_RMD */
+    case 2372: /* VPMOVZXBD_RX_MASKQ_RMQX */
+    case 2373: /* VPMOVZXBD_RX_RMQX */
         x86emu_exec_pmovzx_1_4(x);
         break;
-    case 264: /* VPMOVZXBQ_RX_MASKQ_RMEX */
-    case 1515: /* PMOVZXBQ_RDQ_RMW */
-    case 2093: /* VPMOVZXBQ_RX_RMEX */
+    case 821: /* PMOVZXBQ_RDQ_RMW */
+    case 2374: /* VPMOVZXBQ_RX_MASKQ_RMEX */
+    case 2375: /* VPMOVZXBQ_RX_RMEX */
         x86emu_exec_pmovzx_1_8(x);
         break;
-    case 266: /* VPMOVZXWD_RX_MASKQ_RMHX */
-    case 1517: /* PMOVZXWD_RDQ_RMQ */
-    case 2095: /* VPMOVZXWD_RX_RMHX */
+    case 824: /* PMOVZXWD_RDQ_RMQ */
+    case 2380: /* VPMOVZXWD_RX_MASKQ_RMHX */
+    case 2381: /* VPMOVZXWD_RX_RMHX */
         x86emu_exec_pmovzx_2_4(x);
         break;
-    case 268: /* VPMOVZXWQ_RX_MASKQ_RMQX */
-    case 1519: /* PMOVZXWQ_RDQ_RMD */
-    case 2097: /* VPMOVZXWQ_RX_RMQX */
+    case 825: /* PMOVZXWQ_RDQ_RMD */
+    case 2382: /* VPMOVZXWQ_RX_MASKQ_RMQX */
+    case 2383: /* VPMOVZXWQ_RX_RMQX */
         x86emu_exec_pmovzx_2_8(x);
         break;
-    case 270: /* VPMOVZXDQ_RX_MASKQ_RMHX */
-    case 1521: /* PMOVZXDQ_RDQ_RMQ */
-    case 2099: /* VPMOVZXDQ_RX_RMHX */
+    case 823: /* PMOVZXDQ_RDQ_RMQ */
+    case 2378: /* VPMOVZXDQ_RX_MASKQ_RMHX */
+    case 2379: /* VPMOVZXDQ_RX_RMHX */
         x86emu_exec_pmovzx_4_8(x);
         break;
-    case 999: /* POP_OV */
-    case 1001: /* POP_RMV */
+    case 839: /* POP_OV */
+    case 840: /* POP_RMV */
         x86emu_exec_pop(x);
         break;
-    case 1005: /* POP_SEGMENT0W */
-    case 1008: /* POP_SEGMENT2W */
-    case 1010: /* POP_SEGMENT3W */
-    case 1012: /* POP_SEGMENT4W */
-    case 1014: /* POP_SEGMENT5W */
+    case 841: /* POP_SEGMENT0W */
+    case 842: /* POP_SEGMENT2W */
+    case 843: /* POP_SEGMENT3W */
+    case 844: /* POP_SEGMENT4W */
+    case 845: /* POP_SEGMENT5W */
         x86emu_exec_pop_segment(x);
         break;
-    case 1017: /* POPA */
-    case 1018: /* POPAD */
+    case 846: /* POPA */
+    case 847: /* POPAD */
         x86emu_exec_popa(x);
         break;
-    case 1130: /* POPCNT_RV_RMV */
+    case 848: /* POPCNT_RV_RMV */
         x86emu_exec_popcnt(x);
         break;
-    case 1022: /* POPF */
-    case 1023: /* POPFD */
-    case 1024: /* POPFQ */
+    case 849: /* POPF */
+    case 850: /* POPFD */
+    case 851: /* POPFQ */
         x86emu_exec_popf(x);
         break;
-    case 252: /* VPSHUFB_RX_MASKQ_VX_RMX */
-    case 1266: /* PSHUFB_RQ_RMQ */
-    case 1491: /* PSHUFB_RDQ_RMDQ */
-    case 2067: /* VPSHUFB_RX_VX_RMX */
+    case 870: /* PSHUFB_RQ_RMQ */
+    case 871: /* PSHUFB_RDQ_RMDQ */
+    case 2471: /* VPSHUFB_RX_MASKQ_VX_RMX */
+    case 2472: /* VPSHUFB_RX_VX_RMX */
         x86emu_exec_pshufb(x);
         break;
-    case 225: /* VPSHUFD_RX_MASKQ_RMX_IB */
-    case 633: /* VPERMILPS_RX_MASKQ_RMX_IB */
-    case 1464: /* PSHUFD_RDQ_RMDQ_IB */
-    case 2041: /* VPSHUFD_RX_RMX_IB */
-    case 2329: /* VPERMILPS_RX_RMX_IB */
+    case 872: /* PSHUFD_RDQ_RMDQ_IB */
+    case 2185: /* VPERMILPS_RX_MASKQ_RMX_IB */
+    case 2187: /* VPERMILPS_RX_RMX_IB */
+    case 2474: /* VPSHUFD_RX_MASKQ_RMX_IB */
+    case 2475: /* VPSHUFD_RX_RMX_IB */
         x86emu_exec_pshufd(x);
         break;
-    case 226: /* VPSHUFHW_RX_MASKQ_RMX_IB */
-    case 1465: /* PSHUFHW_RDQ_RMDQ_IB */
-    case 2042: /* VPSHUFHW_RX_RMX_IB */
+    case 873: /* PSHUFHW_RDQ_RMDQ_IB */
+    case 2476: /* VPSHUFHW_RX_MASKQ_RMX_IB */
+    case 2477: /* VPSHUFHW_RX_RMX_IB */
         x86emu_exec_pshufhw(x);
         break;
-    case 227: /* VPSHUFLW_RX_MASKQ_RMX_IB */
-    case 1466: /* PSHUFLW_RDQ_RMDQ_IB */
-    case 2043: /* VPSHUFLW_RX_RMX_IB */
+    case 874: /* PSHUFLW_RDQ_RMDQ_IB */
+    case 2478: /* VPSHUFLW_RX_MASKQ_RMX_IB */
+    case 2479: /* VPSHUFLW_RX_RMX_IB */
         x86emu_exec_pshuflw(x);
         break;
-    case 1251: /* PSHUFW_RQ_RMQ_IB */
+    case 875: /* PSHUFW_RQ_RMQ_IB */
         x86emu_exec_pshufw(x);
         break;
-    case 206: /* VPSLLW_RX_MASKQ_VX_RMDQ */
-    case 212: /* VPSLLW_VX_MASKQ_RMX_IB */
-    case 1240: /* PSLLW_RQ_RMQ */
-    case 1245: /* PSLLW_RMQ_IB */
-    case 1451: /* PSLLW_RDQ_RMDQ */
-    case 1456: /* PSLLW_RMDQ_IB */
-    case 2028: /* VPSLLW_RX_VX_RMDQ */
-    case 2033: /* VPSLLW_VX_RMX_IB */
+    case 891: /* PSLLW_RQ_RMQ */
+    case 892: /* PSLLW_RMQ_IB */
+    case 893: /* PSLLW_RDQ_RMDQ */
+    case 894: /* PSLLW_RMDQ_IB */
+    case 2498: /* VPSLLW_RX_MASKQ_VX_RMDQ */
+    case 2499: /* VPSLLW_VX_MASKQ_RMX_IB */
+    case 2500: /* VPSLLW_RX_VX_RMDQ */
+    case 2501: /* VPSLLW_VX_RMX_IB */
         x86emu_exec_psll_2(x);
         break;
-    case 207: /* VPSLLD_RX_MASKQ_VX_RMDQ */
-    case 215: /* VPSLLD_VX_MASKQ_RMX_IB */
-    case 1241: /* PSLLD_RQ_RMQ */
-    case 1248: /* PSLLD_RMQ_IB */
-    case 1452: /* PSLLD_RDQ_RMDQ */
-    case 1459: /* PSLLD_RMDQ_IB */
-    case 2029: /* VPSLLD_RX_VX_RMDQ */
-    case 2036: /* VPSLLD_VX_RMX_IB */
+    case 882: /* PSLLD_RQ_RMQ */
+    case 883: /* PSLLD_RMQ_IB */
+    case 884: /* PSLLD_RDQ_RMDQ */
+    case 885: /* PSLLD_RMDQ_IB */
+    case 2483: /* VPSLLD_RX_MASKQ_VX_RMDQ */
+    case 2484: /* VPSLLD_VX_MASKQ_RMX_IB */
+    case 2485: /* VPSLLD_RX_VX_RMDQ */
+    case 2486: /* VPSLLD_VX_RMX_IB */
         x86emu_exec_psll_4(x);
         break;
-    case 208: /* VPSLLQ_RX_MASKQ_VX_RMDQ */
-    case 217: /* VPSLLQ_VX_MASKQ_RMX_IB */
-    case 1242: /* PSLLQ_RQ_RMQ */
-    case 1250: /* PSLLQ_RMQ_IB */
-    case 1453: /* PSLLQ_RDQ_RMDQ */
-    case 1461: /* PSLLQ_RMDQ_IB */
-    case 2030: /* VPSLLQ_RX_VX_RMDQ */
-    case 2038: /* VPSLLQ_VX_RMX_IB */
+    case 887: /* PSLLQ_RQ_RMQ */
+    case 888: /* PSLLQ_RMQ_IB */
+    case 889: /* PSLLQ_RDQ_RMDQ */
+    case 890: /* PSLLQ_RMDQ_IB */
+    case 2489: /* VPSLLQ_RX_MASKQ_VX_RMDQ */
+    case 2490: /* VPSLLQ_VX_MASKQ_RMX_IB */
+    case 2491: /* VPSLLQ_RX_VX_RMDQ */
+    case 2492: /* VPSLLQ_VX_RMX_IB */
         x86emu_exec_psll_8(x);
         break;
-    case 224: /* VPSLLDQ_VX_RMX_IB */
-    case 1463: /* PSLLDQ_RMDQ_IB */
-    case 2040: /* VPSLLDQ_VX_RMX_IB */
+    case 886: /* PSLLDQ_RMDQ_IB */
+    case 2487: /* VPSLLDQ_VX_RMX_IB */
+    case 2488: /* VPSLLDQ_VX_RMX_IB */
         x86emu_exec_pslldq(x);
         break;
-    case 461: /* VPSLLVW_RX_MASKQ_VX_RMX */
+    case 2497: /* VPSLLVW_RX_MASKQ_VX_RMX */
         x86emu_exec_psllv_2(x);
         break;
-    case 535: /* VPSLLVD_RX_MASKQ_VX_RMX */
-    case 2175: /* VPSLLVD_RX_VX_RMX */
+    case 2493: /* VPSLLVD_RX_MASKQ_VX_RMX */
+    case 2494: /* VPSLLVD_RX_VX_RMX */
         x86emu_exec_psllv_4(x);
         break;
-    case 536: /* VPSLLVQ_RX_MASKQ_VX_RMX */
-    case 2179: /* VPSLLVQ_RX_VX_RMX */
+    case 2495: /* VPSLLVQ_RX_MASKQ_VX_RMX */
+    case 2496: /* VPSLLVQ_RX_VX_RMX */
         x86emu_exec_psllv_8(x);
         break;
-    case 204: /* VPSRAW_RX_MASKQ_VX_RMDQ */
-    case 211: /* VPSRAW_VX_MASKQ_RMX_IB */
-    case 1238: /* PSRAW_RQ_RMQ */
-    case 1244: /* PSRAW_RMQ_IB */
-    case 1449: /* PSRAW_RDQ_RMDQ */
-    case 1455: /* PSRAW_RMDQ_IB */
-    case 2026: /* VPSRAW_RX_VX_RMDQ */
-    case 2032: /* VPSRAW_VX_RMX_IB */
+    case 900: /* PSRAW_RQ_RMQ */
+    case 901: /* PSRAW_RMQ_IB */
+    case 902: /* PSRAW_RDQ_RMDQ */
+    case 903: /* PSRAW_RMDQ_IB */
+    case 2512: /* VPSRAW_RX_MASKQ_VX_RMDQ */
+    case 2513: /* VPSRAW_VX_MASKQ_RMX_IB */
+    case 2514: /* VPSRAW_RX_VX_RMDQ */
+    case 2515: /* VPSRAW_VX_RMX_IB */
         x86emu_exec_psra_2(x);
         break;
-    case 205: /* VPSRAD_RX_MASKQ_VX_RMDQ */
-    case 214: /* VPSRAD_VX_MASKQ_RMX_IB */
-    case 1239: /* PSRAD_RQ_RMQ */
-    case 1247: /* PSRAD_RMQ_IB */
-    case 1450: /* PSRAD_RDQ_RMDQ */
-    case 1458: /* PSRAD_RMDQ_IB */
-    case 2027: /* VPSRAD_RX_VX_RMDQ */
-    case 2035: /* VPSRAD_VX_RMX_IB */
+    case 896: /* PSRAD_RQ_RMQ */
+    case 897: /* PSRAD_RMQ_IB */
+    case 898: /* PSRAD_RDQ_RMDQ */
+    case 899: /* PSRAD_RMDQ_IB */
+    case 2502: /* VPSRAD_RX_MASKQ_VX_RMDQ */
+    case 2503: /* VPSRAD_VX_MASKQ_RMX_IB */
+    case 2504: /* VPSRAD_RX_VX_RMDQ */
+    case 2505: /* VPSRAD_VX_RMX_IB */
         x86emu_exec_psra_4(x);
         break;
-    case 209: /* VPSRAQ_RX_MASKQ_VX_RMDQ */
-    case 218: /* VPSRAQ_VX_MASKQ_RMX_IB */
+    case 2506: /* VPSRAQ_RX_MASKQ_VX_RMDQ */
+    case 2507: /* VPSRAQ_VX_MASKQ_RMX_IB */
         x86emu_exec_psra_8(x);
         break;
-    case 460: /* VPSRAVW_RX_MASKQ_VX_RMX */
+    case 2511: /* VPSRAVW_RX_MASKQ_VX_RMX */
         x86emu_exec_psrav_2(x);
         break;
-    case 533: /* VPSRAVD_RX_MASKQ_VX_RMX */
-    case 2180: /* VPSRAVD_RX_VX_RMX */
+    case 2508: /* VPSRAVD_RX_MASKQ_VX_RMX */
+    case 2509: /* VPSRAVD_RX_VX_RMX */
         x86emu_exec_psrav_4(x);
         break;
-    case 534: /* VPSRAVQ_RX_MASKQ_VX_RMX */
+    case 2510: /* VPSRAVQ_RX_MASKQ_VX_RMX */
         x86emu_exec_psrav_8(x);
         break;
-    case 201: /* VPSRLW_RX_MASKQ_VX_RMDQ */
-    case 210: /* VPSRLW_VX_MASKQ_RMX_IB */
-    case 1235: /* PSRLW_RQ_RMQ */
-    case 1243: /* PSRLW_RMQ_IB */
-    case 1446: /* PSRLW_RDQ_RMDQ */
-    case 1454: /* PSRLW_RMDQ_IB */
-    case 2023: /* VPSRLW_RX_VX_RMDQ */
-    case 2031: /* VPSRLW_VX_RMX_IB */
+    case 913: /* PSRLW_RQ_RMQ */
+    case 914: /* PSRLW_RMQ_IB */
+    case 915: /* PSRLW_RDQ_RMDQ */
+    case 916: /* PSRLW_RMDQ_IB */
+    case 2531: /* VPSRLW_RX_MASKQ_VX_RMDQ */
+    case 2532: /* VPSRLW_VX_MASKQ_RMX_IB */
+    case 2533: /* VPSRLW_RX_VX_RMDQ */
+    case 2534: /* VPSRLW_VX_RMX_IB */
         x86emu_exec_psrl_2(x);
         break;
-    case 202: /* VPSRLD_RX_MASKQ_VX_RMDQ */
-    case 213: /* VPSRLD_VX_MASKQ_RMX_IB */
-    case 1236: /* PSRLD_RQ_RMQ */
-    case 1246: /* PSRLD_RMQ_IB */
-    case 1447: /* PSRLD_RDQ_RMDQ */
-    case 1457: /* PSRLD_RMDQ_IB */
-    case 2024: /* VPSRLD_RX_VX_RMDQ */
-    case 2034: /* VPSRLD_VX_RMX_IB */
+    case 904: /* PSRLD_RQ_RMQ */
+    case 905: /* PSRLD_RMQ_IB */
+    case 906: /* PSRLD_RDQ_RMDQ */
+    case 907: /* PSRLD_RMDQ_IB */
+    case 2516: /* VPSRLD_RX_MASKQ_VX_RMDQ */
+    case 2517: /* VPSRLD_VX_MASKQ_RMX_IB */
+    case 2518: /* VPSRLD_RX_VX_RMDQ */
+    case 2519: /* VPSRLD_VX_RMX_IB */
         x86emu_exec_psrl_4(x);
         break;
-    case 203: /* VPSRLQ_RX_MASKQ_VX_RMDQ */
-    case 216: /* VPSRLQ_VX_MASKQ_RMX_IB */
-    case 1237: /* PSRLQ_RQ_RMQ */
-    case 1249: /* PSRLQ_RMQ_IB */
-    case 1448: /* PSRLQ_RDQ_RMDQ */
-    case 1460: /* PSRLQ_RMDQ_IB */
-    case 2025: /* VPSRLQ_RX_VX_RMDQ */
-    case 2037: /* VPSRLQ_VX_RMX_IB */
+    case 909: /* PSRLQ_RQ_RMQ */
+    case 910: /* PSRLQ_RMQ_IB */
+    case 911: /* PSRLQ_RDQ_RMDQ */
+    case 912: /* PSRLQ_RMDQ_IB */
+    case 2522: /* VPSRLQ_RX_MASKQ_VX_RMDQ */
+    case 2523: /* VPSRLQ_VX_MASKQ_RMX_IB */
+    case 2524: /* VPSRLQ_RX_VX_RMDQ */
+    case 2525: /* VPSRLQ_VX_RMX_IB */
         x86emu_exec_psrl_8(x);
         break;
-    case 223: /* VPSRLDQ_VX_RMX_IB */
-    case 1462: /* PSRLDQ_RMDQ_IB */
-    case 2039: /* VPSRLDQ_VX_RMX_IB */
+    case 908: /* PSRLDQ_RMDQ_IB */
+    case 2520: /* VPSRLDQ_VX_RMX_IB */
+    case 2521: /* VPSRLDQ_VX_RMX_IB */
         x86emu_exec_psrldq(x);
         break;
-    case 459: /* VPSRLVW_RX_MASKQ_VX_RMX */
+    case 2530: /* VPSRLVW_RX_MASKQ_VX_RMX */
         x86emu_exec_psrlv_2(x);
         break;
-    case 531: /* VPSRLVD_RX_MASKQ_VX_RMX */
-    case 2174: /* VPSRLVD_RX_VX_RMX */
+    case 2526: /* VPSRLVD_RX_MASKQ_VX_RMX */
+    case 2527: /* VPSRLVD_RX_VX_RMX */
         x86emu_exec_psrlv_4(x);
         break;
-    case 532: /* VPSRLVQ_RX_MASKQ_VX_RMX */
-    case 2178: /* VPSRLVQ_RX_VX_RMX */
+    case 2528: /* VPSRLVQ_RX_MASKQ_VX_RMX */
+    case 2529: /* VPSRLVQ_RX_VX_RMX */
         x86emu_exec_psrlv_8(x);
         break;
-    case 1509: /* PTEST_RDQ_RMDQ */
-    case 2085: /* VPTEST_RX_RMX */
+    case 934: /* PTEST_RDQ_RMDQ */
+    case 2553: /* VPTEST_RX_RMX */
         x86emu_exec_ptest(x);
         break;
-    case 998: /* PUSH_OV */
-    case 1000: /* PUSH_RMV */
-    case 1002: /* PUSH_IZ */
-    case 1003: /* PUSH_IBS */
+    case 951: /* PUSH_OV */
+    case 952: /* PUSH_RMV */
+    case 953: /* PUSH_IZ */
+    case 954: /* PUSH_IBS */
         x86emu_exec_push(x);
         break;
-    case 1004: /* PUSH_SEGMENT0W */
-    case 1006: /* PUSH_SEGMENT1W */
-    case 1007: /* PUSH_SEGMENT2W */
-    case 1009: /* PUSH_SEGMENT3W */
-    case 1011: /* PUSH_SEGMENT4W */
-    case 1013: /* PUSH_SEGMENT5W */
+    case 955: /* PUSH_SEGMENT0W */
+    case 956: /* PUSH_SEGMENT1W */
+    case 957: /* PUSH_SEGMENT2W */
+    case 958: /* PUSH_SEGMENT3W */
+    case 959: /* PUSH_SEGMENT4W */
+    case 960: /* PUSH_SEGMENT5W */
         x86emu_exec_push_segment(x);
         break;
-    case 1015: /* PUSHA */
-    case 1016: /* PUSHAD */
+    case 961: /* PUSHA */
+    case 962: /* PUSHAD */
         x86emu_exec_pusha(x);
         break;
-    case 1019: /* PUSHF */
-    case 1020: /* PUSHFD */
-    case 1021: /* PUSHFQ */
+    case 963: /* PUSHF */
+    case 964: /* PUSHFD */
+    case 965: /* PUSHFQ */
         x86emu_exec_pushf(x);
         break;
-    case 1065: /* RCL_RMB_IB */
-    case 1066: /* RCL_RMV_IB */
-    case 1067: /* RCL_RMB_1B */
-    case 1068: /* RCL_RMV_1B */
-    case 1069: /* RCL_RMB_GPR81B */
-    case 1070: /* RCL_RMV_GPR81B */
+    case 969: /* RCL_RMB_IB */
+    case 970: /* RCL_RMV_IB */
+    case 971: /* RCL_RMB_1B */
+    case 972: /* RCL_RMV_1B */
+    case 973: /* RCL_RMB_GPR81B */
+    case 974: /* RCL_RMV_GPR81B */
         x86emu_exec_rcl(x);
         break;
-    case 1071: /* RCR_RMB_IB */
-    case 1072: /* RCR_RMV_IB */
-    case 1073: /* RCR_RMB_1B */
-    case 1074: /* RCR_RMV_1B */
-    case 1075: /* RCR_RMB_GPR81B */
-    case 1076: /* RCR_RMV_GPR81B */
+    case 977: /* RCR_RMB_IB */
+    case 978: /* RCR_RMV_IB */
+    case 979: /* RCR_RMB_1B */
+    case 980: /* RCR_RMV_1B */
+    case 981: /* RCR_RMB_GPR81B */
+    case 982: /* RCR_RMV_GPR81B */
         x86emu_exec_rcr(x);
         break;
-    case 1744: /* RDFSBASE_RMY */
-    case 1745: /* RDGSBASE_RMY */
+    case 983: /* RDFSBASE_RMY */
+    case 984: /* RDGSBASE_RMY */
         x86emu_exec_rdbase(x);
         break;
-    case 1699: /* RDMSR */
+    case 985: /* RDMSR */
         x86emu_exec_rdmsr(x);
         break;
-    case 1620: /* RDMSRLIST */
+    case 987: /* RDMSRLIST */
         x86emu_exec_rdmsrlist(x);
         break;
-    case 1709: /* RDPID_RMY */
+    case 988: /* RDPID_RMY */
         x86emu_exec_rdpid(x);
         break;
-    case 1660: /* RDPKRU */
+    case 989: /* RDPKRU */
         x86emu_exec_rdpkru(x);
         break;
-    case 1700: /* RDPMC */
+    case 990: /* RDPMC */
         x86emu_exec_rdpmc(x);
         break;
-    case 1668: /* RDPRU */
+    case 991: /* RDPRU */
         x86emu_exec_rdpru(x);
         break;
-    case 1705: /* RDRAND_RMV */
-    case 1706: /* RDRAND_RMV */
-    case 1707: /* RDSEED_RMV */
-    case 1708: /* RDSEED_RMV */
+    case 992: /* RDRAND_RMV */
+    case 993: /* RDRAND_RMV */
+    case 994: /* RDSEED_RMV */
+    case 995: /* RDSEED_RMV */
         x86emu_exec_rdrand(x);
         break;
-    case 1698: /* RDTSC */
+    case 998: /* RDTSC */
         x86emu_exec_rdtsc(x);
         break;
-    case 1663: /* RDTSCP */
+    case 999: /* RDTSCP */
         x86emu_exec_rdtscp(x);
         break;
-    case 984: /* RET_IW */
-    case 985: /* RET */
+    case 1000: /* RET_IW */
+    case 1001: /* RET */
         x86emu_exec_ret(x);
         break;
-    case 996: /* RET_IW */
-    case 997: /* RET */
+    case 1002: /* RET_IW */
+    case 1003: /* RET */
         x86emu_exec_ret_far(x);
         break;
-    case 1053: /* ROL_RMB_IB */
-    case 1054: /* ROL_RMV_IB */
-    case 1055: /* ROL_RMB_1B */
-    case 1056: /* ROL_RMV_1B */
-    case 1057: /* ROL_RMB_GPR81B */
-    case 1058: /* ROL_RMV_GPR81B */
+    case 1008: /* ROL_RMB_IB */
+    case 1009: /* ROL_RMV_IB */
+    case 1010: /* ROL_RMB_1B */
+    case 1011: /* ROL_RMV_1B */
+    case 1012: /* ROL_RMB_GPR81B */
+    case 1013: /* ROL_RMV_GPR81B */
         x86emu_exec_rol(x);
         break;
-    case 1059: /* ROR_RMB_IB */
-    case 1060: /* ROR_RMV_IB */
-    case 1061: /* ROR_RMB_1B */
-    case 1062: /* ROR_RMV_1B */
-    case 1063: /* ROR_RMB_GPR81B */
-    case 1064: /* ROR_RMV_GPR81B */
+    case 1014: /* ROR_RMB_IB */
+    case 1015: /* ROR_RMV_IB */
+    case 1016: /* ROR_RMB_1B */
+    case 1017: /* ROR_RMV_1B */
+    case 1018: /* ROR_RMB_GPR81B */
+    case 1019: /* ROR_RMV_GPR81B */
         x86emu_exec_ror(x);
         break;
-    case 2325: /* RORX_RY_RMY_IB */
+    case 1371: /* RORX_RY_RMY_IB */
         x86emu_exec_rorx(x);
         break;
-    case 1161: /* SAHF */
+    case 1028: /* SAHF */
         x86emu_exec_sahf(x);
         break;
-    case 1146: /* SALC */
+    case 1029: /* SALC */
         x86emu_exec_salc(x);
         break;
-    case 1095: /* SAR_RMB_IB */
-    case 1096: /* SAR_RMV_IB */
-    case 1097: /* SAR_RMB_1B */
-    case 1098: /* SAR_RMV_1B */
-    case 1099: /* SAR_RMB_GPR81B */
-    case 1100: /* SAR_RMV_GPR81B */
+    case 1030: /* SAR_RMB_IB */
+    case 1031: /* SAR_RMV_IB */
+    case 1032: /* SAR_RMB_1B */
+    case 1033: /* SAR_RMV_1B */
+    case 1034: /* SAR_RMB_GPR81B */
+    case 1035: /* SAR_RMV_GPR81B */
         x86emu_exec_sar(x);
         break;
-    case 2323: /* SARX_RY_RMY_VY */
+    case 1372: /* SARX_RY_RMY_VY */
         x86emu_exec_sarx(x);
         break;
-    case 815: /* SBB_RMB_RB */
-    case 816: /* SBB_RMV_RV */
-    case 817: /* SBB_RB_RMB */
-    case 818: /* SBB_RV_RMV */
-    case 819: /* SBB_GPR80B_IB */
-    case 820: /* SBB_AXV_IZ */
-    case 821: /* SBB_RMB_IB */
-    case 822: /* SBB_RMV_IZ */
-    case 823: /* SBB_RMB_IB */
-    case 824: /* SBB_RMV_IBS */
+    case 1037: /* SBB_RMB_RB */
+    case 1038: /* SBB_RMV_RV */
+    case 1039: /* SBB_RB_RMB */
+    case 1040: /* SBB_RV_RMV */
+    case 1041: /* SBB_GPR80B_IB */
+    case 1042: /* SBB_AXV_IZ */
+    case 1043: /* SBB_RMB_IB */
+    case 1044: /* SBB_RMV_IZ */
+    case 1045: /* SBB_RMB_IB */
+    case 1046: /* SBB_RMV_IBS */
         x86emu_exec_sbb(x);
         break;
-    case 1043: /* SCASB_GPR80B_DIB */
-    case 1044: /* SCASW_AXV_DIV */
-    case 1045: /* SCASD_AXV_DIV */
-    case 1046: /* SCASQ_AXV_DIV */
+    case 1047: /* SCASB_GPR80B_DIB */
+    case 1048: /* SCASD_AXV_DIV */
+    case 1049: /* SCASQ_AXV_DIV */
+    case 1050: /* SCASW_AXV_DIV */
         x86emu_exec_scas(x);
         break;
-    case 410: /* VPSCATTERDD_VSIBD_MASKQ_RDQ */
-    case 412: /* VPSCATTERDD_VSIBD_MASKQ_RQQ */
-    case 414: /* VPSCATTERDD_VSIBD_MASKQ_ROQ */
-    case 434: /* VSCATTERDPS_VSIBD_MASKQ_RDQ */
-    case 436: /* VSCATTERDPS_VSIBD_MASKQ_RQQ */
-    case 438: /* VSCATTERDPS_VSIBD_MASKQ_ROQ */
+    case 2431: /* VPSCATTERDD_VSIBD_MASKQ_RDQ */
+    case 2432: /* VPSCATTERDD_VSIBD_MASKQ_RQQ */
+    case 2433: /* VPSCATTERDD_VSIBD_MASKQ_ROQ */
+    case 2634: /* VSCATTERDPS_VSIBD_MASKQ_RDQ */
+    case 2635: /* VSCATTERDPS_VSIBD_MASKQ_RQQ */
+    case 2636: /* VSCATTERDPS_VSIBD_MASKQ_ROQ */
         x86emu_exec_scatter_4_4(x);
         break;
-    case 422: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
-    case 424: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
-    case 426: /* VPSCATTERQD_VSIBD_MASKQ_RQQ */
-    case 446: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
-    case 448: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
-    case 450: /* VSCATTERQPS_VSIBD_MASKQ_RQQ */
+    case 2437: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
+    case 2438: /* VPSCATTERQD_VSIBD_MASKQ_RDQ */
+    case 2439: /* VPSCATTERQD_VSIBD_MASKQ_RQQ */
+    case 2648: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
+    case 2649: /* VSCATTERQPS_VSIBD_MASKQ_RDQ */
+    case 2650: /* VSCATTERQPS_VSIBD_MASKQ_RQQ */
         x86emu_exec_scatter_4_8(x);
         break;
-    case 416: /* VPSCATTERDQ_VSIBQ_MASKQ_RDQ */
-    case 418: /* VPSCATTERDQ_VSIBQ_MASKQ_RQQ */
-    case 420: /* VPSCATTERDQ_VSIBQ_MASKQ_ROQ */
-    case 440: /* VSCATTERDPD_VSIBQ_MASKQ_RDQ */
-    case 442: /* VSCATTERDPD_VSIBQ_MASKQ_RQQ */
-    case 444: /* VSCATTERDPD_VSIBQ_MASKQ_ROQ */
+    case 2434: /* VPSCATTERDQ_VSIBQ_MASKQ_RDQ */
+    case 2435: /* VPSCATTERDQ_VSIBQ_MASKQ_RQQ */
+    case 2436: /* VPSCATTERDQ_VSIBQ_MASKQ_ROQ */
+    case 2631: /* VSCATTERDPD_VSIBQ_MASKQ_RDQ */
+    case 2632: /* VSCATTERDPD_VSIBQ_MASKQ_RQQ */
+    case 2633: /* VSCATTERDPD_VSIBQ_MASKQ_ROQ */
         x86emu_exec_scatter_8_4(x);
         break;
-    case 428: /* VPSCATTERQQ_VSIBQ_MASKQ_RDQ */
-    case 430: /* VPSCATTERQQ_VSIBQ_MASKQ_RQQ */
-    case 432: /* VPSCATTERQQ_VSIBQ_MASKQ_ROQ */
-    case 452: /* VSCATTERQPD_VSIBQ_MASKQ_RDQ */
-    case 454: /* VSCATTERQPD_VSIBQ_MASKQ_RQQ */
-    case 456: /* VSCATTERQPD_VSIBQ_MASKQ_ROQ */
+    case 2440: /* VPSCATTERQQ_VSIBQ_MASKQ_RDQ */
+    case 2441: /* VPSCATTERQQ_VSIBQ_MASKQ_RQQ */
+    case 2442: /* VPSCATTERQQ_VSIBQ_MASKQ_ROQ */
+    case 2645: /* VSCATTERQPD_VSIBQ_MASKQ_RDQ */
+    case 2646: /* VSCATTERQPD_VSIBQ_MASKQ_RQQ */
+    case 2647: /* VSCATTERQPD_VSIBQ_MASKQ_ROQ */
         x86emu_exec_scatter_8_8(x);
         break;
-    case 931: /* SETO_RMB */
-    case 932: /* SETNO_RMB */
-    case 933: /* SETB_RMB */
-    case 934: /* SETNB_RMB */
-    case 935: /* SETZ_RMB */
-    case 936: /* SETNZ_RMB */
-    case 937: /* SETBE_RMB */
-    case 938: /* SETNBE_RMB */
-    case 939: /* SETS_RMB */
-    case 940: /* SETNS_RMB */
-    case 941: /* SETP_RMB */
-    case 942: /* SETNP_RMB */
-    case 943: /* SETL_RMB */
-    case 944: /* SETNL_RMB */
-    case 945: /* SETLE_RMB */
-    case 946: /* SETNLE_RMB */
+    case 1056: /* SETB_RMB */
+    case 1057: /* SETBE_RMB */
+    case 1058: /* SETL_RMB */
+    case 1059: /* SETLE_RMB */
+    case 1060: /* SETNB_RMB */
+    case 1061: /* SETNBE_RMB */
+    case 1062: /* SETNL_RMB */
+    case 1063: /* SETNLE_RMB */
+    case 1064: /* SETNO_RMB */
+    case 1065: /* SETNP_RMB */
+    case 1066: /* SETNS_RMB */
+    case 1067: /* SETNZ_RMB */
+    case 1068: /* SETO_RMB */
+    case 1069: /* SETP_RMB */
+    case 1070: /* SETS_RMB */
+    case 1072: /* SETZ_RMB */
         x86emu_exec_setcc(x);
         break;
-    case 1605: /* SGDT_RMS */
+    case 1074: /* SGDT_RMS */
         x86emu_exec_sgdt(x);
         break;
-    case 1077: /* SHL_RMB_IB */
-    case 1078: /* SHL_RMV_IB */
-    case 1079: /* SHL_RMB_1B */
-    case 1080: /* SHL_RMV_1B */
-    case 1081: /* SHL_RMB_GPR81B */
-    case 1082: /* SHL_RMV_GPR81B */
-    case 1089: /* SHL_RMB_IB */
-    case 1090: /* SHL_RMV_IB */
-    case 1091: /* SHL_RMB_1B */
-    case 1092: /* SHL_RMV_1B */
-    case 1093: /* SHL_RMB_GPR81B */
-    case 1094: /* SHL_RMV_GPR81B */
+    case 1082: /* SHL_RMB_IB */
+    case 1083: /* SHL_RMV_IB */
+    case 1084: /* SHL_RMB_1B */
+    case 1085: /* SHL_RMV_1B */
+    case 1086: /* SHL_RMB_GPR81B */
+    case 1087: /* SHL_RMV_GPR81B */
+    case 1088: /* SHL_RMB_IB */
+    case 1089: /* SHL_RMV_IB */
+    case 1090: /* SHL_RMB_1B */
+    case 1091: /* SHL_RMV_1B */
+    case 1092: /* SHL_RMB_GPR81B */
+    case 1093: /* SHL_RMV_GPR81B */
         x86emu_exec_shl(x);
         break;
-    case 1101: /* SHLD_RMV_RV_IB */
-    case 1102: /* SHLD_RMV_RV_GPR81B */
+    case 1094: /* SHLD_RMV_RV_IB */
+    case 1095: /* SHLD_RMV_RV_GPR81B */
         x86emu_exec_shld(x);
         break;
-    case 2322: /* SHLX_RY_RMY_VY */
+    case 1373: /* SHLX_RY_RMY_VY */
         x86emu_exec_shlx(x);
         break;
-    case 1083: /* SHR_RMB_IB */
-    case 1084: /* SHR_RMV_IB */
-    case 1085: /* SHR_RMB_1B */
-    case 1086: /* SHR_RMV_1B */
-    case 1087: /* SHR_RMB_GPR81B */
-    case 1088: /* SHR_RMV_GPR81B */
+    case 1096: /* SHR_RMB_IB */
+    case 1097: /* SHR_RMV_IB */
+    case 1098: /* SHR_RMB_1B */
+    case 1099: /* SHR_RMV_1B */
+    case 1100: /* SHR_RMB_GPR81B */
+    case 1101: /* SHR_RMV_GPR81B */
         x86emu_exec_shr(x);
         break;
-    case 1103: /* SHRD_RMV_RV_IB */
-    case 1104: /* SHRD_RMV_RV_GPR81B */
+    case 1102: /* SHRD_RMV_RV_IB */
+    case 1103: /* SHRD_RMV_RV_GPR81B */
         x86emu_exec_shrd(x);
         break;
-    case 2324: /* SHRX_RY_RMY_VY */
+    case 1374: /* SHRX_RY_RMY_VY */
         x86emu_exec_shrx(x);
         break;
-    case 664: /* VSHUFF32X4_RX_MASKQ_VX_RMX_IB */
-    case 666: /* VSHUFI32X4_RX_MASKQ_VX_RMX_IB */
+    case 2654: /* VSHUFF32X4_RX_MASKQ_VX_RMX_IB */
+    case 2656: /* VSHUFI32X4_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_shuf_lanes_4(x);
         break;
-    case 665: /* VSHUFF64X2_RX_MASKQ_VX_RMX_IB */
-    case 667: /* VSHUFI64X2_RX_MASKQ_VX_RMX_IB */
+    case 2655: /* VSHUFF64X2_RX_MASKQ_VX_RMX_IB */
+    case 2657: /* VSHUFI64X2_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_shuf_lanes_8(x);
         break;
-    case 77: /* VSHUFPD_RX_MASKQ_VX_RMX_IB */
-    case 1338: /* SHUFPD_RDQ_RMDQ_IB */
-    case 1920: /* VSHUFPD_RX_VX_RMX_IB */
+    case 1104: /* SHUFPD_RDQ_RMDQ_IB */
+    case 2658: /* VSHUFPD_RX_MASKQ_VX_RMX_IB */
+    case 2659: /* VSHUFPD_RX_VX_RMX_IB */
         x86emu_exec_shufpd(x);
         break;
-    case 66: /* VSHUFPS_RX_MASKQ_VX_RMX_IB */
-    case 1326: /* SHUFPS_RDQ_RMDQ_IB */
-    case 1908: /* VSHUFPS_RX_VX_RMX_IB */
+    case 1105: /* SHUFPS_RDQ_RMDQ_IB */
+    case 2660: /* VSHUFPS_RX_MASKQ_VX_RMX_IB */
+    case 2661: /* VSHUFPS_RX_VX_RMX_IB */
         x86emu_exec_shufps(x);
         break;
-    case 1606: /* SIDT_RMS */
+    case 1106: /* SIDT_RMS */
         x86emu_exec_sidt(x);
         break;
-    case 1596: /* SLDT_RMW */
-    case 1597: /* SLDT_RMV */
+    case 1108: /* SLDT_RMW */
+    case 1109: /* SLDT_RMV */
         x86emu_exec_sldt(x);
         break;
-    case 1609: /* SMSW_RMW */
-    case 1610: /* SMSW_RMV */
+    case 1110: /* SMSW_RMW */
+    case 1111: /* SMSW_RMV */
         x86emu_exec_smsw(x);
         break;
-    case 613: /* VGATHERPF0DPS_VSIBD_MASKQ */
-    case 614: /* VGATHERPF0DPD_VSIBQ_MASKQ */
-    case 615: /* VGATHERPF0QPS_VSIBD_MASKQ */
-    case 616: /* VGATHERPF0QPD_VSIBQ_MASKQ */
-    case 617: /* VGATHERPF1DPS_VSIBD_MASKQ */
-    case 618: /* VGATHERPF1DPD_VSIBQ_MASKQ */
-    case 619: /* VGATHERPF1QPS_VSIBD_MASKQ */
-    case 620: /* VGATHERPF1QPD_VSIBQ_MASKQ */
-    case 621: /* VSCATTERPF0DPS_VSIBD_MASKQ */
-    case 622: /* VSCATTERPF0DPD_VSIBQ_MASKQ */
-    case 623: /* VSCATTERPF0QPS_VSIBD_MASKQ */
-    case 624: /* VSCATTERPF0QPD_VSIBQ_MASKQ */
-    case 625: /* VSCATTERPF1DPS_VSIBD_MASKQ */
-    case 626: /* VSCATTERPF1DPD_VSIBQ_MASKQ */
-    case 627: /* VSCATTERPF1QPS_VSIBD_MASKQ */
-    case 628: /* VSCATTERPF1QPD_VSIBQ_MASKQ */
+    case 1822: /* VGATHERPF0DPD_VSIBQ_MASKQ */
+    case 1823: /* VGATHERPF0DPS_VSIBD_MASKQ */
+    case 1824: /* VGATHERPF0QPD_VSIBQ_MASKQ */
+    case 1825: /* VGATHERPF0QPS_VSIBD_MASKQ */
+    case 1826: /* VGATHERPF1DPD_VSIBQ_MASKQ */
+    case 1827: /* VGATHERPF1DPS_VSIBD_MASKQ */
+    case 1828: /* VGATHERPF1QPD_VSIBQ_MASKQ */
+    case 1829: /* VGATHERPF1QPS_VSIBD_MASKQ */
+    case 2637: /* VSCATTERPF0DPD_VSIBQ_MASKQ */
+    case 2638: /* VSCATTERPF0DPS_VSIBD_MASKQ */
+    case 2639: /* VSCATTERPF0QPD_VSIBQ_MASKQ */
+    case 2640: /* VSCATTERPF0QPS_VSIBD_MASKQ */
+    case 2641: /* VSCATTERPF1DPD_VSIBQ_MASKQ */
+    case 2642: /* VSCATTERPF1DPS_VSIBD_MASKQ */
+    case 2643: /* VSCATTERPF1QPD_VSIBQ_MASKQ */
+    case 2644: /* VSCATTERPF1QPS_VSIBD_MASKQ */
         x86emu_exec_sparse_prefetch(x);
         break;
-    case 1155: /* STC */
+    case 1117: /* STC */
         x86emu_exec_stc(x);
         break;
-    case 1158: /* STD */
+    case 1118: /* STD */
         x86emu_exec_std(x);
         break;
-    case 1160: /* STI */
+    case 1120: /* STI */
         x86emu_exec_sti(x);
         break;
-    case 1731: /* STMXCSR_RMD */
-    case 2066: /* VSTMXCSR_RMD */
+    case 1121: /* STMXCSR_RMD */
+    case 2677: /* VSTMXCSR_RMD */
         x86emu_exec_stmxcsr(x);
         break;
-    case 1035: /* STOSB_DIB_GPR80B */
-    case 1036: /* STOSW_DIV_AXV */
-    case 1037: /* STOSD_DIV_AXV */
-    case 1038: /* STOSQ_DIV_AXV */
+    case 1122: /* STOSB_DIB_GPR80B */
+    case 1123: /* STOSD_DIV_AXV */
+    case 1124: /* STOSQ_DIV_AXV */
+    case 1125: /* STOSW_DIV_AXV */
         x86emu_exec_stos(x);
         break;
-    case 1598: /* STR_RMW */
-    case 1599: /* STR_RMV */
+    case 1126: /* STR_RMW */
+    case 1127: /* STR_RMV */
         x86emu_exec_str(x);
         break;
-    case 835: /* SUB_RMB_RB */
-    case 836: /* SUB_RMV_RV */
-    case 837: /* SUB_RB_RMB */
-    case 838: /* SUB_RV_RMV */
-    case 839: /* SUB_GPR80B_IB */
-    case 840: /* SUB_AXV_IZ */
-    case 841: /* SUB_RMB_IB */
-    case 842: /* SUB_RMV_IZ */
-    case 843: /* SUB_RMB_IB */
-    case 844: /* SUB_RMV_IBS */
+    case 1129: /* SUB_RMB_RB */
+    case 1130: /* SUB_RMV_RV */
+    case 1131: /* SUB_RB_RMB */
+    case 1132: /* SUB_RV_RMV */
+    case 1133: /* SUB_GPR80B_IB */
+    case 1134: /* SUB_AXV_IZ */
+    case 1135: /* SUB_RMB_IB */
+    case 1136: /* SUB_RMV_IZ */
+    case 1137: /* SUB_RMB_IB */
+    case 1138: /* SUB_RMV_IBS */
         x86emu_exec_sub(x);
         break;
-    case 1662: /* SWAPGS */
+    case 1143: /* SWAPGS */
         x86emu_exec_swapgs(x);
         break;
-    case 1681: /* SYSCALL */
-    case 1683: /* SYSCALL */
+    case 1144: /* SYSCALL */
+    case 1145: /* SYSCALL */
         x86emu_exec_syscall(x);
         break;
-    case 1685: /* SYSENTER */
-    case 1686: /* SYSENTER */
+    case 1146: /* SYSENTER */
+    case 1147: /* SYSENTER */
         x86emu_exec_sysenter(x);
         break;
-    case 1687: /* SYSEXIT */
-    case 1688: /* SYSEXIT */
+    case 1148: /* SYSEXIT */
+    case 1149: /* SYSEXIT */
         x86emu_exec_sysexit(x);
         break;
-    case 1682: /* SYSRET */
-    case 1684: /* SYSRET */
+    case 1150: /* SYSRET */
+    case 1151: /* SYSRET */
         x86emu_exec_sysret(x);
         break;
-    case 2701: /* T1MSKC_VY_RMY */
+    case 1377: /* T1MSKC_VY_RMY */
         x86emu_exec_t1mskc(x);
         break;
-    case 875: /* TEST_RMB_RB */
-    case 876: /* TEST_RMV_RV */
-    case 877: /* TEST_GPR80B_IB */
-    case 878: /* TEST_AXV_IZ */
-    case 879: /* TEST_RMB_IB */
-    case 880: /* TEST_RMB_IB */
-    case 881: /* TEST_RMV_IZ */
-    case 882: /* TEST_RMV_IZ */
+    case 1153: /* TEST_RMB_RB */
+    case 1154: /* TEST_RMV_RV */
+    case 1155: /* TEST_GPR80B_IB */
+    case 1156: /* TEST_AXV_IZ */
+    case 1157: /* TEST_RMB_IB */
+    case 1158: /* TEST_RMB_IB */
+    case 1159: /* TEST_RMV_IZ */
+    case 1160: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
         break;
-    case 1674: /* TLBSYNC */
+    case 1162: /* TLBSYNC */
         x86emu_exec_tlbsync(x);
         break;
-    case 1126: /* TZCNT_RV_RMV */
+    case 1164: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
         break;
-    case 2698: /* TZMSK_VY_RMY */
+    case 1391: /* TZMSK_VY_RMY */
         x86emu_exec_tzmsk(x);
         break;
-    case 1694: /* UD2 */
-    case 1695: /* UD1_RD_RMD */
-    case 1696: /* UD0_RD_RMD */
-    case 1704: /* RSM */
+    case 1024: /* RSM */
+    case 1167: /* UD0_RD_RMD */
+    case 1168: /* UD1_RD_RMD */
+    case 1169: /* UD2 */
         x86emu_exec_ud(x);
         break;
-    case 1753: /* UMONITOR_RMA */
+    case 1171: /* UMONITOR_RMA */
         x86emu_exec_umonitor(x);
         break;
-    case 1754: /* UMWAIT_RMY */
-    case 1755: /* TPAUSE_RMY */
+    case 1163: /* TPAUSE_RMY */
+    case 1172: /* UMWAIT_RMY */
         x86emu_exec_umwait(x);
         break;
-    case 156: /* VPUNPCKHBW_RX_MASKQ_VX_RMX */
-    case 1196: /* PUNPCKHBW_RQ_RMQ */
-    case 1405: /* PUNPCKHBW_RDQ_RMDQ */
-    case 1982: /* VPUNPCKHBW_RX_VX_RMX */
+    case 937: /* PUNPCKHBW_RQ_RMQ */
+    case 938: /* PUNPCKHBW_RDQ_RMDQ */
+    case 2562: /* VPUNPCKHBW_RX_MASKQ_VX_RMX */
+    case 2563: /* VPUNPCKHBW_RX_VX_RMX */
         x86emu_exec_unpackh_1(x);
         break;
-    case 157: /* VPUNPCKHWD_RX_MASKQ_VX_RMX */
-    case 1197: /* PUNPCKHWD_RQ_RMQ */
-    case 1406: /* PUNPCKHWD_RDQ_RMDQ */
-    case 1983: /* VPUNPCKHWD_RX_VX_RMX */
+    case 942: /* PUNPCKHWD_RQ_RMQ */
+    case 943: /* PUNPCKHWD_RDQ_RMDQ */
+    case 2568: /* VPUNPCKHWD_RX_MASKQ_VX_RMX */
+    case 2569: /* VPUNPCKHWD_RX_VX_RMX */
         x86emu_exec_unpackh_2(x);
         break;
-    case 64: /* VUNPCKHPS_RX_MASKQ_VX_RMX */
-    case 158: /* VPUNPCKHDQ_RX_MASKQ_VX_RMX */
-    case 1198: /* PUNPCKHDQ_RQ_RMQ */
-    case 1324: /* UNPCKHPS_RDQ_RMDQ */
-    case 1407: /* PUNPCKHDQ_RDQ_RMDQ */
-    case 1906: /* VUNPCKHPS_RX_VX_RMX */
-    case 1984: /* VPUNPCKHDQ_RX_VX_RMX */
+    case 939: /* PUNPCKHDQ_RQ_RMQ */
+    case 940: /* PUNPCKHDQ_RDQ_RMDQ */
+    case 1174: /* UNPCKHPS_RDQ_RMDQ */
+    case 2564: /* VPUNPCKHDQ_RX_MASKQ_VX_RMX */
+    case 2565: /* VPUNPCKHDQ_RX_VX_RMX */
+    case 2697: /* VUNPCKHPS_RX_MASKQ_VX_RMX */
+    case 2698: /* VUNPCKHPS_RX_VX_RMX */
         x86emu_exec_unpackh_4(x);
         break;
-    case 65: /* VUNPCKHPD_RX_MASKQ_VX_RMX */
-    case 161: /* VPUNPCKHQDQ_RX_MASKQ_VX_RMX */
-    case 1325: /* UNPCKHPD_RDQ_RMDQ */
-    case 1410: /* PUNPCKHQDQ_RDQ_RMDQ */
-    case 1907: /* VUNPCKHPD_RX_VX_RMX */
-    case 1987: /* VPUNPCKHQDQ_RX_VX_RMX */
+    case 941: /* PUNPCKHQDQ_RDQ_RMDQ */
+    case 1173: /* UNPCKHPD_RDQ_RMDQ */
+    case 2566: /* VPUNPCKHQDQ_RX_MASKQ_VX_RMX */
+    case 2567: /* VPUNPCKHQDQ_RX_VX_RMX */
+    case 2695: /* VUNPCKHPD_RX_MASKQ_VX_RMX */
+    case 2696: /* VUNPCKHPD_RX_VX_RMX */
         x86emu_exec_unpackh_8(x);
         break;
-    case 148: /* VPUNPCKLBW_RX_MASKQ_VX_RMX */
-    case 1188: /* PUNPCKLBW_RQ_RMD */
-    case 1397: /* PUNPCKLBW_RDQ_RMDQ */
-    case 1974: /* VPUNPCKLBW_RX_VX_RMX */
+    case 944: /* PUNPCKLBW_RQ_RMD */
+    case 945: /* PUNPCKLBW_RDQ_RMDQ */
+    case 2570: /* VPUNPCKLBW_RX_MASKQ_VX_RMX */
+    case 2571: /* VPUNPCKLBW_RX_VX_RMX */
         x86emu_exec_unpackl_1(x);
         break;
-    case 149: /* VPUNPCKLWD_RX_MASKQ_VX_RMX */
-    case 1189: /* PUNPCKLWD_RQ_RMD */
-    case 1398: /* PUNPCKLWD_RDQ_RMDQ */
-    case 1975: /* VPUNPCKLWD_RX_VX_RMX */
+    case 949: /* PUNPCKLWD_RQ_RMD */
+    case 950: /* PUNPCKLWD_RDQ_RMDQ */
+    case 2576: /* VPUNPCKLWD_RX_MASKQ_VX_RMX */
+    case 2577: /* VPUNPCKLWD_RX_VX_RMX */
         x86emu_exec_unpackl_2(x);
         break;
-    case 62: /* VUNPCKLPS_RX_MASKQ_VX_RMX */
-    case 150: /* VPUNPCKLDQ_RX_MASKQ_VX_RMX */
-    case 1190: /* PUNPCKLDQ_RQ_RMD */
-    case 1322: /* UNPCKLPS_RDQ_RMDQ */
-    case 1399: /* PUNPCKLDQ_RDQ_RMDQ */
-    case 1904: /* VUNPCKLPS_RX_VX_RMX */
-    case 1976: /* VPUNPCKLDQ_RX_VX_RMX */
+    case 946: /* PUNPCKLDQ_RQ_RMD */
+    case 947: /* PUNPCKLDQ_RDQ_RMDQ */
+    case 1176: /* UNPCKLPS_RDQ_RMDQ */
+    case 2572: /* VPUNPCKLDQ_RX_MASKQ_VX_RMX */
+    case 2573: /* VPUNPCKLDQ_RX_VX_RMX */
+    case 2701: /* VUNPCKLPS_RX_MASKQ_VX_RMX */
+    case 2702: /* VUNPCKLPS_RX_VX_RMX */
         x86emu_exec_unpackl_4(x);
         break;
-    case 63: /* VUNPCKLPD_RX_MASKQ_VX_RMX */
-    case 160: /* VPUNPCKLQDQ_RX_MASKQ_VX_RMX */
-    case 1323: /* UNPCKLPD_RDQ_RMDQ */
-    case 1409: /* PUNPCKLQDQ_RDQ_RMDQ */
-    case 1905: /* VUNPCKLPD_RX_VX_RMX */
-    case 1986: /* VPUNPCKLQDQ_RX_VX_RMX */
+    case 948: /* PUNPCKLQDQ_RDQ_RMDQ */
+    case 1175: /* UNPCKLPD_RDQ_RMDQ */
+    case 2574: /* VPUNPCKLQDQ_RX_MASKQ_VX_RMX */
+    case 2575: /* VPUNPCKLQDQ_RX_VX_RMX */
+    case 2699: /* VUNPCKLPD_RX_MASKQ_VX_RMX */
+    case 2700: /* VUNPCKLPD_RX_VX_RMX */
         x86emu_exec_unpackl_8(x);
         break;
-    case 255: /* VPABSB_RX_MASKQ_RMX */
-    case 1278: /* PABSB_RQ_RMQ */
-    case 1503: /* PABSB_RDQ_RMDQ */
-    case 2079: /* VPABSB_RX_RMX */
+    case 676: /* PABSB_RQ_RMQ */
+    case 677: /* PABSB_RDQ_RMDQ */
+    case 2030: /* VPABSB_RX_MASKQ_RMX */
+    case 2031: /* VPABSB_RX_RMX */
         x86emu_exec_vabs_1(x);
         break;
-    case 256: /* VPABSW_RX_MASKQ_RMX */
-    case 1279: /* PABSW_RQ_RMQ */
-    case 1504: /* PABSW_RDQ_RMDQ */
-    case 2080: /* VPABSW_RX_RMX */
+    case 680: /* PABSW_RQ_RMQ */
+    case 681: /* PABSW_RDQ_RMDQ */
+    case 2035: /* VPABSW_RX_MASKQ_RMX */
+    case 2036: /* VPABSW_RX_RMX */
         x86emu_exec_vabs_2(x);
         break;
-    case 257: /* VPABSD_RX_MASKQ_RMX */
-    case 1280: /* PABSD_RQ_RMQ */
-    case 1505: /* PABSD_RDQ_RMDQ */
-    case 2081: /* VPABSD_RX_RMX */
+    case 678: /* PABSD_RQ_RMQ */
+    case 679: /* PABSD_RDQ_RMDQ */
+    case 2032: /* VPABSD_RX_MASKQ_RMX */
+    case 2033: /* VPABSD_RX_RMX */
         x86emu_exec_vabs_4(x);
         break;
-    case 258: /* VPABSQ_RX_MASKQ_RMX */
+    case 2034: /* VPABSQ_RX_MASKQ_RMX */
         x86emu_exec_vabs_8(x);
         break;
-    case 198: /* VPADDB_RX_MASKQ_VX_RMX */
-    case 1232: /* PADDB_RQ_RMQ */
-    case 1443: /* PADDB_RDQ_RMDQ */
-    case 2020: /* VPADDB_RX_VX_RMX */
+    case 689: /* PADDB_RQ_RMQ */
+    case 690: /* PADDB_RDQ_RMDQ */
+    case 2045: /* VPADDB_RX_MASKQ_VX_RMX */
+    case 2046: /* VPADDB_RX_VX_RMX */
         x86emu_exec_vadd_1(x);
         break;
-    case 199: /* VPADDW_RX_MASKQ_VX_RMX */
-    case 1233: /* PADDW_RQ_RMQ */
-    case 1444: /* PADDW_RDQ_RMDQ */
-    case 2021: /* VPADDW_RX_VX_RMX */
+    case 703: /* PADDW_RQ_RMQ */
+    case 704: /* PADDW_RDQ_RMDQ */
+    case 2059: /* VPADDW_RX_MASKQ_VX_RMX */
+    case 2060: /* VPADDW_RX_VX_RMX */
         x86emu_exec_vadd_2(x);
         break;
-    case 200: /* VPADDD_RX_MASKQ_VX_RMX */
-    case 1234: /* PADDD_RQ_RMQ */
-    case 1445: /* PADDD_RDQ_RMDQ */
-    case 2022: /* VPADDD_RX_VX_RMX */
+    case 691: /* PADDD_RQ_RMQ */
+    case 692: /* PADDD_RDQ_RMDQ */
+    case 2047: /* VPADDD_RX_MASKQ_VX_RMX */
+    case 2048: /* VPADDD_RX_VX_RMX */
         x86emu_exec_vadd_4(x);
         break;
-    case 165: /* VPADDQ_RX_MASKQ_VX_RMX */
-    case 1203: /* PADDQ_RQ_RMQ */
-    case 1414: /* PADDQ_RDQ_RMDQ */
-    case 1991: /* VPADDQ_RX_VX_RMX */
+    case 693: /* PADDQ_RQ_RMQ */
+    case 694: /* PADDQ_RDQ_RMDQ */
+    case 2049: /* VPADDQ_RX_MASKQ_VX_RMX */
+    case 2050: /* VPADDQ_RX_VX_RMX */
         x86emu_exec_vadd_8(x);
         break;
-    case 186: /* VPADDSB_RX_MASKQ_VX_RMX */
-    case 1221: /* PADDSB_RQ_RMQ */
-    case 1432: /* PADDSB_RDQ_RMDQ */
-    case 2009: /* VPADDSB_RX_VX_RMX */
+    case 695: /* PADDSB_RQ_RMQ */
+    case 696: /* PADDSB_RDQ_RMDQ */
+    case 2051: /* VPADDSB_RX_MASKQ_VX_RMX */
+    case 2052: /* VPADDSB_RX_VX_RMX */
         x86emu_exec_vadds_1(x);
         break;
-    case 187: /* VPADDSW_RX_MASKQ_VX_RMX */
-    case 1222: /* PADDSW_RQ_RMQ */
-    case 1433: /* PADDSW_RDQ_RMDQ */
-    case 2010: /* VPADDSW_RX_VX_RMX */
+    case 697: /* PADDSW_RQ_RMQ */
+    case 698: /* PADDSW_RDQ_RMDQ */
+    case 2053: /* VPADDSW_RX_MASKQ_VX_RMX */
+    case 2054: /* VPADDSW_RX_VX_RMX */
         x86emu_exec_vadds_2(x);
         break;
-    case 172: /* VPADDUSB_RX_MASKQ_VX_RMX */
-    case 1209: /* PADDUSB_RQ_RMQ */
-    case 1420: /* PADDUSB_RDQ_RMDQ */
-    case 1997: /* VPADDUSB_RX_VX_RMX */
+    case 699: /* PADDUSB_RQ_RMQ */
+    case 700: /* PADDUSB_RDQ_RMDQ */
+    case 2055: /* VPADDUSB_RX_MASKQ_VX_RMX */
+    case 2056: /* VPADDUSB_RX_VX_RMX */
         x86emu_exec_vaddus_1(x);
         break;
-    case 173: /* VPADDUSW_RX_MASKQ_VX_RMX */
-    case 1210: /* PADDUSW_RQ_RMQ */
-    case 1421: /* PADDUSW_RDQ_RMDQ */
-    case 1998: /* VPADDUSW_RX_VX_RMX */
+    case 701: /* PADDUSW_RQ_RMQ */
+    case 702: /* PADDUSW_RDQ_RMDQ */
+    case 2057: /* VPADDUSW_RX_MASKQ_VX_RMX */
+    case 2058: /* VPADDUSW_RX_VX_RMX */
         x86emu_exec_vaddus_2(x);
         break;
-    case 631: /* VALIGND_RX_MASKQ_VX_RMX_IB */
+    case 1418: /* VALIGND_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_valign_4(x);
         break;
-    case 632: /* VALIGNQ_RX_MASKQ_VX_RMX_IB */
+    case 1419: /* VALIGNQ_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_valign_8(x);
         break;
-    case 54: /* VANDPS_RX_MASKQ_VX_RMX */
-    case 170: /* VPANDD_RX_MASKQ_VX_RMX */
-    case 1208: /* PAND_RQ_RMQ */
-    case 1314: /* ANDPS_RDQ_RMDQ */
-    case 1419: /* PAND_RDQ_RMDQ */
-    case 1896: /* VANDPS_RX_VX_RMX */
-    case 1996: /* VPAND_RX_VX_RMX */
+    case 63: /* ANDPS_RDQ_RMDQ */
+    case 707: /* PAND_RQ_RMQ */
+    case 708: /* PAND_RDQ_RMDQ */
+    case 1426: /* VANDPS_RX_MASKQ_VX_RMX */
+    case 1427: /* VANDPS_RX_VX_RMX */
+    case 2063: /* VPAND_RX_VX_RMX */
+    case 2064: /* VPANDD_RX_MASKQ_VX_RMX */
         x86emu_exec_vand_4(x);
         break;
-    case 55: /* VANDPD_RX_MASKQ_VX_RMX */
-    case 171: /* VPANDQ_RX_MASKQ_VX_RMX */
-    case 1315: /* ANDPD_RDQ_RMDQ */
-    case 1897: /* VANDPD_RX_VX_RMX */
+    case 62: /* ANDPD_RDQ_RMDQ */
+    case 1424: /* VANDPD_RX_MASKQ_VX_RMX */
+    case 1425: /* VANDPD_RX_VX_RMX */
+    case 2068: /* VPANDQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vand_8(x);
         break;
-    case 56: /* VANDNPS_RX_MASKQ_VX_RMX */
-    case 175: /* VPANDND_RX_MASKQ_VX_RMX */
-    case 1212: /* PANDN_RQ_RMQ */
-    case 1316: /* ANDNPS_RDQ_RMDQ */
-    case 1423: /* PANDN_RDQ_RMDQ */
-    case 1898: /* VANDNPS_RX_VX_RMX */
-    case 2000: /* VPANDN_RX_VX_RMX */
+    case 61: /* ANDNPS_RDQ_RMDQ */
+    case 709: /* PANDN_RQ_RMQ */
+    case 710: /* PANDN_RDQ_RMDQ */
+    case 1422: /* VANDNPS_RX_MASKQ_VX_RMX */
+    case 1423: /* VANDNPS_RX_VX_RMX */
+    case 2065: /* VPANDN_RX_VX_RMX */
+    case 2066: /* VPANDND_RX_MASKQ_VX_RMX */
         x86emu_exec_vandn_4(x);
         break;
-    case 57: /* VANDNPD_RX_MASKQ_VX_RMX */
-    case 176: /* VPANDNQ_RX_MASKQ_VX_RMX */
-    case 1317: /* ANDNPD_RDQ_RMDQ */
-    case 1899: /* VANDNPD_RX_VX_RMX */
+    case 60: /* ANDNPD_RDQ_RMDQ */
+    case 1420: /* VANDNPD_RX_MASKQ_VX_RMX */
+    case 1421: /* VANDNPD_RX_VX_RMX */
+    case 2067: /* VPANDNQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vandn_8(x);
         break;
-    case 177: /* VPAVGB_RX_MASKQ_VX_RMX */
-    case 1213: /* PAVGB_RQ_RMQ */
-    case 1424: /* PAVGB_RDQ_RMDQ */
-    case 2001: /* VPAVGB_RX_VX_RMX */
+    case 712: /* PAVGB_RQ_RMQ */
+    case 713: /* PAVGB_RDQ_RMDQ */
+    case 2069: /* VPAVGB_RX_MASKQ_VX_RMX */
+    case 2070: /* VPAVGB_RX_VX_RMX */
         x86emu_exec_vaverage_1(x);
         break;
-    case 178: /* VPAVGW_RX_MASKQ_VX_RMX */
-    case 1214: /* PAVGW_RQ_RMQ */
-    case 1425: /* PAVGW_RDQ_RMDQ */
-    case 2002: /* VPAVGW_RX_VX_RMX */
+    case 715: /* PAVGW_RQ_RMQ */
+    case 716: /* PAVGW_RDQ_RMDQ */
+    case 2071: /* VPAVGW_RX_MASKQ_VX_RMX */
+    case 2072: /* VPAVGW_RX_VX_RMX */
         x86emu_exec_vaverage_2(x);
         break;
-    case 162: /* VPCMPEQB_RQ_MASKQ_VX_RMX */
-    case 1200: /* PCMPEQB_RQ_RMQ */
-    case 1411: /* PCMPEQB_RDQ_RMDQ */
-    case 1988: /* VPCMPEQB_RX_VX_RMX */
+    case 721: /* PCMPEQB_RQ_RMQ */
+    case 722: /* PCMPEQB_RDQ_RMDQ */
+    case 2101: /* VPCMPEQB_RQ_MASKQ_VX_RMX */
+    case 2102: /* VPCMPEQB_RX_VX_RMX */
         x86emu_exec_vcmpeq_1(x);
         break;
-    case 163: /* VPCMPEQW_RQ_MASKQ_VX_RMX */
-    case 1201: /* PCMPEQW_RQ_RMQ */
-    case 1412: /* PCMPEQW_RDQ_RMDQ */
-    case 1989: /* VPCMPEQW_RX_VX_RMX */
+    case 726: /* PCMPEQW_RQ_RMQ */
+    case 727: /* PCMPEQW_RDQ_RMDQ */
+    case 2107: /* VPCMPEQW_RQ_MASKQ_VX_RMX */
+    case 2108: /* VPCMPEQW_RX_VX_RMX */
         x86emu_exec_vcmpeq_2(x);
         break;
-    case 164: /* VPCMPEQD_RQ_MASKQ_VX_RMX */
-    case 1202: /* PCMPEQD_RQ_RMQ */
-    case 1413: /* PCMPEQD_RDQ_RMDQ */
-    case 1990: /* VPCMPEQD_RX_VX_RMX */
+    case 723: /* PCMPEQD_RQ_RMQ */
+    case 724: /* PCMPEQD_RDQ_RMDQ */
+    case 2103: /* VPCMPEQD_RQ_MASKQ_VX_RMX */
+    case 2104: /* VPCMPEQD_RX_VX_RMX */
         x86emu_exec_vcmpeq_4(x);
         break;
-    case 272: /* VPCMPEQQ_RQ_MASKQ_VX_RMX */
-    case 1523: /* PCMPEQQ_RDQ_RMDQ */
-    case 2101: /* VPCMPEQQ_RX_VX_RMX */
+    case 725: /* PCMPEQQ_RDQ_RMDQ */
+    case 2105: /* VPCMPEQQ_RQ_MASKQ_VX_RMX */
+    case 2106: /* VPCMPEQQ_RX_VX_RMX */
         x86emu_exec_vcmpeq_8(x);
         break;
-    case 152: /* VPCMPGTB_RQ_MASKQ_VX_RMX */
-    case 1192: /* PCMPGTB_RQ_RMQ */
-    case 1401: /* PCMPGTB_RDQ_RMDQ */
-    case 1978: /* VPCMPGTB_RX_VX_RMX */
+    case 732: /* PCMPGTB_RQ_RMQ */
+    case 733: /* PCMPGTB_RDQ_RMDQ */
+    case 2115: /* VPCMPGTB_RQ_MASKQ_VX_RMX */
+    case 2116: /* VPCMPGTB_RX_VX_RMX */
         x86emu_exec_vcmpgt_1(x);
         break;
-    case 153: /* VPCMPGTW_RQ_MASKQ_VX_RMX */
-    case 1193: /* PCMPGTW_RQ_RMQ */
-    case 1402: /* PCMPGTW_RDQ_RMDQ */
-    case 1979: /* VPCMPGTW_RX_VX_RMX */
+    case 737: /* PCMPGTW_RQ_RMQ */
+    case 738: /* PCMPGTW_RDQ_RMDQ */
+    case 2121: /* VPCMPGTW_RQ_MASKQ_VX_RMX */
+    case 2122: /* VPCMPGTW_RX_VX_RMX */
         x86emu_exec_vcmpgt_2(x);
         break;
-    case 154: /* VPCMPGTD_RQ_MASKQ_VX_RMX */
-    case 1194: /* PCMPGTD_RQ_RMQ */
-    case 1403: /* PCMPGTD_RDQ_RMDQ */
-    case 1980: /* VPCMPGTD_RX_VX_RMX */
+    case 734: /* PCMPGTD_RQ_RMQ */
+    case 735: /* PCMPGTD_RDQ_RMDQ */
+    case 2117: /* VPCMPGTD_RQ_MASKQ_VX_RMX */
+    case 2118: /* VPCMPGTD_RX_VX_RMX */
         x86emu_exec_vcmpgt_4(x);
         break;
-    case 274: /* VPCMPGTQ_RQ_MASKQ_VX_RMX */
-    case 1525: /* PCMPGTQ_RDQ_RMDQ */
-    case 2103: /* VPCMPGTQ_RX_VX_RMX */
+    case 736: /* PCMPGTQ_RDQ_RMDQ */
+    case 2119: /* VPCMPGTQ_RQ_MASKQ_VX_RMX */
+    case 2120: /* VPCMPGTQ_RX_VX_RMX */
         x86emu_exec_vcmpgt_8(x);
         break;
-    case 1602: /* VERR_RMW */
+    case 1181: /* VERR_RMW */
         x86emu_exec_verr(x);
         break;
-    case 1604: /* VERW_RMW */
+    case 1182: /* VERW_RMW */
         x86emu_exec_verw(x);
         break;
-    case 641: /* VEXTRACTF32X4_RMDQ_MASKQ_RX_IB */
-    case 649: /* VEXTRACTI32X4_RMDQ_MASKQ_RX_IB */
-    case 2335: /* VEXTRACTF128_RMDQ_RQQ_IB */
-    case 2336: /* VEXTRACTI128_RMDQ_RQQ_IB */
+    case 1588: /* VEXTRACTF128_RMDQ_RQQ_IB */
+    case 1589: /* VEXTRACTF32X4_RMDQ_MASKQ_RX_IB */
+    case 1593: /* VEXTRACTI128_RMDQ_RQQ_IB */
+    case 1594: /* VEXTRACTI32X4_RMDQ_MASKQ_RX_IB */
         x86emu_exec_vextract_16_by_4(x);
         break;
-    case 642: /* VEXTRACTF64X2_RMDQ_MASKQ_RX_IB */
-    case 650: /* VEXTRACTI64X2_RMDQ_MASKQ_RX_IB */
+    case 1591: /* VEXTRACTF64X2_RMDQ_MASKQ_RX_IB */
+    case 1596: /* VEXTRACTI64X2_RMDQ_MASKQ_RX_IB */
         x86emu_exec_vextract_16_by_8(x);
         break;
-    case 645: /* VEXTRACTF32X8_RMQQ_MASKQ_RX_IB */
-    case 653: /* VEXTRACTI32X8_RMQQ_MASKQ_RX_IB */
+    case 1590: /* VEXTRACTF32X8_RMQQ_MASKQ_RX_IB */
+    case 1595: /* VEXTRACTI32X8_RMQQ_MASKQ_RX_IB */
         x86emu_exec_vextract_32_by_4(x);
         break;
-    case 646: /* VEXTRACTF64X4_RMQQ_MASKQ_RX_IB */
-    case 654: /* VEXTRACTI64X4_RMQQ_MASKQ_RX_IB */
+    case 1592: /* VEXTRACTF64X4_RMQQ_MASKQ_RX_IB */
+    case 1597: /* VEXTRACTI64X4_RMQQ_MASKQ_RX_IB */
         x86emu_exec_vextract_32_by_8(x);
         break;
-    case 639: /* VINSERTF32X4_RX_MASKQ_VX_RMDQ_IB */
-    case 647: /* VINSERTI32X4_RX_MASKQ_VX_RMDQ_IB */
-    case 2333: /* VINSERTF128_RQQ_VQQ_RMDQ_IB */
-    case 2334: /* VINSERTI128_RQQ_VQQ_RMDQ_IB */
+    case 1862: /* VINSERTF128_RQQ_VQQ_RMDQ_IB */
+    case 1863: /* VINSERTF32X4_RX_MASKQ_VX_RMDQ_IB */
+    case 1867: /* VINSERTI128_RQQ_VQQ_RMDQ_IB */
+    case 1868: /* VINSERTI32X4_RX_MASKQ_VX_RMDQ_IB */
         x86emu_exec_vinsert_16_by_4(x);
         break;
-    case 640: /* VINSERTF64X2_RX_MASKQ_VX_RMDQ_IB */
-    case 648: /* VINSERTI64X2_RX_MASKQ_VX_RMDQ_IB */
+    case 1865: /* VINSERTF64X2_RX_MASKQ_VX_RMDQ_IB */
+    case 1870: /* VINSERTI64X2_RX_MASKQ_VX_RMDQ_IB */
         x86emu_exec_vinsert_16_by_8(x);
         break;
-    case 643: /* VINSERTF32X8_RX_MASKQ_VX_RMQQ_IB */
-    case 651: /* VINSERTI32X8_RX_MASKQ_VX_RMQQ_IB */
+    case 1864: /* VINSERTF32X8_RX_MASKQ_VX_RMQQ_IB */
+    case 1869: /* VINSERTI32X8_RX_MASKQ_VX_RMQQ_IB */
         x86emu_exec_vinsert_32_by_4(x);
         break;
-    case 644: /* VINSERTF64X4_RX_MASKQ_VX_RMQQ_IB */
-    case 652: /* VINSERTI64X4_RX_MASKQ_VX_RMQQ_IB */
+    case 1866: /* VINSERTF64X4_RX_MASKQ_VX_RMQQ_IB */
+    case 1871: /* VINSERTI64X4_RX_MASKQ_VX_RMQQ_IB */
         x86emu_exec_vinsert_32_by_8(x);
         break;
-    case 2168: /* VMASKMOVPS_RX_VX_RMX */
-    case 2170: /* VMASKMOVPS_RMX_VX_RX */
-    case 2172: /* VPMASKMOVD_RX_VX_RMX */
-    case 2173: /* VPMASKMOVD_RMX_VX_RX */
+    case 1879: /* VMASKMOVPS_RX_VX_RMX */
+    case 1880: /* VMASKMOVPS_RMX_VX_RX */
+    case 2301: /* VPMASKMOVD_RX_VX_RMX */
+    case 2302: /* VPMASKMOVD_RMX_VX_RX */
         x86emu_exec_vmaskmov_4(x);
         break;
-    case 2169: /* VMASKMOVPD_RX_VX_RMX */
-    case 2171: /* VMASKMOVPD_RMX_VX_RX */
-    case 2176: /* VPMASKMOVQ_RX_VX_RMX */
-    case 2177: /* VPMASKMOVQ_RMX_VX_RX */
+    case 1877: /* VMASKMOVPD_RX_VX_RMX */
+    case 1878: /* VMASKMOVPD_RMX_VX_RX */
+    case 2303: /* VPMASKMOVQ_RX_VX_RMX */
+    case 2304: /* VPMASKMOVQ_RMX_VX_RX */
         x86emu_exec_vmaskmov_8(x);
         break;
-    case 281: /* VPMAXSB_RX_MASKQ_VX_RMX */
-    case 1530: /* PMAXSB_RDQ_RMDQ */
-    case 2108: /* VPMAXSB_RX_VX_RMX */
+    case 796: /* PMAXSB_RDQ_RMDQ */
+    case 2305: /* VPMAXSB_RX_MASKQ_VX_RMX */
+    case 2306: /* VPMAXSB_RX_VX_RMX */
         x86emu_exec_vmaxs_1(x);
         break;
-    case 188: /* VPMAXSW_RX_MASKQ_VX_RMX */
-    case 1223: /* PMAXSW_RQ_RMQ */
-    case 1434: /* PMAXSW_RDQ_RMDQ */
-    case 2011: /* VPMAXSW_RX_VX_RMX */
+    case 798: /* PMAXSW_RQ_RMQ */
+    case 799: /* PMAXSW_RDQ_RMDQ */
+    case 2310: /* VPMAXSW_RX_MASKQ_VX_RMX */
+    case 2311: /* VPMAXSW_RX_VX_RMX */
         x86emu_exec_vmaxs_2(x);
         break;
-    case 282: /* VPMAXSD_RX_MASKQ_VX_RMX */
-    case 1531: /* PMAXSD_RDQ_RMDQ */
-    case 2109: /* VPMAXSD_RX_VX_RMX */
+    case 797: /* PMAXSD_RDQ_RMDQ */
+    case 2307: /* VPMAXSD_RX_MASKQ_VX_RMX */
+    case 2308: /* VPMAXSD_RX_VX_RMX */
         x86emu_exec_vmaxs_4(x);
         break;
-    case 283: /* VPMAXSQ_RX_MASKQ_VX_RMX */
+    case 2309: /* VPMAXSQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vmaxs_8(x);
         break;
-    case 174: /* VPMAXUB_RX_MASKQ_VX_RMX */
-    case 1211: /* PMAXUB_RQ_RMQ */
-    case 1422: /* PMAXUB_RDQ_RMDQ */
-    case 1999: /* VPMAXUB_RX_VX_RMX */
+    case 800: /* PMAXUB_RQ_RMQ */
+    case 801: /* PMAXUB_RDQ_RMDQ */
+    case 2312: /* VPMAXUB_RX_MASKQ_VX_RMX */
+    case 2313: /* VPMAXUB_RX_VX_RMX */
         x86emu_exec_vmaxu_1(x);
         break;
-    case 284: /* VPMAXUW_RX_MASKQ_VX_RMX */
-    case 1532: /* PMAXUW_RDQ_RMDQ */
-    case 2110: /* VPMAXUW_RX_VX_RMX */
+    case 803: /* PMAXUW_RDQ_RMDQ */
+    case 2317: /* VPMAXUW_RX_MASKQ_VX_RMX */
+    case 2318: /* VPMAXUW_RX_VX_RMX */
         x86emu_exec_vmaxu_2(x);
         break;
-    case 285: /* VPMAXUD_RX_MASKQ_VX_RMX */
-    case 1533: /* PMAXUD_RDQ_RMDQ */
-    case 2111: /* VPMAXUD_RX_VX_RMX */
+    case 802: /* PMAXUD_RDQ_RMDQ */
+    case 2314: /* VPMAXUD_RX_MASKQ_VX_RMX */
+    case 2315: /* VPMAXUD_RX_VX_RMX */
         x86emu_exec_vmaxu_4(x);
         break;
-    case 286: /* VPMAXUQ_RX_MASKQ_VX_RMX */
+    case 2316: /* VPMAXUQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vmaxu_8(x);
         break;
-    case 275: /* VPMINSB_RX_MASKQ_VX_RMX */
-    case 1526: /* PMINSB_RDQ_RMDQ */
-    case 2104: /* VPMINSB_RX_VX_RMX */
+    case 804: /* PMINSB_RDQ_RMDQ */
+    case 2319: /* VPMINSB_RX_MASKQ_VX_RMX */
+    case 2320: /* VPMINSB_RX_VX_RMX */
         x86emu_exec_vmins_1(x);
         break;
-    case 183: /* VPMINSW_RX_MASKQ_VX_RMX */
-    case 1219: /* PMINSW_RQ_RMQ */
-    case 1430: /* PMINSW_RDQ_RMDQ */
-    case 2007: /* VPMINSW_RX_VX_RMX */
+    case 806: /* PMINSW_RQ_RMQ */
+    case 807: /* PMINSW_RDQ_RMDQ */
+    case 2324: /* VPMINSW_RX_MASKQ_VX_RMX */
+    case 2325: /* VPMINSW_RX_VX_RMX */
         x86emu_exec_vmins_2(x);
         break;
-    case 276: /* VPMINSD_RX_MASKQ_VX_RMX */
-    case 1527: /* PMINSD_RDQ_RMDQ */
-    case 2105: /* VPMINSD_RX_VX_RMX */
+    case 805: /* PMINSD_RDQ_RMDQ */
+    case 2321: /* VPMINSD_RX_MASKQ_VX_RMX */
+    case 2322: /* VPMINSD_RX_VX_RMX */
         x86emu_exec_vmins_4(x);
         break;
-    case 277: /* VPMINSQ_RX_MASKQ_VX_RMX */
+    case 2323: /* VPMINSQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vmins_8(x);
         break;
-    case 169: /* VPMINUB_RX_MASKQ_VX_RMX */
-    case 1207: /* PMINUB_RQ_RMQ */
-    case 1418: /* PMINUB_RDQ_RMDQ */
-    case 1995: /* VPMINUB_RX_VX_RMX */
+    case 808: /* PMINUB_RQ_RMQ */
+    case 809: /* PMINUB_RDQ_RMDQ */
+    case 2326: /* VPMINUB_RX_MASKQ_VX_RMX */
+    case 2327: /* VPMINUB_RX_VX_RMX */
         x86emu_exec_vminu_1(x);
         break;
-    case 278: /* VPMINUW_RX_MASKQ_VX_RMX */
-    case 1528: /* PMINUW_RDQ_RMDQ */
-    case 2106: /* VPMINUW_RX_VX_RMX */
+    case 811: /* PMINUW_RDQ_RMDQ */
+    case 2331: /* VPMINUW_RX_MASKQ_VX_RMX */
+    case 2332: /* VPMINUW_RX_VX_RMX */
         x86emu_exec_vminu_2(x);
         break;
-    case 279: /* VPMINUD_RX_MASKQ_VX_RMX */
-    case 1529: /* PMINUD_RDQ_RMDQ */
-    case 2107: /* VPMINUD_RX_VX_RMX */
+    case 810: /* PMINUD_RDQ_RMDQ */
+    case 2328: /* VPMINUD_RX_MASKQ_VX_RMX */
+    case 2329: /* VPMINUD_RX_VX_RMX */
         x86emu_exec_vminu_4(x);
         break;
-    case 280: /* VPMINUQ_RX_MASKQ_VX_RMX */
+    case 2330: /* VPMINUQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vminu_8(x);
         break;
-    case 248: /* VMOVDQU8_RX_MASKQ_RMX */
-    case 249: /* VMOVDQU8_RMX_MASKQ_RX */
+    case 1935: /* VMOVDQU8_RX_MASKQ_RMX */
+    case 1936: /* VMOVDQU8_RMX_MASKQ_RX */
         x86emu_exec_vmov_1(x);
         break;
-    case 250: /* VMOVDQU16_RX_MASKQ_RMX */
-    case 251: /* VMOVDQU16_RMX_MASKQ_RX */
+    case 1929: /* VMOVDQU16_RX_MASKQ_RMX */
+    case 1930: /* VMOVDQU16_RMX_MASKQ_RX */
         x86emu_exec_vmov_2(x);
         break;
-    case 70: /* VMOVUPS_RX_MASKQ_RMX */
-    case 71: /* VMOVUPS_RMX_MASKQ_RX */
-    case 244: /* VMOVDQU32_RX_MASKQ_RMX */
-    case 245: /* VMOVDQU32_RMX_MASKQ_RX */
-    case 1330: /* MOVUPS_RDQ_RMDQ */
-    case 1331: /* MOVUPS_RMDQ_RDQ */
-    case 1475: /* MOVDQU_RDQ_RMDQ */
-    case 1476: /* MOVDQU_RMDQ_RDQ */
-    case 1479: /* LDDQU_RDQ_RMDQ */
-    case 1912: /* VMOVUPS_RX_RMX */
-    case 1913: /* VMOVUPS_RMX_RX */
-    case 2054: /* VMOVDQU_RX_RMX */
-    case 2055: /* VMOVDQU_RMX_RX */
-    case 2058: /* VLDDQU_RX_RMX */
+    case 453: /* LDDQU_RDQ_RMDQ */
+    case 529: /* MOVDQU_RDQ_RMDQ */
+    case 530: /* MOVDQU_RMDQ_RDQ */
+    case 579: /* MOVUPS_RDQ_RMDQ */
+    case 580: /* MOVUPS_RMDQ_RDQ */
+    case 1874: /* VLDDQU_RX_RMX */
+    case 1927: /* VMOVDQU_RX_RMX */
+    case 1928: /* VMOVDQU_RMX_RX */
+    case 1931: /* VMOVDQU32_RX_MASKQ_RMX */
+    case 1932: /* VMOVDQU32_RMX_MASKQ_RX */
+    case 2003: /* VMOVUPS_RX_MASKQ_RMX */
+    case 2004: /* VMOVUPS_RMX_MASKQ_RX */
+    case 2005: /* VMOVUPS_RX_RMX */
+    case 2006: /* VMOVUPS_RMX_RX */
         x86emu_exec_vmov_4(x);
         break;
-    case 81: /* VMOVUPD_RX_MASKQ_RMX */
-    case 82: /* VMOVUPD_RMX_MASKQ_RX */
-    case 246: /* VMOVDQU64_RX_MASKQ_RMX */
-    case 247: /* VMOVDQU64_RMX_MASKQ_RX */
-    case 1256: /* MOVQ_RQ_RMQ */
-    case 1257: /* MOVQ_RMQ_RQ */
-    case 1258: /* MOVNTQ_RMQ_RQ */
-    case 1342: /* MOVUPD_RDQ_RMDQ */
-    case 1343: /* MOVUPD_RMDQ_RDQ */
-    case 1924: /* VMOVUPD_RX_RMX */
-    case 1925: /* VMOVUPD_RMX_RX */
+    case 548: /* MOVNTQ_RMQ_RQ */
+    case 553: /* MOVQ_RQ_RMQ */
+    case 554: /* MOVQ_RMQ_RQ */
+    case 577: /* MOVUPD_RDQ_RMDQ */
+    case 578: /* MOVUPD_RMDQ_RDQ */
+    case 1933: /* VMOVDQU64_RX_MASKQ_RMX */
+    case 1934: /* VMOVDQU64_RMX_MASKQ_RX */
+    case 1999: /* VMOVUPD_RX_MASKQ_RMX */
+    case 2000: /* VMOVUPD_RMX_MASKQ_RX */
+    case 2001: /* VMOVUPD_RX_RMX */
+    case 2002: /* VMOVUPD_RMX_RX */
         x86emu_exec_vmov_8(x);
         break;
-    case 68: /* VMOVAPS_RX_MASKQ_RMX */
-    case 69: /* VMOVAPS_RMX_MASKQ_RX */
-    case 72: /* VMOVNTPS_RMX_RX */
-    case 239: /* VMOVNTDQ_RMX_RX */
-    case 240: /* VMOVDQA32_RX_MASKQ_RMX */
-    case 241: /* VMOVDQA32_RMX_MASKQ_RX */
-    case 289: /* VMOVNTDQA_RX_RMX */
-    case 1328: /* MOVAPS_RDQ_RMDQ */
-    case 1329: /* MOVAPS_RMDQ_RDQ */
-    case 1332: /* MOVNTPS_RMDQ_RDQ */
-    case 1473: /* MOVDQA_RDQ_RMDQ */
-    case 1474: /* MOVDQA_RMDQ_RDQ */
-    case 1477: /* MOVNTDQ_RMDQ_RDQ */
-    case 1535: /* MOVNTDQA_RDQ_RMDQ */
-    case 1910: /* VMOVAPS_RX_RMX */
-    case 1911: /* VMOVAPS_RMX_RX */
-    case 1914: /* VMOVNTPS_RMX_RX */
-    case 2052: /* VMOVDQA_RX_RMX */
-    case 2053: /* VMOVDQA_RMX_RX */
-    case 2056: /* VMOVNTDQ_RMX_RX */
-    case 2113: /* VMOVNTDQA_RX_RMX */
+    case 515: /* MOVAPS_RDQ_RMDQ */
+    case 516: /* MOVAPS_RMDQ_RDQ */
+    case 527: /* MOVDQA_RDQ_RMDQ */
+    case 528: /* MOVDQA_RMDQ_RDQ */
+    case 543: /* MOVNTDQ_RMDQ_RDQ */
+    case 544: /* MOVNTDQA_RDQ_RMDQ */
+    case 547: /* MOVNTPS_RMDQ_RDQ */
+    case 1905: /* VMOVAPS_RX_MASKQ_RMX */
+    case 1906: /* VMOVAPS_RMX_MASKQ_RX */
+    case 1907: /* VMOVAPS_RX_RMX */
+    case 1908: /* VMOVAPS_RMX_RX */
+    case 1921: /* VMOVDQA_RX_RMX */
+    case 1922: /* VMOVDQA_RMX_RX */
+    case 1923: /* VMOVDQA32_RX_MASKQ_RMX */
+    case 1924: /* VMOVDQA32_RMX_MASKQ_RX */
+    case 1959: /* VMOVNTDQ_RMX_RX */
+    case 1960: /* VMOVNTDQ_RMX_RX */
+    case 1961: /* VMOVNTDQA_RX_RMX */
+    case 1962: /* VMOVNTDQA_RX_RMX */
+    case 1965: /* VMOVNTPS_RMX_RX */
+    case 1966: /* VMOVNTPS_RMX_RX */
         x86emu_exec_vmov_aligned_4(x);
         break;
-    case 79: /* VMOVAPD_RX_MASKQ_RMX */
-    case 80: /* VMOVAPD_RMX_MASKQ_RX */
-    case 83: /* VMOVNTPD_RMX_RX */
-    case 242: /* VMOVDQA64_RX_MASKQ_RMX */
-    case 243: /* VMOVDQA64_RMX_MASKQ_RX */
-    case 1340: /* MOVAPD_RDQ_RMDQ */
-    case 1341: /* MOVAPD_RMDQ_RDQ */
-    case 1344: /* MOVNTPD_RMDQ_RDQ */
-    case 1922: /* VMOVAPD_RX_RMX */
-    case 1923: /* VMOVAPD_RMX_RX */
-    case 1926: /* VMOVNTPD_RMX_RX */
+    case 513: /* MOVAPD_RDQ_RMDQ */
+    case 514: /* MOVAPD_RMDQ_RDQ */
+    case 546: /* MOVNTPD_RMDQ_RDQ */
+    case 1901: /* VMOVAPD_RX_MASKQ_RMX */
+    case 1902: /* VMOVAPD_RMX_MASKQ_RX */
+    case 1903: /* VMOVAPD_RX_RMX */
+    case 1904: /* VMOVAPD_RMX_RX */
+    case 1925: /* VMOVDQA64_RX_MASKQ_RMX */
+    case 1926: /* VMOVDQA64_RMX_MASKQ_RX */
+    case 1963: /* VMOVNTPD_RMX_RX */
+    case 1964: /* VMOVNTPD_RMX_RX */
         x86emu_exec_vmov_aligned_8(x);
         break;
-    case 75: /* VMOVHPS_RDQ_VDQ_RMQ */
-    case 76: /* VMOVHPS_RMQ_RDQ */
-    case 86: /* VMOVHPD_RDQ_VDQ_RMQ */
-    case 87: /* VMOVHPD_RMQ_RDQ */
-    case 89: /* VMOVLHPS_RDQ_VDQ_RMDQ */
-    case 1335: /* MOVHPS_RDQ_RMQ */
-    case 1336: /* MOVHPS_RMQ_RDQ */
-    case 1347: /* MOVHPD_RDQ_RMQ */
-    case 1348: /* MOVHPD_RMQ_RDQ */
-    case 1351: /* MOVLHPS_RDQ_RMDQ */
-    case 1917: /* VMOVHPS_RDQ_VDQ_RMQ */
-    case 1918: /* VMOVHPS_RMQ_RDQ */
-    case 1929: /* VMOVHPD_RDQ_VDQ_RMQ */
-    case 1930: /* VMOVHPD_RMQ_RDQ */
-    case 1933: /* VMOVLHPS_RDQ_VDQ_RMDQ */
+    case 532: /* MOVHPD_RDQ_RMQ */
+    case 533: /* MOVHPD_RMQ_RDQ */
+    case 534: /* MOVHPS_RDQ_RMQ */
+    case 535: /* MOVHPS_RMQ_RDQ */
+    case 536: /* MOVLHPS_RDQ_RMDQ */
+    case 1939: /* VMOVHPD_RDQ_VDQ_RMQ */
+    case 1940: /* VMOVHPD_RMQ_RDQ */
+    case 1941: /* VMOVHPD_RDQ_VDQ_RMQ */
+    case 1942: /* VMOVHPD_RMQ_RDQ */
+    case 1943: /* VMOVHPS_RDQ_VDQ_RMQ */
+    case 1944: /* VMOVHPS_RMQ_RDQ */
+    case 1945: /* VMOVHPS_RDQ_VDQ_RMQ */
+    case 1946: /* VMOVHPS_RMQ_RDQ */
+    case 1947: /* VMOVLHPS_RDQ_VDQ_RMDQ */
+    case 1948: /* VMOVLHPS_RDQ_VDQ_RMDQ */
         x86emu_exec_vmov_half_high(x);
         break;
-    case 73: /* VMOVLPS_RDQ_VDQ_RMQ */
-    case 74: /* VMOVLPS_RMQ_RDQ */
-    case 84: /* VMOVLPD_RDQ_VDQ_RMQ */
-    case 85: /* VMOVLPD_RMQ_RDQ */
-    case 88: /* VMOVHLPS_RDQ_VDQ_RMDQ */
-    case 1333: /* MOVLPS_RDQ_RMQ */
-    case 1334: /* MOVLPS_RMQ_RDQ */
-    case 1345: /* MOVLPD_RDQ_RMQ */
-    case 1346: /* MOVLPD_RMQ_RDQ */
-    case 1350: /* MOVHLPS_RDQ_RMDQ */
-    case 1915: /* VMOVLPS_RDQ_VDQ_RMQ */
-    case 1916: /* VMOVLPS_RMQ_RDQ */
-    case 1927: /* VMOVLPD_RDQ_VDQ_RMQ */
-    case 1928: /* VMOVLPD_RMQ_RDQ */
-    case 1932: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+    case 531: /* MOVHLPS_RDQ_RMDQ */
+    case 537: /* MOVLPD_RDQ_RMQ */
+    case 538: /* MOVLPD_RMQ_RDQ */
+    case 539: /* MOVLPS_RDQ_RMQ */
+    case 540: /* MOVLPS_RMQ_RDQ */
+    case 1937: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+    case 1938: /* VMOVHLPS_RDQ_VDQ_RMDQ */
+    case 1949: /* VMOVLPD_RDQ_VDQ_RMQ */
+    case 1950: /* VMOVLPD_RMQ_RDQ */
+    case 1951: /* VMOVLPD_RDQ_VDQ_RMQ */
+    case 1952: /* VMOVLPD_RMQ_RDQ */
+    case 1953: /* VMOVLPS_RDQ_VDQ_RMQ */
+    case 1954: /* VMOVLPS_RMQ_RDQ */
+    case 1955: /* VMOVLPS_RDQ_VDQ_RMQ */
+    case 1956: /* VMOVLPS_RMQ_RDQ */
         x86emu_exec_vmov_half_low(x);
         break;
-    case 711: /* VMOVSH_RDQ_MASKQ_RMW */
-    case 712: /* VMOVSH_RDQ_MASKQ_VDQ_RMDQ */
-    case 713: /* VMOVSH_RMW_MASKQ_RDQ */
-    case 714: /* VMOVSH_RMDQ_MASKQ_VDQ_RDQ */
+    case 1983: /* VMOVSH_RDQ_MASKQ_RMW */
+    case 1984: /* VMOVSH_RDQ_MASKQ_VDQ_RMDQ */
+    case 1985: /* VMOVSH_RMW_MASKQ_RDQ */
+    case 1986: /* VMOVSH_RMDQ_MASKQ_VDQ_RDQ */
         x86emu_exec_vmov_low_2(x);
         break;
-    case 91: /* VMOVSS_RDQ_MASKQ_RMD */
-    case 92: /* VMOVSS_RDQ_MASKQ_VDQ_RMDQ */
-    case 93: /* VMOVSS_RMD_MASKQ_RDQ */
-    case 94: /* VMOVSS_RMDQ_MASKQ_VDQ_RDQ */
-    case 1353: /* MOVSS_RDQ_RMD */
-    case 1354: /* MOVSS_RDQ_RMDQ */
-    case 1355: /* MOVSS_RMD_RDQ */
-    case 1356: /* MOVSS_RMDQ_RDQ */
-    case 1489: /* MOVNTSS_RMD_RDQ */
-    case 1935: /* VMOVSS_RDQ_RMD */
-    case 1936: /* VMOVSS_RDQ_VDQ_RMDQ */
-    case 1937: /* VMOVSS_RMD_RDQ */
-    case 1938: /* VMOVSS_RMDQ_VDQ_RDQ */
+    case 550: /* MOVNTSS_RMD_RDQ */
+    case 569: /* MOVSS_RDQ_RMD */
+    case 570: /* MOVSS_RDQ_RMDQ */
+    case 571: /* MOVSS_RMD_RDQ */
+    case 572: /* MOVSS_RMDQ_RDQ */
+    case 1991: /* VMOVSS_RDQ_MASKQ_RMD */
+    case 1992: /* VMOVSS_RDQ_MASKQ_VDQ_RMDQ */
+    case 1993: /* VMOVSS_RMD_MASKQ_RDQ */
+    case 1994: /* VMOVSS_RMDQ_MASKQ_VDQ_RDQ */
+    case 1995: /* VMOVSS_RDQ_RMD */
+    case 1996: /* VMOVSS_RDQ_VDQ_RMDQ */
+    case 1997: /* VMOVSS_RMD_RDQ */
+    case 1998: /* VMOVSS_RMDQ_VDQ_RDQ */
         x86emu_exec_vmov_low_4(x);
         break;
-    case 102: /* VMOVSD_RDQ_MASKQ_RMQ */
-    case 103: /* VMOVSD_RDQ_MASKQ_VDQ_RMDQ */
-    case 104: /* VMOVSD_RMQ_MASKQ_RDQ */
-    case 105: /* VMOVSD_RMDQ_MASKQ_VDQ_RDQ */
-    case 1361: /* MOVSD_RDQ_RMQ */
-    case 1362: /* MOVSD_RDQ_RMDQ */
-    case 1363: /* MOVSD_RMQ_RDQ */
-    case 1364: /* MOVSD_RMDQ_RDQ */
-    case 1490: /* MOVNTSD_RMQ_RDQ */
-    case 1943: /* VMOVSD_RDQ_RMQ */
-    case 1944: /* VMOVSD_RDQ_VDQ_RMDQ */
-    case 1945: /* VMOVSD_RMQ_RDQ */
-    case 1946: /* VMOVSD_RMDQ_VDQ_RDQ */
+    case 549: /* MOVNTSD_RMQ_RDQ */
+    case 562: /* MOVSD_RDQ_RMQ */
+    case 563: /* MOVSD_RDQ_RMDQ */
+    case 564: /* MOVSD_RMQ_RDQ */
+    case 565: /* MOVSD_RMDQ_RDQ */
+    case 1975: /* VMOVSD_RDQ_MASKQ_RMQ */
+    case 1976: /* VMOVSD_RDQ_MASKQ_VDQ_RMDQ */
+    case 1977: /* VMOVSD_RMQ_MASKQ_RDQ */
+    case 1978: /* VMOVSD_RMDQ_MASKQ_VDQ_RDQ */
+    case 1979: /* VMOVSD_RDQ_RMQ */
+    case 1980: /* VMOVSD_RDQ_VDQ_RMDQ */
+    case 1981: /* VMOVSD_RMQ_RDQ */
+    case 1982: /* VMOVSD_RMDQ_VDQ_RDQ */
         x86emu_exec_vmov_low_8(x);
         break;
-    case 228: /* VMOVD_RDQ_RMD */
-    case 229: /* VMOVQ_RDQ_RMQ */
-    case 230: /* VMOVD_RDQ_RMD */
-    case 231: /* VMOVD_RMD_RDQ */
-    case 232: /* VMOVQ_RMQ_RDQ */
-    case 233: /* VMOVD_RMD_RDQ */
-    case 234: /* VMOVQ_RDQ_RMQ */
-    case 235: /* VMOVQ_RMQ_RDQ */
-    case 1252: /* MOVD_RQ_RMD */
-    case 1253: /* MOVQ_RQ_RMQ */
-    case 1254: /* MOVD_RMD_RQ */
-    case 1255: /* MOVQ_RMQ_RQ */
-    case 1467: /* MOVD_RDQ_RMD */
-    case 1468: /* MOVQ_RDQ_RMQ */
-    case 1469: /* MOVD_RMD_RDQ */
-    case 1470: /* MOVQ_RMQ_RDQ */
-    case 1471: /* MOVQ_RDQ_RMQ */
-    case 1472: /* MOVQ_RMQ_RDQ */
-    case 2044: /* VMOVD_RDQ_RMD */
-    case 2045: /* VMOVQ_RDQ_RMQ */
-    case 2046: /* VMOVD_RDQ_RMD */
-    case 2047: /* VMOVD_RMD_RDQ */
-    case 2048: /* VMOVQ_RMQ_RDQ */
-    case 2049: /* VMOVD_RMD_RDQ */
-    case 2050: /* VMOVQ_RDQ_RMQ */
-    case 2051: /* VMOVQ_RMQ_RDQ */
+    case 519: /* MOVD_RQ_RMD */
+    case 520: /* MOVD_RMD_RQ */
+    case 521: /* MOVD_RDQ_RMD */
+    case 522: /* MOVD_RMD_RDQ */
+    case 551: /* MOVQ_RQ_RMQ */
+    case 552: /* MOVQ_RMQ_RQ */
+    case 555: /* MOVQ_RDQ_RMQ */
+    case 556: /* MOVQ_RMQ_RDQ */
+    case 557: /* MOVQ_RDQ_RMQ */
+    case 558: /* MOVQ_RMQ_RDQ */
+    case 1909: /* VMOVD_RDQ_RMD */
+    case 1910: /* VMOVD_RDQ_RMD */
+    case 1911: /* VMOVD_RMD_RDQ */
+    case 1912: /* VMOVD_RMD_RDQ */
+    case 1913: /* VMOVD_RDQ_RMD */
+    case 1914: /* VMOVD_RDQ_RMD */
+    case 1915: /* VMOVD_RMD_RDQ */
+    case 1916: /* VMOVD_RMD_RDQ */
+    case 1967: /* VMOVQ_RDQ_RMQ */
+    case 1968: /* VMOVQ_RMQ_RDQ */
+    case 1969: /* VMOVQ_RDQ_RMQ */
+    case 1970: /* VMOVQ_RMQ_RDQ */
+    case 1971: /* VMOVQ_RDQ_RMQ */
+    case 1972: /* VMOVQ_RMQ_RDQ */
+    case 1973: /* VMOVQ_RDQ_RMQ */
+    case 1974: /* VMOVQ_RMQ_RDQ */
         x86emu_exec_vmov_scalar(x);
         break;
-    case 715: /* VMOVW_RDQ_RMW */
-    case 716: /* VMOVW_RDQ_RMD */
-    case 717: /* VMOVW_RMW_RDQ */
-    case 718: /* VMOVW_RMD_RDQ */
+    case 2007: /* VMOVW_RDQ_RMW */
+    case 2008: /* VMOVW_RDQ_RMD */
+    case 2009: /* VMOVW_RMW_RDQ */
+    case 2010: /* VMOVW_RMD_RDQ */
         x86emu_exec_vmovw(x);
         break;
-    case 58: /* VORPS_RX_MASKQ_VX_RMX */
-    case 184: /* VPORD_RX_MASKQ_VX_RMX */
-    case 1220: /* POR_RQ_RMQ */
-    case 1318: /* ORPS_RDQ_RMDQ */
-    case 1431: /* POR_RDQ_RMDQ */
-    case 1900: /* VORPS_RX_VX_RMX */
-    case 2008: /* VPOR_RX_VX_RMX */
+    case 668: /* ORPS_RDQ_RMDQ */
+    case 852: /* POR_RQ_RMQ */
+    case 853: /* POR_RDQ_RMDQ */
+    case 2024: /* VORPS_RX_MASKQ_VX_RMX */
+    case 2025: /* VORPS_RX_VX_RMX */
+    case 2404: /* VPOR_RX_VX_RMX */
+    case 2405: /* VPORD_RX_MASKQ_VX_RMX */
         x86emu_exec_vor_4(x);
         break;
-    case 59: /* VORPD_RX_MASKQ_VX_RMX */
-    case 185: /* VPORQ_RX_MASKQ_VX_RMX */
-    case 1319: /* ORPD_RDQ_RMDQ */
-    case 1901: /* VORPD_RX_VX_RMX */
+    case 667: /* ORPD_RDQ_RMDQ */
+    case 2022: /* VORPD_RX_MASKQ_VX_RMX */
+    case 2023: /* VORPD_RX_VX_RMX */
+    case 2406: /* VPORQ_RX_MASKQ_VX_RMX */
         x86emu_exec_vor_8(x);
         break;
-    case 520: /* VPBROADCASTMW2D_RX_RMQ */
+    case 2088: /* VPBROADCASTMW2D_RX_RMQ */
         x86emu_exec_vpbroadcastm_4(x);
         break;
-    case 519: /* VPBROADCASTMB2Q_RX_RMQ */
+    case 2087: /* VPBROADCASTMB2Q_RX_RMQ */
         x86emu_exec_vpbroadcastm_8(x);
         break;
-    case 662: /* VPCMPB_RQ_MASKQ_VX_RMX_IB */
+    case 2099: /* VPCMPB_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmp_1(x);
         break;
-    case 663: /* VPCMPW_RQ_MASKQ_VX_RMX_IB */
+    case 2130: /* VPCMPW_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmp_2(x);
         break;
-    case 658: /* VPCMPD_RQ_MASKQ_VX_RMX_IB */
+    case 2100: /* VPCMPD_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmp_4(x);
         break;
-    case 659: /* VPCMPQ_RQ_MASKQ_VX_RMX_IB */
+    case 2125: /* VPCMPQ_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmp_8(x);
         break;
-    case 660: /* VPCMPUB_RQ_MASKQ_VX_RMX_IB */
+    case 2126: /* VPCMPUB_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmpu_1(x);
         break;
-    case 661: /* VPCMPUW_RQ_MASKQ_VX_RMX_IB */
+    case 2129: /* VPCMPUW_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmpu_2(x);
         break;
-    case 656: /* VPCMPUD_RQ_MASKQ_VX_RMX_IB */
+    case 2127: /* VPCMPUD_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmpu_4(x);
         break;
-    case 657: /* VPCMPUQ_RQ_MASKQ_VX_RMX_IB */
+    case 2128: /* VPCMPUQ_RQ_MASKQ_VX_RMX_IB */
         x86emu_exec_vpcmpu_8(x);
         break;
-    case 512: /* VPMOVB2M_RQ_RMX */
+    case 2333: /* VPMOVB2M_RQ_RMX */
         x86emu_exec_vpmov2m_1(x);
         break;
-    case 514: /* VPMOVW2M_RQ_RMX */
+    case 2370: /* VPMOVW2M_RQ_RMX */
         x86emu_exec_vpmov2m_2(x);
         break;
-    case 516: /* VPMOVD2M_RQ_RMX */
+    case 2334: /* VPMOVD2M_RQ_RMX */
         x86emu_exec_vpmov2m_4(x);
         break;
-    case 518: /* VPMOVQ2M_RQ_RMX */
+    case 2342: /* VPMOVQ2M_RQ_RMX */
         x86emu_exec_vpmov2m_8(x);
         break;
-    case 474: /* VPMOVWB_RMHX_MASKQ_RX */
+    case 2371: /* VPMOVWB_RMHX_MASKQ_RX */
         x86emu_exec_vpmov_2_1(x);
         break;
-    case 475: /* VPMOVDB_RMQX_MASKQ_RX */
+    case 2335: /* VPMOVDB_RMQX_MASKQ_RX */
         x86emu_exec_vpmov_4_1(x);
         break;
-    case 477: /* VPMOVDW_RMHX_MASKQ_RX */
+    case 2336: /* VPMOVDW_RMHX_MASKQ_RX */
         x86emu_exec_vpmov_4_2(x);
         break;
-    case 476: /* VPMOVQB_RMEX_MASKQ_RX */
+    case 2343: /* VPMOVQB_RMEX_MASKQ_RX */
         x86emu_exec_vpmov_8_1(x);
         break;
-    case 478: /* VPMOVQW_RMQX_MASKQ_RX */
+    case 2345: /* VPMOVQW_RMQX_MASKQ_RX */
         x86emu_exec_vpmov_8_2(x);
         break;
-    case 479: /* VPMOVQD_RMHX_MASKQ_RX */
+    case 2344: /* VPMOVQD_RMHX_MASKQ_RX */
         x86emu_exec_vpmov_8_4(x);
         break;
-    case 511: /* VPMOVM2B_RX_RMQ */
+    case 2337: /* VPMOVM2B_RX_RMQ */
         x86emu_exec_vpmovm2_1(x);
         break;
-    case 513: /* VPMOVM2W_RX_RMQ */
+    case 2340: /* VPMOVM2W_RX_RMQ */
         x86emu_exec_vpmovm2_2(x);
         break;
-    case 515: /* VPMOVM2D_RX_RMQ */
+    case 2338: /* VPMOVM2D_RX_RMQ */
         x86emu_exec_vpmovm2_4(x);
         break;
-    case 517: /* VPMOVM2Q_RX_RMQ */
+    case 2339: /* VPMOVM2Q_RX_RMQ */
         x86emu_exec_vpmovm2_8(x);
         break;
-    case 468: /* VPMOVSWB_RMHX_MASKQ_RX */
+    case 2351: /* VPMOVSWB_RMHX_MASKQ_RX */
         x86emu_exec_vpmovs_2_1(x);
         break;
-    case 469: /* VPMOVSDB_RMQX_MASKQ_RX */
+    case 2346: /* VPMOVSDB_RMQX_MASKQ_RX */
         x86emu_exec_vpmovs_4_1(x);
         break;
-    case 471: /* VPMOVSDW_RMHX_MASKQ_RX */
+    case 2347: /* VPMOVSDW_RMHX_MASKQ_RX */
         x86emu_exec_vpmovs_4_2(x);
         break;
-    case 470: /* VPMOVSQB_RMEX_MASKQ_RX */
+    case 2348: /* VPMOVSQB_RMEX_MASKQ_RX */
         x86emu_exec_vpmovs_8_1(x);
         break;
-    case 472: /* VPMOVSQW_RMQX_MASKQ_RX */
+    case 2350: /* VPMOVSQW_RMQX_MASKQ_RX */
         x86emu_exec_vpmovs_8_2(x);
         break;
-    case 473: /* VPMOVSQD_RMHX_MASKQ_RX */
+    case 2349: /* VPMOVSQD_RMHX_MASKQ_RX */
         x86emu_exec_vpmovs_8_4(x);
         break;
-    case 462: /* VPMOVUSWB_RMHX_MASKQ_RX */
+    case 2369: /* VPMOVUSWB_RMHX_MASKQ_RX */
         x86emu_exec_vpmovus_2_1(x);
         break;
-    case 463: /* VPMOVUSDB_RMQX_MASKQ_RX */
+    case 2364: /* VPMOVUSDB_RMQX_MASKQ_RX */
         x86emu_exec_vpmovus_4_1(x);
         break;
-    case 465: /* VPMOVUSDW_RMHX_MASKQ_RX */
+    case 2365: /* VPMOVUSDW_RMHX_MASKQ_RX */
         x86emu_exec_vpmovus_4_2(x);
         break;
-    case 464: /* VPMOVUSQB_RMEX_MASKQ_RX */
+    case 2366: /* VPMOVUSQB_RMEX_MASKQ_RX */
         x86emu_exec_vpmovus_8_1(x);
         break;
-    case 466: /* VPMOVUSQW_RMQX_MASKQ_RX */
+    case 2368: /* VPMOVUSQW_RMQX_MASKQ_RX */
         x86emu_exec_vpmovus_8_2(x);
         break;
-    case 467: /* VPMOVUSQD_RMHX_MASKQ_RX */
+    case 2367: /* VPMOVUSQD_RMHX_MASKQ_RX */
         x86emu_exec_vpmovus_8_4(x);
         break;
-    case 668: /* VPTERNLOGD_RX_MASKQ_VX_RMX_IB */
+    case 2551: /* VPTERNLOGD_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_vpternlog_4(x);
         break;
-    case 669: /* VPTERNLOGQ_RX_MASKQ_VX_RMX_IB */
+    case 2552: /* VPTERNLOGQ_RX_MASKQ_VX_RMX_IB */
         x86emu_exec_vpternlog_8(x);
         break;
-    case 503: /* VPTESTMB_RQ_MASKQ_VX_RMX */
+    case 2554: /* VPTESTMB_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestm_1(x);
         break;
-    case 504: /* VPTESTMW_RQ_MASKQ_VX_RMX */
+    case 2557: /* VPTESTMW_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestm_2(x);
         break;
-    case 505: /* VPTESTMD_RQ_MASKQ_VX_RMX */
+    case 2555: /* VPTESTMD_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestm_4(x);
         break;
-    case 506: /* VPTESTMQ_RQ_MASKQ_VX_RMX */
+    case 2556: /* VPTESTMQ_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestm_8(x);
         break;
-    case 507: /* VPTESTNMB_RQ_MASKQ_VX_RMX */
+    case 2558: /* VPTESTNMB_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestnm_1(x);
         break;
-    case 508: /* VPTESTNMW_RQ_MASKQ_VX_RMX */
+    case 2561: /* VPTESTNMW_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestnm_2(x);
         break;
-    case 509: /* VPTESTNMD_RQ_MASKQ_VX_RMX */
+    case 2559: /* VPTESTNMD_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestnm_4(x);
         break;
-    case 510: /* VPTESTNMQ_RQ_MASKQ_VX_RMX */
+    case 2560: /* VPTESTNMQ_RQ_MASKQ_VX_RMX */
         x86emu_exec_vptestnm_8(x);
         break;
-    case 1274: /* PSIGNB_RQ_RMQ */
-    case 1499: /* PSIGNB_RDQ_RMDQ */
-    case 2075: /* VPSIGNB_RX_VX_RMX */
+    case 876: /* PSIGNB_RQ_RMQ */
+    case 877: /* PSIGNB_RDQ_RMDQ */
+    case 2480: /* VPSIGNB_RX_VX_RMX */
         x86emu_exec_vsign_1(x);
         break;
-    case 1275: /* PSIGNW_RQ_RMQ */
-    case 1500: /* PSIGNW_RDQ_RMDQ */
-    case 2076: /* VPSIGNW_RX_VX_RMX */
+    case 880: /* PSIGNW_RQ_RMQ */
+    case 881: /* PSIGNW_RDQ_RMDQ */
+    case 2482: /* VPSIGNW_RX_VX_RMX */
         x86emu_exec_vsign_2(x);
         break;
-    case 1276: /* PSIGND_RQ_RMQ */
-    case 1501: /* PSIGND_RDQ_RMDQ */
-    case 2077: /* VPSIGND_RX_VX_RMX */
+    case 878: /* PSIGND_RQ_RMQ */
+    case 879: /* PSIGND_RDQ_RMDQ */
+    case 2481: /* VPSIGND_RX_VX_RMX */
         x86emu_exec_vsign_4(x);
         break;
-    case 194: /* VPSUBB_RX_MASKQ_VX_RMX */
-    case 1228: /* PSUBB_RQ_RMQ */
-    case 1439: /* PSUBB_RDQ_RMDQ */
-    case 2016: /* VPSUBB_RX_VX_RMX */
+    case 917: /* PSUBB_RQ_RMQ */
+    case 918: /* PSUBB_RDQ_RMDQ */
+    case 2535: /* VPSUBB_RX_MASKQ_VX_RMX */
+    case 2536: /* VPSUBB_RX_VX_RMX */
         x86emu_exec_vsub_1(x);
         break;
-    case 195: /* VPSUBW_RX_MASKQ_VX_RMX */
-    case 1229: /* PSUBW_RQ_RMQ */
-    case 1440: /* PSUBW_RDQ_RMDQ */
-    case 2017: /* VPSUBW_RX_VX_RMX */
+    case 931: /* PSUBW_RQ_RMQ */
+    case 932: /* PSUBW_RDQ_RMDQ */
+    case 2549: /* VPSUBW_RX_MASKQ_VX_RMX */
+    case 2550: /* VPSUBW_RX_VX_RMX */
         x86emu_exec_vsub_2(x);
         break;
-    case 196: /* VPSUBD_RX_MASKQ_VX_RMX */
-    case 1230: /* PSUBD_RQ_RMQ */
-    case 1441: /* PSUBD_RDQ_RMDQ */
-    case 2018: /* VPSUBD_RX_VX_RMX */
+    case 919: /* PSUBD_RQ_RMQ */
+    case 920: /* PSUBD_RDQ_RMDQ */
+    case 2537: /* VPSUBD_RX_MASKQ_VX_RMX */
+    case 2538: /* VPSUBD_RX_VX_RMX */
         x86emu_exec_vsub_4(x);
         break;
-    case 197: /* VPSUBQ_RX_MASKQ_VX_RMX */
-    case 1231: /* PSUBQ_RQ_RMQ */
-    case 1442: /* PSUBQ_RDQ_RMDQ */
-    case 2019: /* VPSUBQ_RX_VX_RMX */
+    case 921: /* PSUBQ_RQ_RMQ */
+    case 922: /* PSUBQ_RDQ_RMDQ */
+    case 2539: /* VPSUBQ_RX_MASKQ_VX_RMX */
+    case 2540: /* VPSUBQ_RX_VX_RMX */
         x86emu_exec_vsub_8(x);
         break;
-    case 181: /* VPSUBSB_RX_MASKQ_VX_RMX */
-    case 1217: /* PSUBSB_RQ_RMQ */
-    case 1428: /* PSUBSB_RDQ_RMDQ */
-    case 2005: /* VPSUBSB_RX_VX_RMX */
+    case 923: /* PSUBSB_RQ_RMQ */
+    case 924: /* PSUBSB_RDQ_RMDQ */
+    case 2541: /* VPSUBSB_RX_MASKQ_VX_RMX */
+    case 2542: /* VPSUBSB_RX_VX_RMX */
         x86emu_exec_vsubs_1(x);
         break;
-    case 182: /* VPSUBSW_RX_MASKQ_VX_RMX */
-    case 1218: /* PSUBSW_RQ_RMQ */
-    case 1429: /* PSUBSW_RDQ_RMDQ */
-    case 2006: /* VPSUBSW_RX_VX_RMX */
+    case 925: /* PSUBSW_RQ_RMQ */
+    case 926: /* PSUBSW_RDQ_RMDQ */
+    case 2543: /* VPSUBSW_RX_MASKQ_VX_RMX */
+    case 2544: /* VPSUBSW_RX_VX_RMX */
         x86emu_exec_vsubs_2(x);
         break;
-    case 167: /* VPSUBUSB_RX_MASKQ_VX_RMX */
-    case 1205: /* PSUBUSB_RQ_RMQ */
-    case 1416: /* PSUBUSB_RDQ_RMDQ */
-    case 1993: /* VPSUBUSB_RX_VX_RMX */
+    case 927: /* PSUBUSB_RQ_RMQ */
+    case 928: /* PSUBUSB_RDQ_RMDQ */
+    case 2545: /* VPSUBUSB_RX_MASKQ_VX_RMX */
+    case 2546: /* VPSUBUSB_RX_VX_RMX */
         x86emu_exec_vsubus_1(x);
         break;
-    case 168: /* VPSUBUSW_RX_MASKQ_VX_RMX */
-    case 1206: /* PSUBUSW_RQ_RMQ */
-    case 1417: /* PSUBUSW_RDQ_RMDQ */
-    case 1994: /* VPSUBUSW_RX_VX_RMX */
+    case 929: /* PSUBUSW_RQ_RMQ */
+    case 930: /* PSUBUSW_RDQ_RMDQ */
+    case 2547: /* VPSUBUSW_RX_MASKQ_VX_RMX */
+    case 2548: /* VPSUBUSW_RX_VX_RMX */
         x86emu_exec_vsubus_2(x);
         break;
-    case 2087: /* VTESTPD_RX_RMX */
+    case 2688: /* VTESTPD_RX_RMX */
         x86emu_exec_vtestpd(x);
         break;
-    case 2086: /* VTESTPS_RX_RMX */
+    case 2689: /* VTESTPS_RX_RMX */
         x86emu_exec_vtestps(x);
         break;
-    case 60: /* VXORPS_RX_MASKQ_VX_RMX */
-    case 189: /* VPXORD_RX_MASKQ_VX_RMX */
-    case 1224: /* PXOR_RQ_RMQ */
-    case 1320: /* XORPS_RDQ_RMDQ */
-    case 1435: /* PXOR_RDQ_RMDQ */
-    case 1902: /* VXORPS_RX_VX_RMX */
-    case 2012: /* VPXOR_RX_VX_RMX */
+    case 967: /* PXOR_RQ_RMQ */
+    case 968: /* PXOR_RDQ_RMDQ */
+    case 1236: /* XORPS_RDQ_RMDQ */
+    case 2578: /* VPXOR_RX_VX_RMX */
+    case 2579: /* VPXORD_RX_MASKQ_VX_RMX */
+    case 2705: /* VXORPS_RX_MASKQ_VX_RMX */
+    case 2706: /* VXORPS_RX_VX_RMX */
         x86emu_exec_vxor_4(x);
         break;
-    case 61: /* VXORPD_RX_MASKQ_VX_RMX */
-    case 190: /* VPXORQ_RX_MASKQ_VX_RMX */
-    case 1321: /* XORPD_RDQ_RMDQ */
-    case 1903: /* VXORPD_RX_VX_RMX */
+    case 1235: /* XORPD_RDQ_RMDQ */
+    case 2580: /* VPXORQ_RX_MASKQ_VX_RMX */
+    case 2703: /* VXORPD_RX_MASKQ_VX_RMX */
+    case 2704: /* VXORPD_RX_VX_RMX */
         x86emu_exec_vxor_8(x);
         break;
-    case 2063: /* VZEROUPPER */
-    case 2064: /* VZEROALL */
+    case 2707: /* VZEROALL */
+    case 2708: /* VZEROUPPER */
         x86emu_exec_vzero(x);
         break;
-    case 1690: /* INVD */
-    case 1691: /* WBINVD */
-    case 1692: /* WBNOINVD */
-    case 1693: /* WBINVD */
+    case 400: /* INVD */
+    case 1200: /* WBINVD */
+    case 1201: /* WBINVD */
+    case 1202: /* WBNOINVD */
         x86emu_exec_wbinvd(x);
         break;
-    case 1746: /* WRFSBASE_RMY */
-    case 1747: /* WRGSBASE_RMY */
+    case 1203: /* WRFSBASE_RMY */
+    case 1204: /* WRGSBASE_RMY */
         x86emu_exec_wrbase(x);
         break;
-    case 1619: /* WRMSRNS */
-    case 1697: /* WRMSR */
+    case 1205: /* WRMSR */
+    case 1207: /* WRMSRNS */
         x86emu_exec_wrmsr(x);
         break;
-    case 1621: /* WRMSRLIST */
+    case 1206: /* WRMSRLIST */
         x86emu_exec_wrmsrlist(x);
         break;
-    case 1661: /* WRPKRU */
+    case 1209: /* WRPKRU */
         x86emu_exec_wrpkru(x);
         break;
-    case 1136: /* XADD_RMB_RB */
-    case 1137: /* XADD_RMV_RV */
+    case 1215: /* XADD_RMB_RB */
+    case 1216: /* XADD_RMV_RV */
         x86emu_exec_xadd(x);
         break;
-    case 883: /* XCHG_RMB_RB */
-    case 884: /* XCHG_RMV_RV */
-    case 885: /* XCHG_OV_AXV */
-    case 886: /* XCHG_OV_AXV */
+    case 1218: /* XCHG_RMB_RB */
+    case 1219: /* XCHG_RMV_RV */
+    case 1220: /* XCHG_OV_AXV */
+    case 1221: /* XCHG_OV_AXV */
         x86emu_exec_xchg(x);
         break;
-    case 1634: /* XGETBV */
+    case 1223: /* XGETBV */
         x86emu_exec_xgetbv(x);
         break;
-    case 1153: /* XLAT */
+    case 1224: /* XLAT */
         x86emu_exec_xlat(x);
         break;
-    case 845: /* XOR_RMB_RB */
-    case 846: /* XOR_RMV_RV */
-    case 847: /* XOR_RB_RMB */
-    case 848: /* XOR_RV_RMV */
-    case 849: /* XOR_GPR80B_IB */
-    case 850: /* XOR_AXV_IZ */
-    case 851: /* XOR_RMB_IB */
-    case 852: /* XOR_RMV_IZ */
-    case 853: /* XOR_RMB_IB */
-    case 854: /* XOR_RMV_IBS */
+    case 1225: /* XOR_RMB_RB */
+    case 1226: /* XOR_RMV_RV */
+    case 1227: /* XOR_RB_RMB */
+    case 1228: /* XOR_RV_RMV */
+    case 1229: /* XOR_GPR80B_IB */
+    case 1230: /* XOR_AXV_IZ */
+    case 1231: /* XOR_RMB_IB */
+    case 1232: /* XOR_RMV_IZ */
+    case 1233: /* XOR_RMB_IB */
+    case 1234: /* XOR_RMV_IBS */
         x86emu_exec_xor(x);
         break;
-    case 1734: /* XRSTOR_RM576 */
-    case 1735: /* XRSTOR64_RM576 */
+    case 1238: /* XRSTOR_RM576 */
+    case 1239: /* XRSTOR64_RM576 */
         x86emu_exec_xrstor(x);
         break;
-    case 1715: /* XRSTORS_RM576 */
-    case 1716: /* XRSTORS64_RM576 */
+    case 1240: /* XRSTORS_RM576 */
+    case 1241: /* XRSTORS64_RM576 */
         x86emu_exec_xrstors(x);
         break;
-    case 1732: /* XSAVE_RM576 */
-    case 1733: /* XSAVE64_RM576 */
+    case 1242: /* XSAVE_RM576 */
+    case 1243: /* XSAVE64_RM576 */
         x86emu_exec_xsave(x);
         break;
-    case 1717: /* XSAVEC_RM576 */
-    case 1718: /* XSAVEC64_RM576 */
+    case 1244: /* XSAVEC_RM576 */
+    case 1245: /* XSAVEC64_RM576 */
         x86emu_exec_xsavec(x);
         break;
-    case 1736: /* XSAVEOPT_RM576 */
-    case 1737: /* XSAVEOPT64_RM576 */
+    case 1246: /* XSAVEOPT_RM576 */
+    case 1247: /* XSAVEOPT64_RM576 */
         x86emu_exec_xsaveopt(x);
         break;
-    case 1719: /* XSAVES_RM576 */
-    case 1720: /* XSAVES64_RM576 */
+    case 1248: /* XSAVES_RM576 */
+    case 1249: /* XSAVES64_RM576 */
         x86emu_exec_xsaves(x);
         break;
-    case 1635: /* XSETBV */
+    case 1250: /* XSETBV */
         x86emu_exec_xsetbv(x);
         break;
     default:
