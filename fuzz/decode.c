@@ -71,6 +71,8 @@ static void check_operand(const struct x86emu_operand *operand)
     }
     if (operand->kind == X86EMU_OPERAND_MEM)
         check_memory(operand);
+    if (operand->kind >= X86EMU_OPERAND_IMM)
+        CHECK(operand->access == X86EMU_OPERAND_READ);
 }
 
 static void check_operands(const struct x86emu_insn *insn)
@@ -84,6 +86,26 @@ static void check_operands(const struct x86emu_insn *insn)
     }
     CHECK(!x86emu_insn_operand(insn, X86EMU_MAX_OPERANDS, &operand));
     CHECK(!x86emu_insn_operand(insn, ~0u, &operand));
+}
+
+/* What is described without executing: NONE is all zero, all else has memory that is accessed. */
+static void check_description(const struct x86emu_insn *insn)
+{
+    static const struct x86emu_transfer none;
+    struct x86emu_registers read, written;
+    struct x86emu_transfer transfer;
+    struct x86emu_operand operand;
+
+    memset(&transfer, 0, sizeof(transfer));
+    x86emu_insn_registers(insn, &read, &written);
+    x86emu_insn_transfer(insn, &transfer);
+    CHECK(transfer.kind <= X86EMU_TRANSFER_OTHER);
+    if (transfer.kind == X86EMU_TRANSFER_NONE) {
+        CHECK(memcmp(&transfer, &none, sizeof(none)) == 0);
+        return;
+    }
+    CHECK(x86emu_insn_operand(insn, transfer.operand, &operand) && operand.kind == X86EMU_OPERAND_MEM);
+    CHECK(transfer.access != 0 && transfer.access == operand.access && transfer.size == operand.size);
 }
 
 static void check_form(unsigned form)
@@ -116,6 +138,7 @@ static void check_ok(const struct result *result, const uint8_t *bytes, size_t s
     }
     check_form(insn->form);
     check_operands(insn);
+    check_description(insn);
 }
 
 /* What can't become an instruction can't do so with more bytes either. */

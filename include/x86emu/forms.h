@@ -10,9 +10,12 @@
 extern "C" {
 #endif
 
-/* Status flags a row touches, as RFLAGS masks (SDM Vol. 1, appendix A). */
+/*
+ * Flags that a row touches, as masks of RFLAGS (SDM Vol. 1, appendix A). No bit is in two of written, undefined, set
+ * and cleared. A shift or rotate by 0, which writes none, is described as by any other count.
+ */
 struct x86emu_form_flags {
-    uint32_t read;      /* tested */
+    uint32_t read;      /* tested, or pushed */
     uint32_t written;   /* given a defined value that depends on the operands */
     uint32_t undefined; /* left undefined by the manual */
     uint32_t set;       /* always 1 afterwards */
@@ -23,7 +26,8 @@ struct x86emu_form_flags {
 enum x86emu_mnemonic x86emu_form_mnemonic(unsigned form);
 enum x86emu_feature x86emu_form_feature(unsigned form); /* the CPUID feature that brings the row; see also below */
 const struct x86emu_form_flags *x86emu_form_flags(unsigned form);
-bool x86emu_form_is_privileged(unsigned form); /* #GP(0) unless CPL is 0 */
+/* #GP(0) unless CPL is 0. Not those that IOPL or CR4 decide about (CLI, IN, RDTSC), or that raise #UD then (CLAC). */
+bool x86emu_form_is_privileged(unsigned form);
 
 /*
  * What a processor lacks: bit n % 64 of absent[n / 64] is enum x86emu_feature n. All zero: it has everything. Features

@@ -48,25 +48,26 @@ enum x86emu_rex {
 };
 
 /*
- * One decoded instruction. Plain data; every field is valid after X86EMU_DECODE_OK. Operands are not stored: ask for
- * them with x86emu_insn_operand(), or read the fields.
+ * One decoded instruction (SDM Vol. 2, chapter 2). Plain data without pointers: it may be copied, kept, and read by
+ * several threads. After X86EMU_DECODE_OK every field is valid; what an encoding doesn't have is 0 where nothing else
+ * is said. Operands are not stored: ask for them with x86emu_insn_operand(), or read the fields.
  */
 struct x86emu_insn {
-    int64_t disp;     /* displacement, sign-extended, in bytes (EVEX disp8 has been multiplied); moffs: the address */
-    uint64_t imm;     /* first immediate, extended as the form says; branch displacement sign-extended; far offset */
-    uint16_t imm2;    /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
-    uint8_t prefixes; /* enum x86emu_prefix */
+    int64_t disp;  /* displacement, sign-extended, in bytes (EVEX disp8 has been multiplied); moffs: the address */
+    uint64_t imm;  /* first immediate, extended to 64 bits as the form says; branch displacement: signed; far offset */
+    uint16_t imm2; /* second immediate: ENTER level, EXTRQ/INSERTQ index, far selector, is4 byte */
+    uint8_t prefixes; /* enum x86emu_prefix: bytes that stand there, also mandatory ones and those without effect */
     uint8_t segment;  /* effective override (ES..GS; in 64-bit mode FS, GS only), else X86EMU_NO_SEGMENT */
     uint8_t encoding; /* enum x86emu_encoding */
     uint8_t vvvv;     /* VEX/XOP/EVEX.vvvv with V' as bit 4, un-inverted; 0 when there is none */
-    uint8_t vector_length; /* vector length in bytes: 16, 32 or 64; 0 when no vector encoding */
+    uint8_t vector_length; /* VEX, XOP, EVEX: 16, 32 or 64 bytes by L or L'L, also where a scalar ignores it; else 0 */
     uint8_t evex;          /* EVEX P2: aaa in bits 2:0, b in bit 4, L'L in 6:5, z in bit 7; else 0 */
     uint16_t form;         /* the row of the instruction table */
-    uint8_t operand_size;  /* effective, in bytes: 1 for byte forms, else 2, 4 or 8 */
-    uint8_t length;
+    uint8_t operand_size;  /* effective, in bytes: 1 for byte forms, else 2, 4 or 8; of no meaning for vectors */
+    uint8_t length;        /* in bytes, 1 to 15, prefixes included */
     uint8_t rex;           /* enum x86emu_rex */
     uint8_t map;           /* 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; VEX/XOP/EVEX: their map number */
-    uint8_t opcode_offset; /* of the opcode byte itself, after prefixes and escapes */
+    uint8_t opcode_offset; /* of the opcode byte itself, after prefixes and escapes; 3DNow!: it is the last byte */
     uint8_t opcode;
     uint8_t modrm;        /* 0xC0 when the form has none, so that "is memory" is modrm < 0xC0 */
     uint8_t sib;          /* 0 when there is none */
@@ -80,7 +81,7 @@ struct x86emu_insn {
 /* What decoding found. */
 enum x86emu_decode_status {
     X86EMU_DECODE_OK = 0,        /* insn is filled */
-    X86EMU_DECODE_TRUNCATED = 1, /* size bytes are not enough; insn->length: at least so many are needed in all */
+    X86EMU_DECODE_TRUNCATED = 1, /* size bytes are not enough; insn->length: at least so many in all, at most 15 */
     X86EMU_DECODE_INVALID = 2,   /* the processor raises #UD */
     X86EMU_DECODE_TOO_LONG = 3,  /* more than 15 bytes: #GP(0) */
     X86EMU_DECODE_BAD_MODE = 4,  /* mode is not an enum x86emu_mode with x86emu_decode_option bits */
@@ -101,8 +102,13 @@ enum x86emu_decode_option {
 };
 
 /*
- * Decodes the instruction at bytes[0..size). Pure: reads those bytes, writes *insn, nothing else. mode: enum
- * x86emu_mode, or-ed with enum x86emu_decode_option. On anything but OK the fields of insn but length are undefined.
+ * Decodes the instruction that begins at bytes, of which it reads no more than size, and no more than 15. mode: enum
+ * x86emu_mode, or-ed with enum x86emu_decode_option. Pure: writes *insn, nothing else; bytes may be null if size is 0.
+ *
+ * After OK the instruction is legal by its encoding. That it may still raise #UD, #NM or #GP by the processor's state
+ * (a feature that CPUID or CR4 lacks, CR0.TS, CPL) is not looked at: see x86emu_insn_allowed() and
+ * x86emu_form_is_privileged(). After TRUNCATED only insn->length is valid; after the other failures no field is. An
+ * answer other than TRUNCATED would be the same with more bytes behind these.
  */
 enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode);
 
@@ -178,17 +184,25 @@ enum x86emu_operand_access {
     X86EMU_OPERAND_MAY_WRITE = 8,
 };
 
-/* One operand, expanded. */
+/*
+ * One operand, expanded. Fields that its kind has no use for are undefined: reg is for REG, mem and broadcast for MEM,
+ * imm for IMM, REL and FAR, selector for FAR.
+ *
+ * The effective address is base + index * scale + disp, cut to insn->address_size; a base of class X86EMU_REG_IP stands
+ * for the address of the next instruction (SDM Vol. 1, 3.7.5). BT, BTS, BTR and BTC with a register may access memory
+ * beyond it (SDM Vol. 2, BT). The target of a REL is the address of the next instruction + imm, cut to the operand
+ * size.
+ */
 struct x86emu_operand {
     uint8_t kind;      /* enum x86emu_operand_kind */
-    uint8_t access;    /* enum x86emu_operand_access */
+    uint8_t access;    /* enum x86emu_operand_access; IMM, REL and FAR are read */
     uint8_t implicit;  /* not written in assembly: stack memory, flags, fixed registers that the mnemonic names */
     uint8_t broadcast; /* EVEX.b on memory: number of elements the one read element is spread over, else 0 */
-    uint16_t size;     /* bytes; for memory that is what is accessed */
+    uint16_t size;     /* bytes that take part; memory of tiles: 0, it depends; of XSAVE: 576, or more */
     struct x86emu_reg reg;
     struct {
         uint8_t segment; /* effective segment: override, or SS for a stack base, or DS; ES for string destinations */
-        uint8_t scale;   /* 1, 2, 4, 8 */
+        uint8_t scale;   /* 1, 2, 4 or 8, with an index */
         struct x86emu_reg base;
         struct x86emu_reg index; /* a vector register in VSIB addressing */
         int64_t disp;
@@ -197,12 +211,17 @@ struct x86emu_operand {
     uint16_t selector; /* of FAR */
 };
 
-/* Expands operand number n (explicit ones first, in Intel order). False when there is none. */
+/*
+ * Expands operand number n of a decoded instruction: explicit ones first, in Intel order, the mask of EVEX behind what
+ * it masks; then implicit ones. False when there is none, and *operand is as it was. Flags are no operands: see
+ * x86emu_form_flags().
+ */
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand);
 
 /*
- * Registers as masks: bit n stands for number n. AH to BH count as AX to BX. What is only perhaps read or written (see
- * X86EMU_OPERAND_MAY_READ) is in the masks; registers that form an address are read. Flags: x86emu_form_flags().
+ * Registers as masks: bit n stands for number n, whatever part of it takes part; AH to BH count as AX to BX. What is
+ * only perhaps read or written (see X86EMU_OPERAND_MAY_READ) is in the masks; registers that form an address are read,
+ * and those that a string moves are written too. RIP is in none. Flags: x86emu_form_flags().
  */
 struct x86emu_registers {
     uint32_t gpr;
@@ -221,7 +240,10 @@ struct x86emu_registers {
 void x86emu_insn_registers(const struct x86emu_insn *insn, struct x86emu_registers *read,
                            struct x86emu_registers *written);
 
-/* What an instruction does with the memory that a device may be behind. */
+/*
+ * What an instruction does with the memory that a device may be behind. Loads and stores are plain moves of general and
+ * segment registers: a handler can finish them with what is here. All else is OTHER.
+ */
 enum x86emu_transfer_kind {
     X86EMU_TRANSFER_NONE = 0,        /* no memory but code and stack */
     X86EMU_TRANSFER_LOAD = 1,        /* memory to reg; 32-bit registers are extended with zeroes, smaller ones merged */
@@ -240,14 +262,18 @@ struct x86emu_transfer {
     uint8_t kind;          /* enum x86emu_transfer_kind */
     uint8_t access;        /* enum x86emu_operand_access of the memory */
     uint8_t operand;       /* the number of the memory operand: see x86emu_insn_operand() */
-    bool repeats;          /* REP: RCX times */
-    uint16_t size;         /* bytes of memory; of one element of a string */
-    uint16_t reg_size;     /* bytes of reg that take part */
+    bool repeats;          /* REP: as often as rCX says, by address size; CMPS and SCAS: until ZF ends it */
+    uint16_t size;         /* bytes of memory; of one element of a string; as x86emu_operand.size */
+    uint16_t reg_size;     /* bytes of reg that take part: written, for LOAD_ZERO and LOAD_SIGN more than size */
     struct x86emu_reg reg; /* LOAD…, STORE, STRING_LOAD, STRING_STORE */
     uint64_t imm;          /* STORE_IMM, sign-extended as it is stored */
 };
 
-/* Describes what a decoded instruction does with its (first) memory operand other than the stack. */
+/*
+ * Describes what a decoded instruction does with its first memory operand that is accessed and not the stack; kind is
+ * NONE if there is none, and the other fields are 0. CMPS, MOVS to and from devices, and a few others, access a second
+ * one: ask x86emu_insn_operand() for those behind transfer->operand. Where in memory: the operand's mem.
+ */
 void x86emu_insn_transfer(const struct x86emu_insn *insn, struct x86emu_transfer *transfer);
 
 #ifdef __cplusplus

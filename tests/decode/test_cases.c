@@ -72,6 +72,7 @@ Test(cases, C16_why_bytes_are_no_instruction)
          {0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x2e, 0x90}},
     };
 
+    cr_expect_eq(x86emu_decode(&(struct x86emu_insn){0}, NULL, 0, X86EMU_MODE_64), X86EMU_DECODE_TRUNCATED);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct x86emu_insn insn;
 

@@ -125,6 +125,18 @@ Test(describe, registers_of_pusha_and_popa)
     cr_expect_eq(written.gpr, 0xff);
 }
 
+/* What forms.h promises of every row. */
+Test(describe, a_flag_has_one_fate)
+{
+    for (unsigned form = 0; form < X86EMU_FORM_COUNT; form++) {
+        const struct x86emu_form_flags *flags = x86emu_form_flags(form);
+
+        cr_expect_eq(flags->written & (flags->undefined | flags->set | flags->cleared), 0, "row %u", form);
+        cr_expect_eq(flags->undefined & (flags->set | flags->cleared), 0, "row %u", form);
+        cr_expect_eq(flags->set & flags->cleared, 0, "row %u", form);
+    }
+}
+
 Test(describe, intel_syntax)
 {
     static const struct {
