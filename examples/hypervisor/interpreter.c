@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     SLICE = 1024 /* instructions of one processor between two looks at the timers */
@@ -246,6 +247,8 @@ static void sleep_until_timer(struct interpreter *i)
         fail(i->processor[0], "halted for ever");
         return;
     }
+    if (next > i->machine->virtual_time && i->machine->interactive)
+        usleep((useconds_t)((next - i->machine->virtual_time) / 1000 % 1000000));
     if (next > i->machine->virtual_time)
         i->machine->virtual_time = next;
 }

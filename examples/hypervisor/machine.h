@@ -139,6 +139,7 @@ struct machine {
     struct x86emu_host_range ram_range;
     struct x86emu_region memory[MACHINE_MEMORY_REGIONS];
     struct control *control; /* control.c; NULL: there is none */
+    bool interactive;        /* somebody waits for it: sleeping takes real time */
     atomic_bool defers;      /* the next access to a device is left open, to stop in the middle of it: control.c */
     struct x86emu *restored; /* contexts of the processors, out of a file; NULL: begin with new ones */
     struct pages *pages;     /* pages.c; NULL: the host alone cares for memory */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The reference hypervisor: boots a Linux kernel to its console. */
+#include "console.h"
 #include "machine.h"
 #include "options.h"
 #include "pages.h"
@@ -122,6 +123,12 @@ int main(int argc, char **argv)
         if (machine.control == NULL)
             return 1;
     }
+    if (options.interactive) {
+        machine.interactive = true;
+        options.seconds = UINT64_C(1) << 32;
+    }
+    if ((options.interactive && !console_start(&machine)) || (options.progress && !console_start_progress(&machine)))
+        return 1;
     start = seconds_now();
     if (options.lockstep != 0)
         kvm_run_lockstep(&machine, vcpu, &options);
@@ -129,6 +136,7 @@ int main(int argc, char **argv)
         kvm_run_machine(&machine, vcpu, &options);
     else
         interpreter_run(&machine, vcpu, &options);
+    console_stop();
     if (machine.control != NULL)
         control_stop(machine.control);
     print_statistics(&machine.statistics, seconds_now() - start);

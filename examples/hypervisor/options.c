@@ -19,6 +19,8 @@ static const char help[] =
     "  --memory MIB    of the guest (default: 256)\n"
     "  --seconds N     give up after so long (default: 1200)\n"
     "  --input TEXT    typed at the console, from the beginning\n"
+    "  --interactive   keys go to the guest's console, for as long as it runs; Ctrl-A x ends it\n"
+    "  --progress      a line on standard error, renewed each second\n"
     "  --cpu=WHICH     interpreter (the default), or kvm\n"
     "  --cpus=N        processors of the guest, 1 to 16 (default: 1)\n"
     "  --cpuid=HOW     common: what the guests here need (default); least: what every 64-bit\n"
@@ -80,6 +82,8 @@ static const struct row {
     {"dirty-rate", NUMBER, FIELD(dirty_rate), NULL},
     {"dirty-copy", FLAG, FIELD(dirty_copy), NULL},
     {"control", TEXT, FIELD(control), NULL},
+    {"interactive", FLAG, FIELD(interactive), NULL},
+    {"progress", FLAG, FIELD(progress), NULL},
     {"paused", FLAG, FIELD(paused), NULL},
     {"restore", TEXT, FIELD(restore), NULL},
     {"lockstep", NUMBER, FIELD(lockstep), NULL},

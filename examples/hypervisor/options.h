@@ -27,7 +27,7 @@ struct options {
     unsigned vendor;     /* of the PCI host bridge; 0: Intel, 1: AMD */
     unsigned mmio;       /* enum mmio_mode */
     unsigned ignores_msrs;
-    bool test_device, strict, dirty_copy, paused;
+    bool test_device, strict, dirty_copy, paused, interactive, progress;
 };
 
 /* Fills options from the arguments; ends the process when they are wrong or ask for help. */

@@ -13,6 +13,15 @@ static void out8(uint16_t port, uint8_t value)
     __asm__ volatile("ud2" : : "a"(value), "d"(port) : "r11", "memory");
 }
 
+static uint8_t in8(uint16_t port)
+{
+    unsigned at = port | 0x8000u;
+    uint8_t value;
+
+    __asm__ volatile("ud2" : "=a"(value), "+d"(at) : : "r11", "memory");
+    return value;
+}
+
 static void print(const char *text)
 {
     for (; *text != 0; text++)
@@ -260,6 +269,21 @@ static void apic(uint64_t rounds)
     print_result("apic: sum", sum);
 }
 
+/* --- echo: what is typed, until q ------------------------------------------------------------------------------------- */
+
+static void echo(void)
+{
+    uint8_t byte;
+
+    print("echo: ready\n");
+    do {
+        while (!(in8(0x3fd) & 1))
+            ;
+        byte = in8(0x3f8);
+        print_result("echo:", byte);
+    } while (byte != 'q');
+}
+
 /* --- the beginning ----------------------------------------------------------------------------------------------------- */
 
 static int has_word(const char *line, const char *word)
@@ -301,6 +325,8 @@ void guest_main(const char *command_line)
         nmi();
     if (has_word(command_line, "job=apic"))
         apic(number_after(command_line, "rounds="));
+    if (has_word(command_line, "job=echo"))
+        echo();
     if (has_word(command_line, "job=wait"))
         wait();
     print("guest: done\n");

@@ -55,7 +55,7 @@ build_tables:
         jb      2b
         ret
 
-/* Vector 1 tells the host of a single step; 2 counts NMIs; UD2 writes AL to port DX for ring 3; every other exception ends the run. */
+/* Vector 1 tells the host of a single step; 2 counts NMIs; UD2 writes AL to port DX for ring 3, or reads it; every other exception ends the run. */
 build_gates:
         xor     %ecx, %ecx
 1:      lea     stubs(, %rcx, 8), %eax
@@ -89,8 +89,12 @@ output:                                 /* a fault, because some KVM without VT-
         mov     (%rsp), %r11
         cmpw    $0x0b0f, (%r11)
         jne     stubs + 6 * 8
-        out     %al, %dx
         addq    $2, (%rsp)
+        btr     $15, %edx               /* set: from the port */
+        jc      1f
+        out     %al, %dx
+        iretq
+1:      in      %dx, %al
         iretq
 
 /* A single step: the port makes the host look at the frame. */
