@@ -138,7 +138,8 @@ static void *thread(void *opaque)
 
 bool kvm_run_threads(struct kvm *const *members, unsigned count)
 {
-    const struct sigaction action = {.sa_handler = leave_guest};
+    /* KVM_RUN ends all the same; output to a slow terminal goes on. */
+    const struct sigaction action = {.sa_handler = leave_guest, .sa_flags = SA_RESTART};
     struct machine *machine = members[0]->machine;
     pthread_t threads[MACHINE_MAX_CPUS];
     pthread_rwlockattr_t attributes;
