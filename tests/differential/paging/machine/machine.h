@@ -163,6 +163,29 @@ static inline uint8_t inb(uint16_t port)
     return value;
 }
 
+static inline uint64_t read_cr4(void)
+{
+    uint64_t value;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
+    return value;
+}
+
+static inline void write_cr4(uint64_t value)
+{
+    __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
+}
+
+/* PKRU is the guest's as it is the host's; the host uses no keys. */
+static inline void load_pkru(uint32_t pkru)
+{
+    uint64_t cr4 = read_cr4();
+
+    write_cr4(cr4 | X86EMU_CR4_PKE);
+    __asm__ volatile(".byte 0x0f, 0x01, 0xef" : : "a"(pkru), "c"(0), "d"(0)); /* WRPKRU */
+    write_cr4(cr4);
+}
+
 void *memset(void *to, int value, size_t count);
 void *memcpy(void *to, const void *from, size_t count);
 int memcmp(const void *a, const void *b, size_t count);

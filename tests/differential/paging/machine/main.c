@@ -106,6 +106,7 @@ static void print_question(const struct question *q)
     print_hex(" cr4 ", q->paging.cr4);
     print_hex(" efer ", q->paging.efer);
     print_hex(" rflags ", q->paging.rflags);
+    print_hex(" pkru ", q->paging.pkru);
     print_hex(" pointer ", q->pointer);
     print(q->format.execute_disable ? " nx" : "");
     print(q->format.mode_based_execute ? " mbe" : "");

@@ -138,6 +138,17 @@ static void make_large(struct question *q)
         table(PAGE_G3)[q->la >> 30 & 511] = 0x80 | GOOD;
 }
 
+/* With protection keys: one for the page, whatever its size. */
+static void choose_key(const struct question *q)
+{
+    uint64_t key = random_bits() % 16 << 59;
+
+    if (!(q->paging.cr4 & X86EMU_CR4_PKE))
+        return;
+    for (unsigned level = 1; level <= 3; level++)
+        table(level == 1 ? PAGE_G1 : level == 2 ? PAGE_G2 : PAGE_G3)[q->la >> (3 + 9 * level) & 511] |= key;
+}
+
 static void spoil_guest(const struct question *q)
 {
     unsigned level = 1 + (unsigned)(random_bits() % (q->paging.cr4 & X86EMU_CR4_LA57 ? 5 : 4));
@@ -227,6 +238,10 @@ static void choose_paging(struct question *q)
     p->rflags = one_in(2) ? X86EMU_RFLAGS_AC : 0;
     if (q->mode == GUEST_64 && cpuid(7, 0).ecx & 1 << 16 && one_in(2))
         p->cr4 |= X86EMU_CR4_LA57;
+    if (q->mode == GUEST_64 && cpuid(7, 0).ecx & 1 << 3 && one_in(3)) {
+        p->cr4 |= X86EMU_CR4_PKE;
+        p->pkru = (uint32_t)(random_bits() & random_bits());
+    }
     p->cr3 = SECOND + root_page(q) * UINT64_C(4096);
     if (q->mode == GUEST_32)
         return;
@@ -276,6 +291,7 @@ void make_question(struct question *q, const struct x86emu_nested_format *offere
     kept = one_in(3);
     q->pointer = kept ? build_nested(&q->format) : fill_nested(&q->format);
     make_large(q);
+    choose_key(q);
     for (unsigned i = (unsigned)(random_bits() % 4); i > 0; i--)
         spoil_guest(q);
     for (unsigned i = kept ? 0 : (unsigned)(random_bits() % 3); i > 0; i--)

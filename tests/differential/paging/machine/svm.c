@@ -103,6 +103,8 @@ struct outcome svm_run(const struct question *q)
 
     set_state(q);
     wrmsr(MSR_EFER, efer | (q->format.execute_disable ? EFER_NXE : 0));
+    if (q->paging.cr4 & X86EMU_CR4_PKE)
+        load_pkru(q->paging.pkru);
     __asm__ volatile("vmrun %%rax" : : "a"(CONTROL_PAGES), "b"(q->la) : "memory", "cc");
     switch (get64(0x70)) {
     case EXIT_CPUID:

@@ -91,16 +91,9 @@ static uint64_t read_cr(unsigned number)
 
     if (number == 0)
         __asm__ volatile("mov %%cr0, %0" : "=r"(value));
-    else if (number == 3)
-        __asm__ volatile("mov %%cr3, %0" : "=r"(value));
     else
-        __asm__ volatile("mov %%cr4, %0" : "=r"(value));
+        __asm__ volatile("mov %%cr3, %0" : "=r"(value));
     return value;
-}
-
-static void write_cr4(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr4" : : "r"(value));
 }
 
 /* The host as it is: where exits come back to is set with each entry. */
@@ -118,7 +111,7 @@ static void set_host(void)
     put(HOST_GDTR_BASE, gdtr.base);
     put(HOST_CR0, read_cr(0));
     put(HOST_CR3, read_cr(3));
-    put(HOST_CR4, read_cr(4));
+    put(HOST_CR4, read_cr4());
     put(HOST_EFER, rdmsr(MSR_EFER));
 }
 
@@ -132,7 +125,7 @@ bool vmx_begin(struct x86emu_nested_format *offered)
         return false;
     if (!(rdmsr(MSR_FEATURE_CONTROL) & 1))
         wrmsr(MSR_FEATURE_CONTROL, 5);
-    write_cr4(read_cr(4) | CR4_VMXE);
+    write_cr4(read_cr4() | CR4_VMXE);
     revision = (uint32_t)rdmsr(MSR_VMX_BASIC) & 0x7fffffff;
     *(uint32_t *)vmxon = revision;
     *(uint32_t *)vmcs = revision;
@@ -246,6 +239,8 @@ struct outcome vmx_run(const struct question *q)
 
     set_guest(q);
     forget_translations();
+    if (q->paging.cr4 & X86EMU_CR4_PKE)
+        load_pkru(q->paging.pkru);
     if (!enter(q->la, &rax))
         return (struct outcome){SOMETHING_ELSE, get(INSTRUCTION_ERROR), 0, 0};
     switch (get(EXIT_REASON)) {
