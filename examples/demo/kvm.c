@@ -2,6 +2,7 @@
 /* The guest on /dev/kvm: its device pages are host memory without access, and the library finishes what faults there. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "backend.h"
+#include "kvm_convert.h"
 #include "layout.h"
 
 #include <errno.h>
@@ -60,61 +61,22 @@ static bool set_cpuid(struct kvm *kvm)
     return ok || failed("CPUID");
 }
 
-static struct kvm_segment to_kvm_segment(const struct x86emu_segment *segment)
-{
-    uint32_t attributes = segment->attributes;
-
-    return (struct kvm_segment){.base = segment->base,
-                                .limit = segment->limit,
-                                .selector = segment->selector,
-                                .type = attributes & 0xf,
-                                .s = attributes >> 4 & 1,
-                                .dpl = attributes >> 5 & 3,
-                                .present = attributes >> 7 & 1,
-                                .avl = attributes >> 12 & 1,
-                                .l = attributes >> 13 & 1,
-                                .db = attributes >> 14 & 1,
-                                .g = attributes >> 15 & 1};
-}
-
-static struct x86emu_segment from_kvm_segment(const struct kvm_segment *segment)
-{
-    uint32_t attributes = segment->type | (uint32_t)segment->s << 4 | (uint32_t)segment->dpl << 5 |
-                          (uint32_t)segment->present << 7 | (uint32_t)segment->avl << 12 | (uint32_t)segment->l << 13 |
-                          (uint32_t)segment->db << 14 | (uint32_t)segment->g << 15;
-
-    return (struct x86emu_segment){.base = segment->base,
-                                   .limit = segment->limit,
-                                   .selector = segment->selector,
-                                   .attributes = attributes | (segment->unusable ? X86EMU_SEGMENT_UNUSABLE : 0)};
-}
-
-/* KVM's segments in the order of enum x86emu_segment_name. */
-static struct kvm_segment *segment_in(struct kvm_sregs *sregs, unsigned name)
-{
-    struct kvm_segment *const segments[6] = {&sregs->es, &sregs->cs, &sregs->ss, &sregs->ds, &sregs->fs, &sregs->gs};
-
-    return segments[name];
-}
-
 static bool set_initial_state(struct kvm *kvm, unsigned ring)
 {
     struct x86emu_vcpu vcpu;
     struct kvm_sregs sregs;
-    struct kvm_regs regs = {0};
+    struct kvm_regs regs;
 
     machine_initial_vcpu(&vcpu, ring);
+    regs = general_to_kvm(&vcpu);
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
         return failed("reading registers");
     for (unsigned name = 0; name < 6; name++)
-        *segment_in(&sregs, name) = to_kvm_segment(&vcpu.segment[name]);
+        *kvm_segment_in(&sregs, name) = segment_to_kvm(&vcpu.segment[name]);
     sregs.cr0 = vcpu.cr0;
     sregs.cr3 = vcpu.cr3;
     sregs.cr4 = vcpu.cr4;
     sregs.efer = vcpu.efer;
-    regs.rip = vcpu.rip;
-    regs.rflags = vcpu.rflags;
-    regs.rsp = vcpu.gpr[X86EMU_RSP];
     return (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) == 0 && ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0) ||
            failed("writing registers");
 }
@@ -172,25 +134,13 @@ static void tear_down(struct kvm *kvm)
 
 /* --- the vCPU's state, by groups ---------------------------------------------------------------------------------- */
 
-/* General registers in KVM's struct in encoding order. */
-static uint64_t from_kvm_gpr(const struct kvm_regs *r, unsigned number)
-{
-    const uint64_t gprs[16] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,
-                               r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15};
-
-    return gprs[number];
-}
-
 static bool load_general(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
     struct kvm_regs regs;
 
     if (ioctl(kvm->cpu, KVM_GET_REGS, &regs) != 0)
         return failed("reading registers");
-    for (unsigned number = 0; number < 16; number++)
-        vcpu->gpr[number] = from_kvm_gpr(&regs, number);
-    vcpu->rip = regs.rip;
-    vcpu->rflags = regs.rflags;
+    general_from_kvm(vcpu, &regs);
     vcpu->loaded |= X86EMU_STATE_GPR | X86EMU_STATE_RIP;
     return true;
 }
@@ -202,7 +152,7 @@ static bool load_special(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
         return failed("reading registers");
     for (unsigned name = 0; name < 6; name++)
-        vcpu->segment[name] = from_kvm_segment(segment_in(&sregs, name));
+        vcpu->segment[name] = segment_from_kvm(kvm_segment_in(&sregs, name));
     vcpu->cr0 = sregs.cr0;
     vcpu->cr3 = sregs.cr3;
     vcpu->cr4 = sregs.cr4;
@@ -225,25 +175,7 @@ static bool load(void *opaque, struct x86emu_vcpu *vcpu, uint32_t groups)
 /* The demo's instructions change general registers, RIP and flags, nothing else. */
 static bool store(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
-    const uint64_t *gpr = vcpu->gpr;
-    const struct kvm_regs regs = {.rax = gpr[0],
-                                  .rcx = gpr[1],
-                                  .rdx = gpr[2],
-                                  .rbx = gpr[3],
-                                  .rsp = gpr[4],
-                                  .rbp = gpr[5],
-                                  .rsi = gpr[6],
-                                  .rdi = gpr[7],
-                                  .r8 = gpr[8],
-                                  .r9 = gpr[9],
-                                  .r10 = gpr[10],
-                                  .r11 = gpr[11],
-                                  .r12 = gpr[12],
-                                  .r13 = gpr[13],
-                                  .r14 = gpr[14],
-                                  .r15 = gpr[15],
-                                  .rip = vcpu->rip,
-                                  .rflags = vcpu->rflags};
+    const struct kvm_regs regs = general_to_kvm(vcpu);
 
     return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || failed("writing registers");
 }

@@ -1,70 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The vCPU's state between KVM and the library. */
 #include "kvm.h"
+#include "kvm_convert.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
 
-static struct x86emu_segment from_kvm(const struct kvm_segment *s)
-{
-    uint32_t attributes = s->type | (uint32_t)s->s << 4 | (uint32_t)s->dpl << 5 | (uint32_t)s->present << 7 |
-                          (uint32_t)s->avl << 12 | (uint32_t)s->l << 13 | (uint32_t)s->db << 14 | (uint32_t)s->g << 15;
-
-    return (struct x86emu_segment){.base = s->base,
-                                   .limit = s->limit,
-                                   .selector = s->selector,
-                                   .attributes = attributes | (s->unusable ? X86EMU_SEGMENT_UNUSABLE : 0)};
-}
-
-static struct kvm_segment to_kvm(const struct x86emu_segment *s)
-{
-    uint32_t a = s->attributes;
-
-    return (struct kvm_segment){.base = s->base,
-                                .limit = s->limit,
-                                .selector = s->selector,
-                                .type = a & 0xf,
-                                .s = a >> 4 & 1,
-                                .dpl = a >> 5 & 3,
-                                .present = a >> 7 & 1,
-                                .avl = a >> 12 & 1,
-                                .l = a >> 13 & 1,
-                                .db = a >> 14 & 1,
-                                .g = a >> 15 & 1,
-                                .unusable = (a & X86EMU_SEGMENT_UNUSABLE) != 0};
-}
-
-static struct kvm_segment *segment_in(struct kvm_sregs *sregs, unsigned name)
-{
-    struct kvm_segment *const segments[6] = {&sregs->es, &sregs->cs, &sregs->ss, &sregs->ds, &sregs->fs, &sregs->gs};
-
-    return segments[name];
-}
-
 /* --- general and special registers -------------------------------------------------------------------------------- */
 
-static bool move_general(struct kvm *kvm, struct x86emu_vcpu *vcpu, bool load)
+static bool load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
-    struct kvm_regs r;
-    __u64 *const gprs[16] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
-                             &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
+    struct kvm_regs regs;
 
-    if (load && ioctl(kvm->cpu, KVM_GET_REGS, &r) != 0)
+    if (ioctl(kvm->cpu, KVM_GET_REGS, &regs) != 0)
         return kvm_failed("reading registers");
-    for (unsigned n = 0; n < 16; n++) {
-        if (load)
-            vcpu->gpr[n] = *gprs[n];
-        else
-            *gprs[n] = vcpu->gpr[n];
-    }
-    if (load) {
-        vcpu->rip = r.rip;
-        vcpu->rflags = r.rflags;
-        return true;
-    }
-    r.rip = vcpu->rip;
-    r.rflags = vcpu->rflags;
-    return ioctl(kvm->cpu, KVM_SET_REGS, &r) == 0 || kvm_failed("writing registers");
+    general_from_kvm(vcpu, &regs);
+    return true;
+}
+
+static bool store_general(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
+{
+    const struct kvm_regs regs = general_to_kvm(vcpu);
+
+    return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || kvm_failed("writing registers");
 }
 
 static bool load_special(struct kvm *kvm, struct x86emu_vcpu *vcpu)
@@ -74,9 +32,9 @@ static bool load_special(struct kvm *kvm, struct x86emu_vcpu *vcpu)
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &s) != 0)
         return kvm_failed("reading system registers");
     for (unsigned n = 0; n < 6; n++)
-        vcpu->segment[n] = from_kvm(segment_in(&s, n));
-    vcpu->ldtr = from_kvm(&s.ldt);
-    vcpu->tr = from_kvm(&s.tr);
+        vcpu->segment[n] = segment_from_kvm(kvm_segment_in(&s, n));
+    vcpu->ldtr = segment_from_kvm(&s.ldt);
+    vcpu->tr = segment_from_kvm(&s.tr);
     vcpu->gdtr = (struct x86emu_table_register){.base = s.gdt.base, .limit = s.gdt.limit};
     vcpu->idtr = (struct x86emu_table_register){.base = s.idt.base, .limit = s.idt.limit};
     vcpu->cr0 = s.cr0;
@@ -95,9 +53,9 @@ static bool store_special(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &s) != 0)
         return kvm_failed("reading system registers");
     for (unsigned n = 0; n < 6; n++)
-        *segment_in(&s, n) = to_kvm(&vcpu->segment[n]);
-    s.ldt = to_kvm(&vcpu->ldtr);
-    s.tr = to_kvm(&vcpu->tr);
+        *kvm_segment_in(&s, n) = segment_to_kvm(&vcpu->segment[n]);
+    s.ldt = segment_to_kvm(&vcpu->ldtr);
+    s.tr = segment_to_kvm(&vcpu->tr);
     s.gdt.base = vcpu->gdtr.base;
     s.gdt.limit = vcpu->gdtr.limit;
     s.idt.base = vcpu->idtr.base;
@@ -211,7 +169,7 @@ static bool move_interruptibility(struct kvm *kvm, struct x86emu_vcpu *vcpu, boo
 
 bool kvm_load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
-    return move_general(kvm, vcpu, true);
+    return load_general(kvm, vcpu);
 }
 
 bool kvm_load_vectors(struct kvm *kvm, struct x86emu_vcpu *vcpu)
@@ -226,8 +184,8 @@ bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu)
     vcpu->dr[6] = 0xffff0ff0;
     vcpu->dr[7] = 0x400;
     vcpu->xcr0 = 1;
-    return move_general(kvm, vcpu, true) && load_special(kvm, vcpu) && load_fpu(kvm, vcpu) &&
-           move_msrs(kvm, vcpu, true) && move_interruptibility(kvm, vcpu, true);
+    return load_general(kvm, vcpu) && load_special(kvm, vcpu) && load_fpu(kvm, vcpu) && move_msrs(kvm, vcpu, true) &&
+           move_interruptibility(kvm, vcpu, true);
 }
 
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed)
@@ -235,7 +193,7 @@ bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed)
     const uint32_t system = X86EMU_STATE_CS | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS |
                             X86EMU_STATE_TABLES | X86EMU_STATE_CONTROL | X86EMU_STATE_CR2 | X86EMU_STATE_CR8;
 
-    return (!(changed & system) || store_special(kvm, vcpu)) && move_general(kvm, vcpu, false) &&
+    return (!(changed & system) || store_special(kvm, vcpu)) && store_general(kvm, vcpu) &&
            (!(changed & (X86EMU_STATE_X87 | X86EMU_STATE_VECTOR)) || store_fpu(kvm, vcpu)) &&
            (!(changed & X86EMU_STATE_SYSCALL) || move_msrs(kvm, vcpu, false)) &&
            move_interruptibility(kvm, vcpu, false);
