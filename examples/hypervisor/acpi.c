@@ -135,7 +135,7 @@ static uint32_t write_fadt(struct writer *w, uint32_t facs, uint32_t dsdt)
     return start;
 }
 
-/* 5.2.12. All lines of the ISA bus are at the pin of their number, but for the SCI as the bus has it: edge-triggered. */
+/* 5.2.12. All ISA lines are at the pin of their number, edge-triggered as the bus has it, but for the SCI. */
 static uint32_t write_madt(struct writer *w, const struct machine *machine)
 {
     enum {

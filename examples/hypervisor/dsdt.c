@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The devices that ACPI tells of, in ACPI machine language (ACPI 4.0, chapter 19): host bridge, serial port, power off. */
+/* What ACPI tells of devices, in its machine language (ACPI 4.0, chapter 19): host bridge, serial port, power off. */
 #include "firmware.h"
 #include "pci.h"
 

@@ -62,7 +62,7 @@ static uint64_t ticks_to_match(const struct hpet *hpet, unsigned n)
     return ticks != 0 || !(timer->config & IS_32_BITS) ? ticks : UINT64_C(1) << 32;
 }
 
-/* The counter's value at the next match; false when it is never reached: the counter doesn't wrap in a machine's life. */
+/* The counter's value at the next match; false when that is never: the counter doesn't wrap in a machine's life. */
 static bool next_match(const struct hpet *hpet, unsigned n, uint64_t *at)
 {
     uint64_t ticks = ticks_to_match(hpet, n);

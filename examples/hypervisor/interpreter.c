@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The processors as the library interprets them, in turns, one instruction a nanosecond of the guest's time: runs repeat
- * exactly.
+ * The processors as the library interprets them, in turns, one instruction a nanosecond of the guest's time: runs
+ * repeat exactly.
  */
 #include "control.h"
 #include "machine.h"

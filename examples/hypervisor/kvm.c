@@ -229,7 +229,9 @@ static bool enter(struct kvm *kvm)
 
     if (kvm->vcpu->halted) {
         kvm_sleep();
+        machine_lock(kvm->machine);
         kvm->machine->statistics.halts++;
+        machine_unlock(kvm->machine);
         return true;
     }
     kvm->run->cr8 = kvm->vcpu->apic.task_priority >> 4;

@@ -96,6 +96,16 @@ static bool take_init(struct kvm *kvm)
     return kvm_store(kvm, &vcpu, X86EMU_STATE_ALL);
 }
 
+static bool init_has_come(struct kvm *kvm)
+{
+    bool come;
+
+    machine_lock(kvm->machine);
+    come = kvm->vcpu->apic.init || kvm->vcpu->apic.startup;
+    machine_unlock(kvm->machine);
+    return come;
+}
+
 static bool run(struct kvm *kvm)
 {
     bool ok = true;
@@ -103,7 +113,7 @@ static bool run(struct kvm *kvm)
     while (ok && kvm->machine->end == MACHINE_RUNS) {
         if (control_wanted(kvm->machine))
             ok = kvm_stop(kvm);
-        else if (kvm->vcpu->apic.init || kvm->vcpu->apic.startup)
+        else if (init_has_come(kvm))
             ok = take_init(kvm);
         else if (kvm->vcpu->waiting)
             kvm_sleep();

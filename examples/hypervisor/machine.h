@@ -159,7 +159,7 @@ struct machine {
     char failure[96];  /* set by a device: why the run has to end; the back end reports it */
     bool has_deadline; /* the APIC timer may be set by time-stamp counter */
     uint32_t tsc_mhz;  /* 0: 1000, a tick each nanosecond */
-    enum machine_end end;
+    _Atomic enum machine_end end; /* set by whoever ends the run, seen by all processors */
     struct statistics statistics;
     uint64_t (*now)(const struct machine *machine);
     uint64_t (*tsc)(void);                                 /* time-stamp counter; NULL: nanoseconds */

@@ -59,7 +59,7 @@ static bool write_ioapic(void *opaque, uint64_t offset, unsigned size, unsigned 
     return true;
 }
 
-/* --- HPET: registers of 8 bytes, accessed whole or by halves ------------------------------------------------------- */
+/* --- HPET: registers of 8 bytes, accessed whole or by halves ------------------------------------------------------ */
 
 static bool read_hpet(void *opaque, uint64_t offset, unsigned size, unsigned count, int stride, void *data)
 {

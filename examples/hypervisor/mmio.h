@@ -20,10 +20,10 @@ struct mmio {
 /* Inserts the devices, and fills the rest of the address space with nothing. RAM is in the map already. */
 bool mmio_start(struct machine *machine);
 
-/* Elements one after the other, by the region that holds gpa; where no device answers, ones are read, writes are lost. */
+/* An access by the region that holds gpa; where no device answers, ones are read and writes are lost. */
 void mmio_access(struct cpu *cpu, uint64_t gpa, unsigned size, void *data, bool write);
 
-/* The library's requests for what it can't do: the local APIC, of which each processor has its own (F4), writes to ROM. */
+/* The library's requests for what it can't do: each processor's own local APIC (F4), and writes to ROM. */
 bool mmio_answer(struct cpu *cpu, struct x86emu_vcpu *vcpu, struct x86emu_request *request);
 
 /* Memory that the guest can't write. */
