@@ -67,13 +67,17 @@ FLAG_MASKS = {"c": 1 << 0, "p": 1 << 2, "a": 1 << 4, "z": 1 << 6, "s": 1 << 7, "
               "o": 1 << 11, "P": 3 << 12, "n": 1 << 14, "R": 1 << 16, "V": 1 << 17, "A": 1 << 18, "F": 1 << 19,
               "Q": 1 << 20, "I": 1 << 21}
 
-WHERE = ["none", "rm", "reg", "vvvv", "opcode", "imm", "imm2", "rel", "far", "moffs", "fixed", "source",
-         "destination", "stack", "is4", "one", "xlat", "ip", "mask", "vsib", "st", "maskmov", "frame", "is4_imm"]
+# Registers first, in the order of src/decode/operand.c; then immediates, then memory that ModRM doesn't name.
+WHERE = ["reg", "rm", "vvvv", "opcode", "mask", "st", "is4", "fixed", "imm", "rel", "imm2", "far", "one", "is4_imm", "moffs",
+         "source", "destination", "stack", "xlat", "vsib", "maskmov", "frame"]
+MOST_OPERANDS = 12  # X86EMU_MAX_OPERANDS
 CLASSES = ["none", "gpr8", "gpr8_high", "gpr16", "gpr32", "gpr64", "segment", "cr", "dr", "st", "mmx", "xmm", "ymm",
            "zmm", "mask", "bnd", "tmm", "ip", "system", "gpr", "vector"]
 SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, "0": 0}
 SCALE_BY_SIZE = 15  # Row.scale: 4, or 8 with a 64-bit operand
-RULED = ["v", "z", "y", "p", "s", "x", "a", "v2", "S", "hx", "qx", "ex", "512", "bnd", "v5", "v8", "env", "fpu", "576"]  # widths that depend on the instance
+# Widths that depend on the instance; the first seven in the order of src/decode/operand.c.
+RULED = ["v", "z", "y", "p", "S", "x", "a", "v2", "s", "hx", "qx", "ex", "512", "bnd", "v5", "v8", "env", "fpu", "576"]
+RULED_BYTES, NO_BYTE, RARE_WIDTH = 7, 56, 0xff
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 
@@ -358,7 +362,7 @@ class Row:
         if re.fullmatch(r"R(8|9|1[0-5])", name):
             return ("fixed", "gpr", "q", int(name[1:]))
         if name == "rIP":
-            return ("ip", "ip", "v", 0)
+            return ("fixed", "ip", "v", 0)
         if name[-2:] in GPRS and name[:-2] in ("", "E", "R", "r", "z", "a", "y"):
             size = {"": "w", "E": "d", "R": "q", "r": "v", "z": "z", "a": "a", "y": "y"}[name[:-2]]
             if name == "rSP":
@@ -698,9 +702,33 @@ def size_code(row, size):
 
 def operand_template(row, operand):
     where, reg_class, size, access, number = operand
+    kind = {"imm": "IMM", "rel": "REL"}.get(where, "REG" if WHERE.index(where) <= WHERE.index("fixed") else "NONE")
+    code, shift = size_code(row, size), NO_BYTE
+    if code.startswith("SIZE_"):
+        place = RULED.index("v" if size == "bs" else size)
+        code, shift = ("0", 8 * place) if place < RULED_BYTES else (code, RARE_WIDTH)
+    class_shift, mask = NO_BYTE, 0x1f
     if (where, reg_class) == ("rm", "none"):
         reg_class = "gpr"  # never a register: the same as where it may be one
-    return (f"{{WHERE_{where.upper()}, CLASS_{reg_class.upper()}, {size_code(row, size)}, {access:#04x}, {number}}}")
+    if reg_class in ("gpr", "vector"):
+        class_shift, reg_class = shift, sized_class(row, reg_class, code, shift)
+    elif reg_class in ("mmx", "segment", "st", "mask", "tmm"):
+        mask = 7
+    fixed, element = (number, 0) if where == "fixed" else (0, number)
+    number_shift = 8 * min(WHERE.index(where), 7)
+    return (f"{{X86EMU_OPERAND_{kind}, {access & 0x7f:#04x}, {access >> 7}, 0, {code}, {shift}, CLASS_{reg_class.upper()}, "
+            f"{class_shift}, {fixed}, {number_shift}, {mask}, WHERE_{where.upper()}, {element}}}")
+
+
+def sized_class(row, reg_class, code, shift):
+    """The class of a register by its width; none, if a byte is to be added. Where the width is rare, that of the most."""
+    if shift == RARE_WIDTH:
+        return "xmm" if reg_class == "vector" else "gpr"
+    if shift != NO_BYTE:
+        return "none"
+    if reg_class == "vector":
+        return {32: "ymm", 64: "zmm"}.get(int(code), "xmm")
+    return {1: "gpr8", 2: "gpr16", 4: "gpr32", 8: "gpr64"}.get(int(code), "none")
 
 
 def enum_list(prefix, names, first=0):
@@ -717,7 +745,7 @@ def mnemonics_h(rows, mnemonics, features):
 
 
 def tables_h(pools):
-    text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
+    text = NOTE + "#ifndef X86EMU_DECODE_TABLES_H\n#define X86EMU_DECODE_TABLES_H\n\n#include <stddef.h>\n#include <stdint.h>\n#include <x86emu/insn.h>\n\n"
     text += "/* Places of four bits in the selector word, and kinds of node. */\nenum node_kind {\n" + enum_list("NODE_", FAST)
     text += f"    NODE_RARE = {RARE_KIND},\n}};\n\n"
     text += "/* Bits of the word of rare selectors. */\nenum rare_selector {\n"
@@ -829,13 +857,23 @@ struct decode_tables {
 _Static_assert(offsetof(struct decode_tables, flat) == @FLAT@ && offsetof(struct decode_tables, nodes) == @NODES@,
                "what .base counts from");
 
+/*
+ * An operand. Its width, its register's class and number are a constant and a byte of a word that has such bytes for the
+ * instruction: src/decode/operand.c. The byte at NO_BYTE is 0.
+ */
 struct operand_template {
-    uint8_t where;     /* enum operand_where */
-    uint8_t reg_class; /* enum operand_class */
-    uint8_t size;      /* bytes, or enum operand_width */
-    uint8_t access;    /* enum x86emu_operand_access; bit 6: written whatever the mask; bit 7: implicit */
-    uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
+    uint8_t kind;     /* enum x86emu_operand_kind; X86EMU_OPERAND_REG also where ModRM may name memory; NONE: rare */
+    uint8_t access;   /* enum x86emu_operand_access; bit 6: written whatever the mask */
+    uint8_t implicit; /* these four as in struct x86emu_operand */
+    uint8_t broadcast;
+    uint8_t size, size_shift; /* shift RARE_WIDTH: size is enum operand_width */
+    uint8_t reg_class, class_shift;
+    uint8_t number, number_shift, number_mask;
+    uint8_t where;   /* enum operand_where */
+    uint8_t element; /* EVEX: bytes of a broadcast element, or bit 7 and disp8*N */
 };
+
+enum operand_byte { NO_BYTE = 56, RARE_WIDTH = 0xff };
 
 /* What decoding doesn't need of a row; rows share them. */
 struct traits {
@@ -968,7 +1006,7 @@ class Pools:
         self.legacy_numbers = max(legacy)
         self.templates = Pool("operands", numbers[:self.legacy_numbers], numbers, 0x10000)
         self.numbers = [str(self.templates[template]) for template in numbers]
-        if len(numbers) > 0x1000:
+        if len(numbers) > 0x1000 or max(map(len, lists)) > MOST_OPERANDS:
             raise TableError("too many operands")
 
     def make_opcodes(self):
@@ -1058,7 +1096,7 @@ def tables_c(pools):
     text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n' + decode_tables(pools)
     text += "const struct traits x86emu_traits[] = {\n" + pools.traits.text(lambda traits: traits_text(pools, traits))
     text += "};\n\nconst operand_number x86emu_operand_numbers[] = {\n"
-    text += cut_text(pools.numbers, pools.legacy_numbers, 24)
+    text += cut_text(pools.numbers, pools.legacy_numbers, 24) + "    0, 0, /* x86emu_insn_operands() looks at two */\n"
     text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n" + pools.templates.text(str)
     text += "};\n\nconst uint32_t x86emu_first_forms[] = {\n" + cut_text(firsts, legacy_words, 8)
     text += "};\n\nconst uint16_t x86emu_mnemonics_before[] = {\n" + cut_text(before, legacy_words, 16)

@@ -26,9 +26,7 @@ static unsigned decode_operands(const uint8_t *bytes, size_t size)
 
     if (x86emu_decode(&insn, bytes, size, X86EMU_MODE_64) != X86EMU_DECODE_OK)
         return 0;
-    for (unsigned n = 0; n < X86EMU_MAX_OPERANDS; n++)
-        if (!x86emu_insn_operand(&insn, n, &operands[n]))
-            break;
+    x86emu_insn_operands(&insn, operands);
     __asm__ volatile("" : : "r"(operands) : "memory");
     return insn.length;
 }

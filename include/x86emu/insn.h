@@ -218,6 +218,9 @@ struct x86emu_operand {
  */
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand);
 
+/* Expands all of them, which is faster than one by one; answers how many there are. */
+unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand operands[X86EMU_MAX_OPERANDS]);
+
 /*
  * Registers as masks: bit n stands for number n, whatever part of it takes part; AH to BH count as AX to BX. What is
  * only perhaps read or written (see X86EMU_OPERAND_MAY_READ) is in the masks; registers that form an address are read,

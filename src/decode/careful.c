@@ -267,6 +267,8 @@ static enum x86emu_decode_status decode_row(struct x86emu_insn *insn, const stru
     return take_fields(insn, head, shape, at, kind);
 }
 
+#ifndef X86EMU_NO_VECTOR_MAPS
+
 /* --- VEX, XOP, EVEX (SDM Vol. 2, 2.3 and 2.7; APM Vol. 3, 1.2.5) ---------------------------------------------------- */
 
 /* The opcode map, by encoding and map number; MAP_COUNT: there is none. */
@@ -376,6 +378,7 @@ static bool take_vector_prefix(struct head *head, uint64_t bytes, unsigned encod
                    bit_if(STATE_REG_HIGH, head->rex & X86EMU_REX_R4) | bit_if(STATE_R4, head->rex & X86EMU_REX_R4);
     return head->vector_length < 3;
 }
+#endif
 
 /* Which vector prefix, if any, a byte at the opcode's place is, given the one behind it. */
 static unsigned vector_encoding(unsigned mode, unsigned byte, unsigned next)
@@ -450,6 +453,17 @@ static void complete_state(struct head *head)
         bit_if(STATE_LOCK, head->prefixes & X86EMU_PREFIX_LOCK) | bit_if(STATE_REG_HIGH, head->rex & X86EMU_REX_R);
 }
 
+#ifdef X86EMU_NO_VECTOR_MAPS
+
+static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct head *head, uint64_t bytes,
+                                               unsigned encoding)
+{
+    (void)insn, (void)head, (void)bytes, (void)encoding;
+    return X86EMU_DECODE_INVALID;
+}
+
+#else
+
 /* VEX, XOP or EVEX at the opcode's place. */
 static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct head *head, uint64_t bytes,
                                                unsigned encoding)
@@ -467,6 +481,7 @@ static enum x86emu_decode_status decode_vector(struct x86emu_insn *insn, struct 
     complete_state(head);
     return decode_row(insn, head);
 }
+#endif
 
 /* From the byte on that is no legacy prefix. */
 static enum x86emu_decode_status decode_unprefixed(struct x86emu_insn *insn, struct head *head)
@@ -488,8 +503,8 @@ static enum x86emu_decode_status decode_unprefixed(struct x86emu_insn *insn, str
     return decode_row(insn, head);
 }
 
-enum x86emu_decode_status x86emu_decode_carefully(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
-                                                  unsigned mode)
+COLD enum x86emu_decode_status x86emu_decode_carefully(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+                                                       unsigned mode)
 {
     struct head head = {.bytes = bytes,
                         .readable = size < 16 ? (unsigned)size : 16,

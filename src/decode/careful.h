@@ -9,6 +9,7 @@
 
 #include <x86emu/insn.h>
 
+#define COLD __attribute__((cold)) /* small rather than fast */
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 enum {

@@ -209,6 +209,8 @@ static ALWAYS_INLINE bool decode_prefixed(struct x86emu_insn *insn, const uint8_
     return finish(insn, &start, opcode, word);
 }
 
+#ifndef X86EMU_NO_VECTOR_MAPS
+
 /* --- VEX and EVEX in 64-bit mode (SDM Vol. 2, 2.3 and 2.7) ---------------------------------------------------------- */
 
 /* What W vvvv L pp, or W vvvv 1 pp, says. */
@@ -273,6 +275,8 @@ static ALWAYS_INLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *b
     return finish(insn, &start, find_opcode(map, word >> 32 & 0xff), word >> 32);
 }
 
+#endif
+
 /* --- all of them -------------------------------------------------------------------------------------------------- */
 
 /*
@@ -288,6 +292,7 @@ static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, 
     return x86emu_decode_carefully(insn, bytes, size, mode);
 }
 
+#ifndef X86EMU_NO_VECTOR_MAPS
 static NOINLINE enum x86emu_decode_status from_evex(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
                                                     unsigned mode)
 {
@@ -303,6 +308,7 @@ static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, con
         return X86EMU_DECODE_OK;
     return x86emu_decode_carefully(insn, bytes, size, mode);
 }
+#endif
 
 /* REX, 0F or the opcode comes first. */
 static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
@@ -334,9 +340,11 @@ enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *by
     first = *(const uint8_t *)bytes;
     if (!UNLIKELY(tables->flat[MAP_ONE_BYTE][first].opcode.length & LENGTH_ELSEWHERE))
         return from_opcode(insn, bytes, size, mode);
+#ifndef X86EMU_NO_VECTOR_MAPS
     if ((first & 0xfe) == 0xc4 && mode & X86EMU_MODE_64)
         return from_vex(insn, bytes, size, mode);
     if (first == 0x62 && mode & X86EMU_MODE_64)
         return from_evex(insn, bytes, size, mode);
+#endif
     return from_prefix(insn, bytes, size, mode);
 }

@@ -1,29 +1,61 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Operands of a decoded instruction, expanded from the row's templates and the instruction's fields. */
+#include "../common/mem.h"
+#include "careful.h"
 #include "registers.h"
 #include "rows.h"
 
 #include <x86emu/insn.h>
 
-static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
+/*
+ * What all operands of one instruction are made from. Whether an operand is a register, memory that ModRM names or an
+ * immediate, all of its fields are written: that costs less than deciding which of them it is. What is made of bytes is
+ * stored in one piece, since it may be read in one.
+ */
+struct source {
+    const struct x86emu_insn *insn;
+    uint64_t numbers; /* of registers, a byte for each enum operand_where up to WHERE_FIXED */
+    uint64_t widths;  /* a byte for each of the first seven enum operand_width */
+    uint64_t classes; /* likewise: enum x86emu_reg_class of registers so wide */
+    uint64_t address; /* struct x86emu_operand.mem up to disp */
+    unsigned memory;  /* 1: ModRM names memory */
+};
+
+/* The same value, of which the compiler knows nothing: it would make a branch of what can't be predicted. */
+static ALWAYS_INLINE unsigned opaque(unsigned value)
 {
-    if (size < SIZE_RULED)
-        return size;
+    __asm__("" : "+r"(value));
+    return value;
+}
+
+/* --- widths ------------------------------------------------------------------------------------------------------- */
+
+/* A byte each for v, z, y, p, stack, x, a, by operand size 1, 2, 4, 8. */
+static ALWAYS_INLINE void set_widths(struct source *from, const struct x86emu_insn *insn)
+{
+    _Static_assert(SIZE_V == SIZE_RULED && SIZE_Z == SIZE_V + 1 && SIZE_Y == SIZE_V + 2 && SIZE_P == SIZE_V + 3 &&
+                       SIZE_STACK == SIZE_V + 4 && SIZE_X == SIZE_V + 5 && SIZE_A == SIZE_V + 6,
+                   "the bytes of the words");
+    _Static_assert(X86EMU_REG_GPR8 == 1 && X86EMU_REG_GPR16 == 3 && X86EMU_REG_GPR32 == 4 && X86EMU_REG_GPR64 == 5,
+                   "the bytes of classes");
+    static const uint32_t widths[4] = {0x03040201, 0x04040202, 0x06040404, 0x0a080408};
+    static const uint32_t classes[4] = {0x00040301, 0x00040303, 0x00040404, 0x00050405};
+    unsigned log2 = ((insn->operand_size >> 1) - (insn->operand_size >> 3)) & 3u;
+
+    from->widths = widths[log2] | (uint64_t)(2u << insn->mode) << 32 | (uint64_t)insn->vector_length << 40 |
+                   (uint64_t)insn->address_size << 48;
+    from->classes = classes[log2] | (uint64_t)(X86EMU_REG_GPR16 + (unsigned)insn->mode) << 32 |
+                    (uint64_t)(X86EMU_REG_XMM + (insn->vector_length >> 5u)) << 40 |
+                    (uint64_t)(X86EMU_REG_GPR16 + (insn->address_size >> 2u)) << 48;
+}
+
+static NOINLINE unsigned rare_width(const struct x86emu_insn *insn, unsigned size)
+{
     switch (size) {
-    case SIZE_Z:
-        return insn->operand_size < 4 ? 2 : 4;
-    case SIZE_Y:
-        return insn->operand_size == 8 ? 8 : 4;
-    case SIZE_P:
-        return insn->operand_size + 2u;
-    case SIZE_S:
-        return insn->mode == X86EMU_MODE_64 ? 10 : 6;
-    case SIZE_X:
-        return insn->vector_length;
-    case SIZE_A:
-        return insn->address_size;
     case SIZE_V2:
         return insn->operand_size * 2u;
+    case SIZE_S:
+        return insn->mode == X86EMU_MODE_64 ? 10 : 6;
     case SIZE_HX:
         return insn->vector_length / 2u;
     case SIZE_QX:
@@ -42,245 +74,155 @@ static unsigned operand_width(const struct x86emu_insn *insn, unsigned size)
         return insn->operand_size * 8u;
     case SIZE_ENV: /* SDM Vol. 1, 8.1.10 */
         return insn->operand_size == 2 ? 14 : 28;
-    case SIZE_FPU:
+    default: /* SIZE_FPU */
         return insn->operand_size == 2 ? 94 : 108;
-    case SIZE_STACK:
-        return insn->mode == X86EMU_MODE_64 ? 8 : insn->mode == X86EMU_MODE_32 ? 4 : 2;
-    default:
-        return insn->operand_size;
     }
 }
 
-static struct x86emu_reg gpr_of_size(const struct x86emu_insn *insn, unsigned number, unsigned size)
+static ALWAYS_INLINE unsigned byte_of(uint64_t word, unsigned shift)
 {
-    static const uint8_t classes[9] = {
-        [1] = X86EMU_REG_GPR8, [2] = X86EMU_REG_GPR16, [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
-
-    if (size == 1 && number >= 4 && number < 8 && !(insn->rex & X86EMU_REX_PRESENT) &&
-        insn->encoding == X86EMU_ENCODING_LEGACY)
-        return (struct x86emu_reg){X86EMU_REG_GPR8_HIGH, (uint8_t)(number - 4)};
-    return (struct x86emu_reg){size <= 8 ? classes[size] : X86EMU_REG_NONE, (uint8_t)number};
+    return word >> (shift & 63) & 0xff;
 }
 
-static struct x86emu_reg reg_of_class(const struct x86emu_insn *insn, unsigned reg_class, unsigned number,
-                                      unsigned size)
+/* --- registers ---------------------------------------------------------------------------------------------------- */
+
+static ALWAYS_INLINE uint64_t register_numbers(const struct x86emu_insn *insn)
 {
-    switch (reg_class) {
-    case CLASS_GPR:
-        return gpr_of_size(insn, number, size);
-    case CLASS_VECTOR:
-        return (struct x86emu_reg){size > 32   ? X86EMU_REG_ZMM
-                                   : size > 16 ? X86EMU_REG_YMM
-                                               : X86EMU_REG_XMM,
-                                   (uint8_t)number};
-    case CLASS_MMX:
-    case CLASS_SEGMENT:
-    case CLASS_ST:
-    case CLASS_MASK:
-    case CLASS_TMM:
-        return (struct x86emu_reg){(uint8_t)reg_class, number & 7};
-    default:
-        return (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)number};
+    _Static_assert(WHERE_REG == 0 && WHERE_RM == 1 && WHERE_VVVV == 2 && WHERE_OPCODE == 3 && WHERE_MASK == 4 &&
+                       WHERE_ST == 5 && WHERE_IS4 == 6 && WHERE_FIXED == 7,
+                   "the bytes of the word");
+    unsigned b = (insn->rex & X86EMU_REX_B) << 3u;
+
+    return reg_number(insn) | ((insn->modrm & 7u) | b) << 8 | (unsigned)insn->vvvv << 16 |
+           ((insn->opcode & 7u) | b) << 24 | (uint64_t)(insn->evex & 7) << 32 | (uint64_t)(insn->modrm & 7) << 40 |
+           (insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7)) << 48;
+}
+
+/* AH to BH are what SPL to DIL would be with any prefix that makes them those. */
+static ALWAYS_INLINE bool is_high_byte(const struct x86emu_insn *insn, struct x86emu_reg reg, unsigned where)
+{
+    return reg.reg_class == X86EMU_REG_GPR8 && reg.number >> 2 == 1 && !(insn->rex & X86EMU_REX_PRESENT) &&
+           insn->encoding == X86EMU_ENCODING_LEGACY && where != WHERE_FIXED;
+}
+
+static ALWAYS_INLINE struct x86emu_reg find_register(const struct source *from, const struct operand_template *template)
+{
+    struct x86emu_reg reg = {
+        (uint8_t)(template->reg_class + byte_of(from->classes, template->class_shift)),
+        (uint8_t)((byte_of(from->numbers, template->number_shift) & template->number_mask) + template->number)};
+
+    if (UNLIKELY(is_high_byte(from->insn, reg, template->where))) {
+        reg.reg_class = X86EMU_REG_GPR8_HIGH;
+        reg.number &= 3;
     }
-}
-
-static void set_register(struct x86emu_operand *op, struct x86emu_reg reg)
-{
-    op->kind = X86EMU_OPERAND_REG;
-    op->reg = reg;
+    return reg;
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
-static struct x86emu_reg address_register(const struct x86emu_insn *insn, unsigned number)
-{
-    static const uint8_t classes[9] = {[2] = X86EMU_REG_GPR16, [4] = X86EMU_REG_GPR32, [8] = X86EMU_REG_GPR64};
+static const struct x86emu_reg no_register = {X86EMU_REG_NONE, 0};
 
-    return (struct x86emu_reg){classes[insn->address_size], (uint8_t)number};
+static ALWAYS_INLINE struct x86emu_reg address_register(const struct x86emu_insn *insn, unsigned number)
+{
+    _Static_assert(X86EMU_REG_GPR32 == X86EMU_REG_GPR16 + 1 && X86EMU_REG_GPR64 == X86EMU_REG_GPR16 + 2, "by size");
+    return (struct x86emu_reg){(uint8_t)(X86EMU_REG_GPR16 + (insn->address_size >> 2)), (uint8_t)number};
 }
 
-static uint8_t segment_or(const struct x86emu_insn *insn, unsigned implied)
+static ALWAYS_INLINE uint8_t segment_or(const struct x86emu_insn *insn, unsigned implied)
 {
     return insn->segment != X86EMU_NO_SEGMENT ? insn->segment : (uint8_t)implied;
 }
 
+/* Fields of struct x86emu_operand.mem in its first eight bytes. */
+enum address_place {
+    SCALE = 8,
+    BASE = 16,
+    INDEX = 32,
+};
+
+static ALWAYS_INLINE uint64_t reg_bits(struct x86emu_reg reg)
+{
+    return reg.reg_class | (unsigned)reg.number << 8;
+}
+
+static void set_address(struct x86emu_operand *op, uint64_t address)
+{
+    _Static_assert(offsetof(struct x86emu_operand, mem.segment) % 8 == 0 &&
+                       offsetof(struct x86emu_operand, mem.disp) == offsetof(struct x86emu_operand, mem.segment) + 8 &&
+                       offsetof(struct x86emu_operand, mem.scale) == offsetof(struct x86emu_operand, mem.segment) + 1 &&
+                       offsetof(struct x86emu_operand, mem.base) == offsetof(struct x86emu_operand, mem.segment) + 2 &&
+                       offsetof(struct x86emu_operand, mem.index) == offsetof(struct x86emu_operand, mem.segment) + 4,
+                   "enum address_place");
+    store_le64(&op->mem, address);
+}
+
+/* The bits if the condition holds, else 0, which is no register. */
+static ALWAYS_INLINE uint64_t bits_if(unsigned condition, uint64_t bits)
+{
+    return bits & (0 - (uint64_t)opaque(condition));
+}
+
+/* SDM Vol. 2, tables 2-2 and 2-3, and 2.2.1.6 for RIP-relative addresses. */
+static ALWAYS_INLINE uint64_t address_32(const struct x86emu_insn *insn)
+{
+    unsigned low = insn->modrm & 7u, has_sib = low == 4, index = index_number(insn), base, has_base, stack, segment;
+    uint64_t address;
+
+    low ^= (low ^ (insn->sib & 7u)) & (0 - opaque(has_sib));
+    base = low | (insn->rex & X86EMU_REX_B) << 3;
+    has_base = (low != 5) | (insn->modrm >= 0x40);
+    stack = has_base & ((base & 0x1e) == X86EMU_RSP);
+    segment = X86EMU_DS ^ ((X86EMU_DS ^ X86EMU_SS) & (0 - opaque(stack)));
+    address = bits_if(has_base, reg_bits(address_register(insn, base)));
+    if (UNLIKELY(!(has_base | has_sib)) && insn->mode == X86EMU_MODE_64)
+        address = X86EMU_REG_IP;
+    return segment_or(insn, segment) | 1u << (insn->sib >> 6) << SCALE | address << BASE |
+           bits_if(has_sib & (index != X86EMU_RSP), reg_bits(address_register(insn, index))) << INDEX;
+}
+
+/* SDM Vol. 2, table 2-1. */
+static NOINLINE uint64_t address_16(const struct x86emu_insn *insn)
+{
+    static const uint8_t bases[8] = {X86EMU_RBX, X86EMU_RBX, X86EMU_RBP, X86EMU_RBP,
+                                     X86EMU_RSI, X86EMU_RDI, X86EMU_RBP, X86EMU_RBX};
+    static const uint8_t indices[4] = {X86EMU_RSI, X86EMU_RDI, X86EMU_RSI, X86EMU_RDI};
+    unsigned rm = insn->modrm & 7, absolute = rm == 6 && insn->modrm < 0x40;
+    unsigned segment = bases[rm] == X86EMU_RBP && !absolute ? X86EMU_SS : X86EMU_DS;
+    uint64_t address = segment_or(insn, segment) | 1u << SCALE;
+
+    if (!absolute)
+        address |= reg_bits((struct x86emu_reg){X86EMU_REG_GPR16, bases[rm]}) << BASE;
+    if (rm < 4)
+        address |= reg_bits((struct x86emu_reg){X86EMU_REG_GPR16, indices[rm]}) << INDEX;
+    return address;
+}
+
+/* --- what is rarer ------------------------------------------------------------------------------------------------ */
+
 static void memory_at(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned number, uint8_t segment)
 {
-    op->kind = X86EMU_OPERAND_MEM;
     op->mem.base = address_register(insn, number);
-    op->mem.index = (struct x86emu_reg){X86EMU_REG_NONE, 0};
+    op->mem.index = no_register;
     op->mem.scale = 1;
     op->mem.disp = 0;
     op->mem.segment = segment;
 }
 
-/* SDM Vol. 2, table 2-1. */
-static void memory_16(struct x86emu_operand *op, const struct x86emu_insn *insn)
+/* Memory that isn't named by ModRM. */
+static NOINLINE void set_implied_memory(struct x86emu_operand *op, const struct x86emu_insn *insn,
+                                        const struct operand_template *template)
 {
-    static const uint8_t base[8] = {X86EMU_RBX, X86EMU_RBX, X86EMU_RBP, X86EMU_RBP,
-                                    X86EMU_RSI, X86EMU_RDI, X86EMU_RBP, X86EMU_RBX};
-    static const uint8_t index[4] = {X86EMU_RSI, X86EMU_RDI, X86EMU_RSI, X86EMU_RDI};
-    unsigned rm = insn->modrm & 7;
+    static const uint8_t stack_classes[4] = {X86EMU_REG_GPR16, X86EMU_REG_GPR32, X86EMU_REG_GPR64};
 
-    memory_at(op, insn, base[rm], 0);
-    op->mem.disp = insn->disp;
-    if (rm < 4)
-        op->mem.index = (struct x86emu_reg){X86EMU_REG_GPR16, index[rm]};
-    if (rm == 6 && insn->modrm < 0x40) {
-        op->mem.base = (struct x86emu_reg){X86EMU_REG_NONE, 0};
-        op->mem.segment = segment_or(insn, X86EMU_DS);
-        return;
-    }
-    op->mem.segment = segment_or(insn, base[rm] == X86EMU_RBP ? X86EMU_SS : X86EMU_DS);
-}
-
-static void set_sib(struct x86emu_operand *op, const struct x86emu_insn *insn)
-{
-    unsigned index = index_number(insn);
-    unsigned base = (insn->sib & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u);
-
-    op->mem.scale = (uint8_t)(1u << (insn->sib >> 6));
-    if (index != X86EMU_RSP)
-        op->mem.index = address_register(insn, index);
-    op->mem.base = address_register(insn, base);
-    if ((insn->sib & 7) == 5 && insn->modrm < 0x40)
-        op->mem.base = (struct x86emu_reg){X86EMU_REG_NONE, 0};
-}
-
-/* SDM Vol. 2, tables 2-2 and 2-3, and 2.2.1.6 for RIP-relative addresses. */
-static void memory_32(struct x86emu_operand *op, const struct x86emu_insn *insn)
-{
-    unsigned implied = X86EMU_DS;
-
-    memory_at(op, insn, rm_number(insn), 0);
-    op->mem.disp = insn->disp;
-    if ((insn->modrm & 7) == 4)
-        set_sib(op, insn);
-    else if ((insn->modrm & 0xc7) == 5)
-        op->mem.base = insn->mode == X86EMU_MODE_64 ? (struct x86emu_reg){X86EMU_REG_IP, 0}
-                                                    : (struct x86emu_reg){X86EMU_REG_NONE, 0};
-    if (op->mem.base.reg_class > X86EMU_REG_NONE && op->mem.base.reg_class <= X86EMU_REG_GPR64 &&
-        (op->mem.base.number == X86EMU_RSP || op->mem.base.number == X86EMU_RBP))
-        implied = X86EMU_SS;
-    op->mem.segment = segment_or(insn, implied);
-}
-
-/* With EVEX.b, one element is read for all. */
-static void set_broadcast(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned element)
-{
-    if (insn->encoding != X86EMU_ENCODING_EVEX || !(insn->evex & 0x10) || element == 0 || element & 0x80 ||
-        insn->modrm >= 0xc0)
-        return;
-    op->broadcast = (uint8_t)(op->size / element);
-    op->size = (uint16_t)element;
-}
-
-static void set_rm(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned reg_class)
-{
-    if (insn->modrm >= 0xc0)
-        set_register(op, reg_of_class(insn, reg_class,
-                                      reg_class == CLASS_VECTOR ? vector_rm_number(insn) : rm_number(insn), op->size));
-    else if (insn->address_size == 2)
-        memory_16(op, insn);
-    else
-        memory_32(op, insn);
-}
-
-/* The index is a vector register, and none of its numbers means "no index" (SDM Vol. 2, 2.3.12). */
-static void set_vsib(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned reg_class)
-{
-    memory_32(op, insn);
-    op->mem.index = (struct x86emu_reg){(uint8_t)reg_class, (uint8_t)vector_index_number(insn)};
-}
-
-static void set_moffs(struct x86emu_operand *op, const struct x86emu_insn *insn)
-{
-    memory_at(op, insn, 0, segment_or(insn, X86EMU_DS));
-    op->mem.base = (struct x86emu_reg){X86EMU_REG_NONE, 0};
-    op->mem.disp = insn->disp;
-}
-
-static void set_stack(struct x86emu_operand *op, const struct x86emu_insn *insn, unsigned pointer)
-{
-    static const uint8_t classes[3] = {X86EMU_REG_GPR16, X86EMU_REG_GPR32, X86EMU_REG_GPR64};
-
-    memory_at(op, insn, pointer, X86EMU_SS);
-    op->mem.base.reg_class = classes[insn->mode];
-}
-
-static void set_xlat(struct x86emu_operand *op, const struct x86emu_insn *insn)
-{
-    memory_at(op, insn, X86EMU_RBX, segment_or(insn, X86EMU_DS));
-    op->mem.index = (struct x86emu_reg){X86EMU_REG_GPR8, X86EMU_RAX};
-}
-
-/* --- all of them -------------------------------------------------------------------------------------------------- */
-
-static void set_immediate(struct x86emu_operand *op, unsigned kind, uint64_t value)
-{
-    op->kind = (uint8_t)kind;
-    op->imm = value;
-}
-
-static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, const struct operand_template *from)
-{
-    switch (from->where) {
-    case WHERE_RM:
-        set_rm(op, insn, from->reg_class);
-        set_broadcast(op, insn, from->number);
-        break;
-    case WHERE_VSIB:
-        set_vsib(op, insn, from->reg_class);
-        break;
-    case WHERE_MASK:
-        set_register(op, (struct x86emu_reg){X86EMU_REG_MASK, insn->evex & 7});
-        break;
-    case WHERE_ST:
-        set_register(op, (struct x86emu_reg){X86EMU_REG_ST, insn->modrm & 7});
-        break;
-    case WHERE_IS4:
-        set_register(op, reg_of_class(insn, from->reg_class,
-                                      (unsigned)insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7), op->size));
-        break;
-    case WHERE_REG:
-        set_register(op, reg_of_class(insn, from->reg_class, reg_number(insn), op->size));
-        break;
-    case WHERE_VVVV:
-        set_register(op, reg_of_class(insn, from->reg_class, insn->vvvv, op->size));
-        break;
-    case WHERE_OPCODE:
-        set_register(op, reg_of_class(insn, from->reg_class, (insn->opcode & 7u) | (insn->rex & X86EMU_REX_B ? 8u : 0u),
-                                      op->size));
-        break;
-    case WHERE_FIXED:
-        set_register(op, from->reg_class == CLASS_GPR && op->size == 1
-                             ? (struct x86emu_reg){X86EMU_REG_GPR8, from->number}
-                             : reg_of_class(insn, from->reg_class, from->number, op->size));
-        break;
-    case WHERE_IP:
-        set_register(op, (struct x86emu_reg){X86EMU_REG_IP, 0});
-        break;
-    case WHERE_IMM:
-        set_immediate(op, X86EMU_OPERAND_IMM, insn->imm);
-        break;
-    case WHERE_IS4_IMM:
-        set_immediate(op, X86EMU_OPERAND_IMM, insn->imm & 0xf);
-        break;
-    case WHERE_IMM2:
-        set_immediate(op, X86EMU_OPERAND_IMM, insn->imm2);
-        break;
-    case WHERE_ONE:
-        set_immediate(op, X86EMU_OPERAND_IMM, 1);
-        break;
-    case WHERE_REL:
-        set_immediate(op, X86EMU_OPERAND_REL, insn->imm);
-        break;
-    case WHERE_FAR:
-        set_immediate(op, X86EMU_OPERAND_FAR, insn->imm);
-        op->selector = insn->imm2;
+    op->kind = X86EMU_OPERAND_MEM;
+    switch (template->where) {
+    case WHERE_VSIB: /* no vector register's number means "no index" (SDM Vol. 2, 2.3.12) */
+        op->mem.index = (struct x86emu_reg){template->reg_class, (uint8_t)vector_index_number(insn)};
         break;
     case WHERE_MOFFS:
-        set_moffs(op, insn);
+        memory_at(op, insn, 0, segment_or(insn, X86EMU_DS));
+        op->mem.base = no_register;
+        op->mem.disp = insn->disp;
         break;
     case WHERE_SOURCE:
         memory_at(op, insn, X86EMU_RSI, segment_or(insn, X86EMU_DS));
@@ -292,13 +234,38 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
         memory_at(op, insn, X86EMU_RDI, segment_or(insn, X86EMU_DS));
         break;
     case WHERE_STACK:
-        set_stack(op, insn, X86EMU_RSP);
-        break;
     case WHERE_FRAME:
-        set_stack(op, insn, X86EMU_RBP);
+        memory_at(op, insn, template->where == WHERE_STACK ? X86EMU_RSP : X86EMU_RBP, X86EMU_SS);
+        op->mem.base.reg_class = stack_classes[insn->mode & 3];
+        break;
+    default: /* WHERE_XLAT */
+        memory_at(op, insn, X86EMU_RBX, segment_or(insn, X86EMU_DS));
+        op->mem.index = (struct x86emu_reg){X86EMU_REG_GPR8, X86EMU_RAX};
+        break;
+    }
+}
+
+static NOINLINE void set_rare(struct x86emu_operand *op, const struct x86emu_insn *insn,
+                              const struct operand_template *template)
+{
+    op->reg = no_register;
+    op->kind = X86EMU_OPERAND_IMM;
+    switch (template->where) {
+    case WHERE_FAR:
+        op->kind = X86EMU_OPERAND_FAR;
+        op->selector = insn->imm2;
+        break;
+    case WHERE_IMM2:
+        op->imm = insn->imm2;
+        break;
+    case WHERE_IS4_IMM:
+        op->imm = insn->imm & 0xf;
+        break;
+    case WHERE_ONE:
+        op->imm = 1;
         break;
     default:
-        set_xlat(op, insn);
+        set_implied_memory(op, insn, template);
         break;
     }
 }
@@ -306,29 +273,102 @@ static void expand(struct x86emu_operand *op, const struct x86emu_insn *insn, co
 /* Under a mask the destination's other elements stay: it is read too, and memory is written only in part. */
 static void apply_mask(struct x86emu_operand *op, const struct x86emu_insn *insn)
 {
-    if (!(insn->evex & 7) || !(op->access & X86EMU_OPERAND_WRITTEN) || op->reg.reg_class == X86EMU_REG_MASK)
+    if (!(op->access & X86EMU_OPERAND_WRITTEN) ||
+        (op->kind == X86EMU_OPERAND_REG && op->reg.reg_class == X86EMU_REG_MASK))
         return;
-    if (op->kind == X86EMU_OPERAND_REG && insn->evex & 0x80)
+    if (op->kind == X86EMU_OPERAND_REG && insn->evex & EVEX_Z)
         return;
     op->access = (uint8_t)((op->access & ~(unsigned)X86EMU_OPERAND_WRITTEN) | X86EMU_OPERAND_MAY_WRITE);
     if (op->kind == X86EMU_OPERAND_REG)
         op->access |= X86EMU_OPERAND_READ;
 }
 
-bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand)
+/* What EVEX adds: EVEX.X is bit 4 of a vector register in ModRM.rm (SDM Vol. 2, table 2-32), broadcasts, masks. */
+static NOINLINE void apply_evex(struct x86emu_operand *op, const struct x86emu_insn *insn,
+                                const struct operand_template *template)
+{
+    unsigned element = template->element & 0x80 ? 0 : template->element;
+
+    op->access &= 0x3f;
+    if (template->where == WHERE_RM && op->kind == X86EMU_OPERAND_REG && op->reg.reg_class >= X86EMU_REG_XMM &&
+        op->reg.reg_class <= X86EMU_REG_ZMM)
+        op->reg.number |= insn->rex & X86EMU_REX_X ? 16 : 0;
+    if (op->kind == X86EMU_OPERAND_MEM && insn->evex & EVEX_B && element != 0) {
+        op->broadcast = (uint8_t)(op->size / element);
+        op->size = (uint16_t)element;
+    }
+    if (insn->evex & EVEX_AAA && !(template->access & 0x40))
+        apply_mask(op, insn);
+}
+
+/* Widths that depend on more; a vector register's class follows. */
+static NOINLINE void apply_rare_width(struct x86emu_operand *op, const struct x86emu_insn *insn,
+                                      const struct operand_template *template)
+{
+    op->size = (uint16_t)rare_width(insn, template->size);
+    if (op->reg.reg_class >= X86EMU_REG_XMM && op->reg.reg_class <= X86EMU_REG_ZMM)
+        op->reg.reg_class = (uint8_t)(X86EMU_REG_XMM + (op->size > 16 ? 1 : 0) + (op->size > 32 ? 1 : 0));
+}
+
+/* --- all of them -------------------------------------------------------------------------------------------------- */
+
+static ALWAYS_INLINE void prepare(struct source *from, const struct x86emu_insn *insn)
+{
+    from->insn = insn;
+    from->numbers = register_numbers(insn);
+    set_widths(from, insn);
+    from->memory = insn->modrm < 0xc0;
+    from->address = UNLIKELY(insn->address_size == 2) ? address_16(insn) : address_32(insn);
+}
+
+static ALWAYS_INLINE void expand(struct x86emu_operand *op, const struct source *from,
+                                 const struct operand_template *template)
+{
+    _Static_assert(X86EMU_OPERAND_MEM == X86EMU_OPERAND_REG + 1, "memory is added");
+    const struct x86emu_insn *insn = from->insn;
+
+    copy_bytes(&op->kind, &template->kind, 4);
+    op->kind = (uint8_t)(template->kind + (from->memory & (template->where == WHERE_RM)));
+    op->size = (uint16_t)(template->size + byte_of(from->widths, template->size_shift));
+    op->reg = find_register(from, template);
+    set_address(op, from->address);
+    op->mem.disp = insn->disp;
+    op->imm = insn->imm;
+    if (UNLIKELY(template->size_shift == RARE_WIDTH))
+        apply_rare_width(op, insn, template);
+    if (UNLIKELY(template->kind == X86EMU_OPERAND_NONE))
+        set_rare(op, insn, template);
+    if (UNLIKELY(insn->encoding == X86EMU_ENCODING_EVEX))
+        apply_evex(op, insn, template);
+}
+
+/* Those from first on, before end. */
+static NOINLINE void expand_some(const struct x86emu_insn *insn, unsigned first, unsigned end,
+                                 struct x86emu_operand *operands)
 {
     const struct form *row = find_row(insn->form);
-    const struct operand_template *from;
+    struct source from;
 
-    if (n >= operand_count(row))
+    prepare(&from, insn);
+    do {
+        expand(operands++, &from, find_template(row, first));
+    } while (++first < end);
+}
+
+bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand)
+{
+    if (n >= operand_count(find_row(insn->form)))
         return false;
-    from = find_template(row, n);
-    operand->size = (uint16_t)operand_width(insn, from->size);
-    operand->access = from->access & 0x3f;
-    operand->implicit = from->access >> 7;
-    operand->broadcast = 0;
-    expand(operand, insn, from);
-    if (insn->encoding == X86EMU_ENCODING_EVEX && !(from->access & 0x40))
-        apply_mask(operand, insn);
+    expand_some(insn, n, n + 1, operand);
     return true;
+}
+
+/* Most instructions have two. Where there are fewer, to make up what isn't there costs less than to ask. */
+unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand operands[X86EMU_MAX_OPERANDS])
+{
+    unsigned count = operand_count(find_row(insn->form)), end = count;
+
+    end += (2 - count) & (0 - opaque(count < 2));
+    expand_some(insn, 0, end, operands);
+    return count;
 }

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <x86emu/insn.h>
 
 /* Places of four bits in the selector word, and kinds of node. */
 enum node_kind {
@@ -133,30 +134,28 @@ enum special_rule {
 };
 
 enum operand_where {
-    WHERE_NONE = 0,
+    WHERE_REG = 0,
     WHERE_RM = 1,
-    WHERE_REG = 2,
-    WHERE_VVVV = 3,
-    WHERE_OPCODE = 4,
-    WHERE_IMM = 5,
-    WHERE_IMM2 = 6,
-    WHERE_REL = 7,
-    WHERE_FAR = 8,
-    WHERE_MOFFS = 9,
-    WHERE_FIXED = 10,
-    WHERE_SOURCE = 11,
-    WHERE_DESTINATION = 12,
-    WHERE_STACK = 13,
-    WHERE_IS4 = 14,
-    WHERE_ONE = 15,
-    WHERE_XLAT = 16,
-    WHERE_IP = 17,
-    WHERE_MASK = 18,
+    WHERE_VVVV = 2,
+    WHERE_OPCODE = 3,
+    WHERE_MASK = 4,
+    WHERE_ST = 5,
+    WHERE_IS4 = 6,
+    WHERE_FIXED = 7,
+    WHERE_IMM = 8,
+    WHERE_REL = 9,
+    WHERE_IMM2 = 10,
+    WHERE_FAR = 11,
+    WHERE_ONE = 12,
+    WHERE_IS4_IMM = 13,
+    WHERE_MOFFS = 14,
+    WHERE_SOURCE = 15,
+    WHERE_DESTINATION = 16,
+    WHERE_STACK = 17,
+    WHERE_XLAT = 18,
     WHERE_VSIB = 19,
-    WHERE_ST = 20,
-    WHERE_MASKMOV = 21,
-    WHERE_FRAME = 22,
-    WHERE_IS4_IMM = 23,
+    WHERE_MASKMOV = 20,
+    WHERE_FRAME = 21,
 };
 
 /* As enum x86emu_reg_class; then those whose class depends on the width. */
@@ -191,11 +190,11 @@ enum operand_width {
     SIZE_Z = 201,
     SIZE_Y = 202,
     SIZE_P = 203,
-    SIZE_S = 204,
+    SIZE_STACK = 204,
     SIZE_X = 205,
     SIZE_A = 206,
     SIZE_V2 = 207,
-    SIZE_STACK = 208,
+    SIZE_S = 208,
     SIZE_HX = 209,
     SIZE_QX = 210,
     SIZE_EX = 211,
@@ -311,13 +310,23 @@ struct decode_tables {
 _Static_assert(offsetof(struct decode_tables, flat) == 1168 && offsetof(struct decode_tables, nodes) == 5264,
                "what .base counts from");
 
+/*
+ * An operand. Its width, its register's class and number are a constant and a byte of a word that has such bytes for the
+ * instruction: src/decode/operand.c. The byte at NO_BYTE is 0.
+ */
 struct operand_template {
-    uint8_t where;     /* enum operand_where */
-    uint8_t reg_class; /* enum operand_class */
-    uint8_t size;      /* bytes, or enum operand_width */
-    uint8_t access;    /* enum x86emu_operand_access; bit 6: written whatever the mask; bit 7: implicit */
-    uint8_t number;    /* of a fixed register; of memory: bytes of a broadcast element, or bit 7 and disp8*N */
+    uint8_t kind;     /* enum x86emu_operand_kind; X86EMU_OPERAND_REG also where ModRM may name memory; NONE: rare */
+    uint8_t access;   /* enum x86emu_operand_access; bit 6: written whatever the mask */
+    uint8_t implicit; /* these four as in struct x86emu_operand */
+    uint8_t broadcast;
+    uint8_t size, size_shift; /* shift RARE_WIDTH: size is enum operand_width */
+    uint8_t reg_class, class_shift;
+    uint8_t number, number_shift, number_mask;
+    uint8_t where;   /* enum operand_where */
+    uint8_t element; /* EVEX: bytes of a broadcast element, or bit 7 and disp8*N */
 };
+
+enum operand_byte { NO_BYTE = 56, RARE_WIDTH = 0xff };
 
 /* What decoding doesn't need of a row; rows share them. */
 struct traits {
