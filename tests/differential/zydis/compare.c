@@ -110,11 +110,17 @@ static enum difference check_prefixes(const struct x86emu_insn *insn, const uint
     return SAME;
 }
 
-/* Not what only Knights Corner had: EVEX with bit 10 of its payload clear (SDM Vol. 2, 2.7.1: fixed to 1). */
+/* What only Knights Corner had, some of it behind EVEX with its fixed bit cleared: not in the SDM. */
+static int is_knights_corner(const ZydisDecodedInstruction *theirs)
+{
+    return theirs->encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX || theirs->meta.isa_ext == ZYDIS_ISA_EXT_KNC ||
+           theirs->meta.isa_ext == ZYDIS_ISA_EXT_KNCE || theirs->meta.isa_ext == ZYDIS_ISA_EXT_KNCV;
+}
+
 static int decode_theirs(struct both *both, const uint8_t *bytes, size_t size, unsigned mode)
 {
     return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders[mode & 3], bytes, size, &both->theirs, both->operands)) &&
-           both->theirs.encoding != ZYDIS_INSTRUCTION_ENCODING_MVEX;
+           !is_knights_corner(&both->theirs);
 }
 
 enum difference compare(const uint8_t *bytes, size_t size, unsigned mode, char *text, size_t text_size)

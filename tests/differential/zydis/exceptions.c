@@ -19,9 +19,7 @@ static const struct {
     {DIFFERENT_MNEMONIC, "prefetchit* vmgexit rmpquery rmpread", "SDM Vol. 2, PREFETCHh; APM Vol. 3, VMGEXIT"},
     {DIFFERENT_VALIDITY, "vbcst* vcvtne*", "SDM Vol. 2, AVX-NE-CONVERT"},
     {DIFFERENT_VALIDITY, "tdpfp16ps wrmsrns rdmsrlist wrmsrlist lkgs aadd aand aor axor", "SDM Vol. 2 and 4"},
-    /* Processors that are neither Intel's nor AMD's current ones: VIA PadLock, Knights Corner. */
-    {DIFFERENT_VALIDITY, "xstore xcrypt* xsha* montmul ccs_* vprefetch* clevict* delay spflt jk* kmerge* kandnr", ""},
-    {DIFFERENT_VALIDITY, "kconcat* kand kandn kor kxnor kxor knot kmov kortest popcnt tzcnt lzcnt tzcnti kextract", ""},
+    {DIFFERENT_VALIDITY, "xstore xcrypt* xsha* montmul ccs_*", "VIA PadLock: neither SDM nor APM has them"},
     {DIFFERENT_VALIDITY, "vcvtsi2s* vcvtusi2s* vcvtsh2* vcvttsh2*", "W is ignored outside 64-bit mode (SDM Vol. 2)"},
     {DIFFERENT_VALIDITY, "rdpru", "F3 and F2 together: the last one counts"},
     {DIFFERENT_VALIDITY, "tdcall seamret seamops seamcall", "#UD outside 64-bit mode (SDM Vol. 3, TDX)"},
