@@ -132,8 +132,7 @@ static void return_protected(struct exec *x)
     target.rip = frame.rip;
     take_flags(x, frame.rflags, changeable(x));
     if (target.cpl > x->cpl || x->mode == X86EMU_MODE_64) {
-        pointer = x86emu_far_pop(x, &frame.stack, size);
-        selector = x86emu_far_pop_selector(x, &frame.stack, size);
+        x86emu_far_pop_pointer(x, &frame.stack, size, &selector, &pointer); /* SS is read first */
         outer = (struct far_stack){.pointer = pointer, .cpl = target.cpl};
         if (x->stopped || !x86emu_outer_segment(x, selector, &target, &outer))
             return;
