@@ -44,6 +44,13 @@ struct layout {
     unsigned displacement;
 };
 
+/* The same value, of which the compiler knows nothing: it would make a branch of what can't be predicted. */
+static ALWAYS_INLINE unsigned opaque(unsigned value)
+{
+    __asm__("" : "+r"(value));
+    return value;
+}
+
 /* An opcode's entry, by the kind of its map. */
 static ALWAYS_INLINE const struct opcode *find_block(unsigned map, unsigned opcode)
 {

@@ -36,13 +36,6 @@ struct start {
 
 static const struct decode_tables *const tables = &x86emu_decode_tables;
 
-/* The same value, of which the compiler knows nothing: it would make a branch of what can't be predicted. */
-static ALWAYS_INLINE unsigned opaque(unsigned value)
-{
-    __asm__("" : "+r"(value));
-    return value;
-}
-
 /* The row that an opcode and the selectors lead to, 0 for none or if that is hard to say. Most need one step or none. */
 static ALWAYS_INLINE unsigned find_form(const struct opcode *opcode, uint64_t selectors, const struct start *start,
                                         unsigned modrm)

@@ -21,13 +21,6 @@ struct source {
     unsigned memory;  /* 1: ModRM names memory */
 };
 
-/* The same value, of which the compiler knows nothing: it would make a branch of what can't be predicted. */
-static ALWAYS_INLINE unsigned opaque(unsigned value)
-{
-    __asm__("" : "+r"(value));
-    return value;
-}
-
 /* --- widths ------------------------------------------------------------------------------------------------------- */
 
 /* A byte each for v, z, y, p, stack, x, a, by operand size 1, 2, 4, 8. */
