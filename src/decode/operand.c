@@ -84,7 +84,7 @@ static ALWAYS_INLINE uint64_t register_numbers(const struct x86emu_insn *insn)
     _Static_assert(WHERE_REG == 0 && WHERE_RM == 1 && WHERE_VVVV == 2 && WHERE_OPCODE == 3 && WHERE_MASK == 4 &&
                        WHERE_ST == 5 && WHERE_IS4 == 6 && WHERE_FIXED == 7,
                    "the bytes of the word");
-    unsigned b = (insn->rex & X86EMU_REX_B) << 3u;
+    unsigned b = (unsigned)(insn->rex & X86EMU_REX_B) << 3;
 
     return reg_number(insn) | ((insn->modrm & 7u) | b) << 8 | (unsigned)insn->vvvv << 16 |
            ((insn->opcode & 7u) | b) << 24 | (uint64_t)(insn->evex & 7) << 32 | (uint64_t)(insn->modrm & 7) << 40 |
@@ -162,7 +162,7 @@ static ALWAYS_INLINE uint64_t address_32(const struct x86emu_insn *insn)
     uint64_t address;
 
     low ^= (low ^ (insn->sib & 7u)) & (0 - opaque(has_sib));
-    base = low | (insn->rex & X86EMU_REX_B) << 3;
+    base = low | (unsigned)(insn->rex & X86EMU_REX_B) << 3;
     has_base = (low != 5) | (insn->modrm >= 0x40);
     stack = has_base & ((base & 0x1e) == X86EMU_RSP);
     segment = X86EMU_DS ^ ((X86EMU_DS ^ X86EMU_SS) & (0 - opaque(stack)));
