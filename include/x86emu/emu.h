@@ -341,6 +341,7 @@ enum x86emu_status x86emu_steps(struct x86emu *emu, struct x86emu_vcpu *vcpu, ui
  * Delivers an event through the interrupt vector table or the IDT, as a transaction like an instruction: the handler's
  * first instruction is next. vcpu's RIP is what the handler returns to. X86EMU_EXCEPTION: delivery met another exception,
  * and outcome.exception is what to deliver instead: that one, or #DF (SDM Vol. 3, table 6-5); X86EMU_SHUTDOWN after #DF.
+ * In both cases vcpu is unchanged but for CR2, DR6 and DR7.GD, which tell of the first exception.
  * Whether an event may be delivered now (IF, interruptibility) is for the caller to know.
  */
 enum x86emu_status x86emu_deliver(struct x86emu *emu, struct x86emu_vcpu *vcpu, const struct x86emu_event *event);

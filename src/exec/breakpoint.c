@@ -42,7 +42,8 @@ bool x86emu_breakpoint_code(struct exec *x)
     uint64_t la = x->vcpu->rip & rip_mask(x);
     uint32_t hit = 0;
 
-    if (x->vcpu->rflags & X86EMU_RFLAGS_RF)
+    /* After MOV SS and POP SS as with RF (SDM Vol. 3, 17.3.1.1). */
+    if (x->vcpu->rflags & X86EMU_RFLAGS_RF || x->vcpu->interruptibility & X86EMU_BLOCKED_BY_MOV_SS)
         return false;
     if (x->mode != X86EMU_MODE_64)
         la = (la + x->vcpu->segment[X86EMU_CS].base) & 0xffffffff;

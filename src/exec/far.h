@@ -63,8 +63,17 @@ enum task_cause {
     TASK_IRET
 };
 
-/* Switches to the task whose TSS descriptor or, via, task gate this is. */
+/* What an instruction that switches tasks saves: it has ended, with RF clear (SDM Vol. 3, 17.3.1.1). */
+static inline uint64_t flags_of_task(const struct exec *x)
+{
+    return x->vcpu->rflags & ~(uint64_t)X86EMU_RFLAGS_RF;
+}
+
+/*
+ * Switches to the task whose TSS descriptor or, via, task gate this is. return_rip and return_flags are what the old task
+ * goes on with. event: what is delivered to the new one; NULL: an instruction switches.
+ */
 void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause, uint64_t return_rip,
-                        const struct x86emu_exception *event, unsigned ext);
+                        uint64_t return_flags, const struct x86emu_exception *event, unsigned ext);
 
 #endif

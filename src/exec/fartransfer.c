@@ -84,6 +84,7 @@ static void call_same(struct exec *x, const struct gate *gate, const struct code
     struct far_stack stack;
 
     x86emu_far_stack_here(x, &stack);
+    stack.is_64 |= gate->size == 8; /* as the target counts: no base, no limit */
     push_return(x, &stack, gate->size);
     x86emu_far_stack_stage(x, &stack);
     x86emu_far_go(x, target, 0);
@@ -139,14 +140,15 @@ static void through_system(struct exec *x, struct descriptor *d, bool call)
         if (!legacy)
             break;
         if (system_allowed(x, d))
-            x86emu_task_switch(x, (unsigned)(d->low >> 16) & 0xffff, call ? TASK_CALL : TASK_JMP, x->rip, NULL, 0);
+            x86emu_task_switch(x, (unsigned)(d->low >> 16) & 0xffff, call ? TASK_CALL : TASK_JMP, x->rip,
+                               flags_of_task(x), NULL, 0);
         return;
     case TYPE_TSS_16:
     case TYPE_TSS_32:
         if (!legacy)
             break;
         if (system_allowed(x, d))
-            x86emu_task_switch(x, d->selector, call ? TASK_CALL : TASK_JMP, x->rip, NULL, 0);
+            x86emu_task_switch(x, d->selector, call ? TASK_CALL : TASK_JMP, x->rip, flags_of_task(x), NULL, 0);
         return;
     default:
         break;

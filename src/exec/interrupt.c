@@ -19,12 +19,20 @@ static unsigned ext_of(const struct x86emu_event *event)
     return !is_software(event);
 }
 
-/* What is pushed as RFLAGS: RF is set for faults, so that an instruction breakpoint isn't taken twice. */
+/*
+ * What is pushed as RFLAGS: RF is set for faults, so that an instruction breakpoint isn't taken twice, and clear for
+ * instructions that interrupt (SDM Vol. 3, 17.3.1.1).
+ */
 static uint64_t pushed_flags(const struct exec *x, const struct x86emu_event *event)
 {
-    bool fault = event->kind == X86EMU_EVENT_EXCEPTION && event->vector != X86EMU_VECTOR_DB &&
-                 event->vector != X86EMU_VECTOR_BP && event->vector != X86EMU_VECTOR_OF;
+    bool fault = event->kind == X86EMU_EVENT_EXCEPTION && event->vector != X86EMU_VECTOR_BP &&
+                 event->vector != X86EMU_VECTOR_OF;
 
+    if (event->vector == X86EMU_VECTOR_DB) /* a fault by general detect alone, and by an instruction breakpoint */
+        fault = fault && event->dr6 & X86EMU_DR6_BD;
+
+    if (!x->emu->transaction.delivering)
+        return x->vcpu->rflags & ~(uint64_t)X86EMU_RFLAGS_RF;
     return x->vcpu->rflags | (fault ? X86EMU_RFLAGS_RF : 0);
 }
 
@@ -47,7 +55,7 @@ static void deliver_real(struct exec *x, const struct x86emu_event *event, uint6
     target.cs = x86emu_segment_real(x, X86EMU_CS, (unsigned)(entry >> 16));
     target.rip = entry & 0xffff;
     x86emu_far_stack_here(x, &stack);
-    x86emu_far_push(x, &stack, x->vcpu->rflags, 2);
+    x86emu_far_push(x, &stack, pushed_flags(x, event), 2);
     x86emu_far_push(x, &stack, x->vcpu->segment[X86EMU_CS].selector, 2);
     x86emu_far_push(x, &stack, return_rip, 2);
     x86emu_far_stack_stage(x, &stack);
@@ -190,9 +198,10 @@ static void deliver_protected(struct exec *x, const struct x86emu_event *event, 
     if (!read_idt_gate(x, event, &gate))
         return;
     if (gate.type == TYPE_TASK_GATE) {
-        const struct x86emu_exception with = {.error_code = event->error_code, .has_error_code = event->has_error_code};
+        const struct x86emu_exception with = {
+            .error_code = event->error_code, .vector = event->vector, .has_error_code = event->has_error_code};
 
-        x86emu_task_switch(x, gate.selector, TASK_CALL, return_rip, &with, ext);
+        x86emu_task_switch(x, gate.selector, TASK_CALL, return_rip, pushed_flags(x, event), &with, ext);
         return;
     }
     if (!x86emu_code_of_gate(x, gate.selector, ext, &code, &target))
@@ -225,17 +234,40 @@ static void enter_debug_handler(struct exec *x, uint64_t dr6)
 
 void x86emu_interrupt(struct exec *x, const struct x86emu_event *event, uint64_t return_rip)
 {
-    if (x->vcpu->cr0 & X86EMU_CR0_PE)
-        deliver_protected(x, event, return_rip);
-    else
-        deliver_real(x, event, return_rip);
     if (event->kind == X86EMU_EVENT_EXCEPTION && event->vector == X86EMU_VECTOR_PF)
         stage_register(x, X86EMU_STATE_CR2, &x->vcpu->cr2, event->cr2);
     if (event->kind == X86EMU_EVENT_EXCEPTION && event->vector == X86EMU_VECTOR_DB)
         enter_debug_handler(x, event->dr6);
+    if (x->vcpu->cr0 & X86EMU_CR0_PE)
+        deliver_protected(x, event, return_rip);
+    else
+        deliver_real(x, event, return_rip);
     x->no_step = true; /* TF is clear before a trap could be taken */
     if (event->kind == X86EMU_EVENT_NMI)
         x->shadow = X86EMU_BLOCKED_BY_NMI;
+}
+
+static void keep_register(struct x86emu_vcpu *vcpu, uint32_t group, uint64_t *reg, uint64_t value)
+{
+    if (vcpu->loaded & group && *reg != value) {
+        *reg = value;
+        vcpu->changed |= group;
+    }
+}
+
+void x86emu_interrupt_failed(const struct x86emu_event *event, const struct x86emu_exception *second,
+                             struct x86emu_vcpu *vcpu)
+{
+    if (event->kind != X86EMU_EVENT_EXCEPTION)
+        return;
+    if (event->vector == X86EMU_VECTOR_PF)
+        keep_register(vcpu, X86EMU_STATE_CR2, &vcpu->cr2, event->cr2);
+    if (second->vector == X86EMU_VECTOR_PF)
+        keep_register(vcpu, X86EMU_STATE_CR2, &vcpu->cr2, second->cr2);
+    if (event->vector == X86EMU_VECTOR_DB) {
+        keep_register(vcpu, X86EMU_STATE_DEBUG, &vcpu->dr[6], vcpu->dr[6] | event->dr6);
+        keep_register(vcpu, X86EMU_STATE_DEBUG, &vcpu->dr[7], vcpu->dr[7] & ~X86EMU_DR7_GD);
+    }
 }
 
 /* --- instructions ------------------------------------------------------------------------------------------------- */

@@ -8,13 +8,13 @@
     (X86EMU_RFLAGS_CF | X86EMU_RFLAGS_PF | X86EMU_RFLAGS_AF | X86EMU_RFLAGS_ZF | X86EMU_RFLAGS_SF | X86EMU_RFLAGS_TF | \
      X86EMU_RFLAGS_DF | X86EMU_RFLAGS_OF | X86EMU_RFLAGS_NT | X86EMU_RFLAGS_RF | X86EMU_RFLAGS_AC | X86EMU_RFLAGS_ID)
 
-/* The row says that all flags change; those outside mask stay. */
+/* The row says that all flags change; those outside mask stay, but RF, which only a 32-bit image sets (SDM Vol. 3, 17.3.1.1). */
 static void take_flags(struct exec *x, uint64_t image, uint64_t mask)
 {
     if (x->insn->operand_size == 2)
         mask &= 0xffff;
     x->rflags_mask = ~UINT64_C(0);
-    x->rflags = (x->vcpu->rflags & ~mask) | (image & mask);
+    x->rflags = (x->vcpu->rflags & ~(mask | X86EMU_RFLAGS_RF)) | (image & mask);
 }
 
 /* Flags that a return at this privilege may change. */
@@ -153,7 +153,8 @@ static void return_task(struct exec *x)
         return;
     }
     if (need(x, X86EMU_STATE_TABLES))
-        x86emu_task_switch(x, (unsigned)x86emu_system_load(x, x->vcpu->tr.base, 2), TASK_IRET, x->rip, NULL, 0);
+        x86emu_task_switch(x, (unsigned)x86emu_system_load(x, x->vcpu->tr.base, 2), TASK_IRET, x->rip, flags_of_task(x),
+                           NULL, 0);
 }
 
 void x86emu_exec_iret(struct exec *x)

@@ -103,14 +103,20 @@ static bool visible(const struct exec *x, const struct descriptor *d)
     return conforming || (x->cpl <= descriptor_dpl(d) && rpl_of(d->selector) <= descriptor_dpl(d));
 }
 
-/* Reads the descriptor; false when the selector is null or beyond its table, or when stopped. */
-static bool look(struct exec *x, unsigned selector, struct descriptor *d)
+/*
+ * Reads the descriptor that operand n selects; false when the selector is null or beyond its table, or when stopped.
+ * Outside protected mode the instruction is #UD, before it reads anything.
+ */
+static bool look(struct exec *x, unsigned n, struct descriptor *d)
 {
-    *d = (struct descriptor){.selector = (uint16_t)selector};
+    unsigned selector;
+
     if (!is_protected(x)) {
         x86emu_raise(x, X86EMU_VECTOR_UD);
         return false;
     }
+    selector = (unsigned)read_operand(x, n) & 0xffff;
+    *d = (struct descriptor){.selector = (uint16_t)selector};
     if (x->stopped || is_null(selector) || !x86emu_descriptor_find(x, selector, 8, &d->la))
         return false;
     d->low = x86emu_system_load(x, d->la, 8);
@@ -132,7 +138,7 @@ static void stage_zf(struct exec *x, bool set)
 void x86emu_exec_lar(struct exec *x)
 {
     struct descriptor d;
-    bool found = look(x, (unsigned)read_operand(x, 1) & 0xffff, &d) && answers(x, &d, LAR_TYPES);
+    bool found = look(x, 1, &d) && answers(x, &d, LAR_TYPES);
 
     if (found)
         write_operand(x, 0, d.low >> 32 & 0xffff00);
@@ -142,7 +148,7 @@ void x86emu_exec_lar(struct exec *x)
 void x86emu_exec_lsl(struct exec *x)
 {
     struct descriptor d;
-    bool found = look(x, (unsigned)read_operand(x, 1) & 0xffff, &d) && answers(x, &d, LSL_TYPES);
+    bool found = look(x, 1, &d) && answers(x, &d, LSL_TYPES);
 
     if (found)
         write_operand(x, 0, x86emu_segment_of(&d).limit);
@@ -152,7 +158,7 @@ void x86emu_exec_lsl(struct exec *x)
 void x86emu_exec_verr(struct exec *x)
 {
     struct descriptor d;
-    bool found = look(x, (unsigned)read_operand(x, 0) & 0xffff, &d) && is_code_or_data(&d) && visible(x, &d);
+    bool found = look(x, 0, &d) && is_code_or_data(&d) && visible(x, &d);
 
     stage_zf(x, found && (!is_code(&d) || descriptor_type(&d) & TYPE_READABLE));
 }
@@ -160,7 +166,7 @@ void x86emu_exec_verr(struct exec *x)
 void x86emu_exec_verw(struct exec *x)
 {
     struct descriptor d;
-    bool found = look(x, (unsigned)read_operand(x, 0) & 0xffff, &d) && is_code_or_data(&d) && visible(x, &d);
+    bool found = look(x, 0, &d) && is_code_or_data(&d) && visible(x, &d);
 
     stage_zf(x, found && !is_code(&d) && descriptor_type(&d) & TYPE_WRITABLE);
 }

@@ -276,6 +276,8 @@ enum x86emu_status x86emu_run_to_end(struct exec *x)
         }
         run_once(x);
     }
+    if (emu->transaction.delivering && x->status == X86EMU_EXCEPTION)
+        x86emu_interrupt_failed(&emu->transaction.event, &emu->outcome.exception, x->vcpu);
     return x86emu_end_transaction(emu, (enum x86emu_status)x->status);
 }
 

@@ -36,7 +36,7 @@ void x86emu_exec_sidt(struct exec *x)
     store_table(x, &x->vcpu->idtr);
 }
 
-/* With a 16-bit operand the base has 24 bits. */
+/* With a 16-bit operand the base has 24 bits; in 64-bit mode the operand is always the same. */
 static void load_table(struct exec *x, const struct x86emu_table_register *table)
 {
     unsigned base_size = x->mode == X86EMU_MODE_64 ? 8 : 4;
@@ -48,7 +48,7 @@ static void load_table(struct exec *x, const struct x86emu_table_register *table
         return;
     loaded.limit = (uint16_t)load_le(bytes, 2);
     loaded.base = load_le(bytes + 2, base_size);
-    if (x->insn->operand_size == 2)
+    if (x->insn->operand_size == 2 && base_size == 4)
         loaded.base &= 0xffffff;
     if (base_size == 8 && !x86emu_is_canonical(loaded.base, x->vcpu->cr4)) {
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
@@ -107,13 +107,21 @@ static bool read_system(struct exec *x, unsigned selector, unsigned mask, struct
     return !is_long_mode(x) || x86emu_descriptor_read_high(x, X86EMU_VECTOR_GP, 0, d);
 }
 
+/* For LLDT and LTR: where there is no protected mode they are #UD, whatever the privilege level. */
+static bool may_load(struct exec *x)
+{
+    if (is_protected_here(x) && x->cpl != 0)
+        x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
+    return !x->stopped;
+}
+
 void x86emu_exec_lldt(struct exec *x)
 {
-    unsigned selector = (unsigned)read_operand(x, 0) & 0xffff;
+    unsigned selector = may_load(x) ? (unsigned)read_operand(x, 0) & 0xffff : 0;
     struct x86emu_segment ldtr = {.selector = (uint16_t)selector, .attributes = X86EMU_SEGMENT_UNUSABLE};
     struct descriptor d;
 
-    if (!is_protected_here(x))
+    if (x->stopped)
         return;
     if (!is_null(selector)) {
         if (!read_system(x, selector, 1u << TYPE_LDT, &d))
@@ -126,11 +134,11 @@ void x86emu_exec_lldt(struct exec *x)
 void x86emu_exec_ltr(struct exec *x)
 {
     unsigned types = 1u << TYPE_TSS_32 | (is_long_mode(x) ? 0 : 1u << TYPE_TSS_16);
-    unsigned selector = (unsigned)read_operand(x, 0) & 0xffff;
+    unsigned selector = may_load(x) ? (unsigned)read_operand(x, 0) & 0xffff : 0;
     struct x86emu_segment tr;
     struct descriptor d;
 
-    if (!is_protected_here(x))
+    if (x->stopped)
         return;
     if (is_null(selector)) {
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);

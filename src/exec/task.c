@@ -240,14 +240,22 @@ static void load_registers(struct exec *x, const struct task *task)
     if (size == 4 && vcpu->cr0 & X86EMU_CR0_PG)
         x86emu_load_cr3(x, task->cr3);
     x86emu_stage(x, X86EMU_STATE_TABLES, &vcpu->tr, &task->tr, SEGMENT_BYTES);
-    stage_register(x, X86EMU_STATE_DEBUG, &vcpu->dr[7], vcpu->dr[7] & ~(uint64_t)DR7_LOCAL);
     x->dr6 |= task->traps ? X86EMU_DR6_BT : 0;
 }
 
-void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause, uint64_t return_rip,
-                        const struct x86emu_exception *event, unsigned ext)
+/* Local breakpoints end with their task; the task of a #DB may use the debug registers (SDM Vol. 3, 17.2.4). */
+static void load_debug(struct exec *x, const struct x86emu_exception *event)
 {
-    uint64_t saved_flags = x->vcpu->rflags;
+    uint64_t dr7 = x->vcpu->dr[7] & ~(uint64_t)DR7_LOCAL;
+
+    if (event != NULL && event->vector == X86EMU_VECTOR_DB)
+        dr7 &= ~X86EMU_DR7_GD;
+    stage_register(x, X86EMU_STATE_DEBUG, &x->vcpu->dr[7], dr7);
+}
+
+void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause, uint64_t return_rip,
+                        uint64_t return_flags, const struct x86emu_exception *event, unsigned ext)
+{
     struct task task = {.cr3 = 0};
     struct far_stack stack;
     uint8_t link[2];
@@ -260,16 +268,17 @@ void x86emu_task_switch(struct exec *x, unsigned selector, enum task_cause cause
     if (cause != TASK_CALL)
         clear_busy(x);
     if (cause == TASK_IRET)
-        saved_flags &= ~(uint64_t)X86EMU_RFLAGS_NT;
+        return_flags &= ~(uint64_t)X86EMU_RFLAGS_NT;
     else
         x86emu_descriptor_busy(x, &task.d, true);
-    save_task(x, return_rip, saved_flags);
+    save_task(x, return_rip, return_flags);
     if (cause == TASK_CALL) {
         store_le(link, x->vcpu->tr.selector, 2);
         x86emu_system_write(x, task.tr.base, 2, link);
         task.rflags |= X86EMU_RFLAGS_NT;
     }
     load_registers(x, &task);
+    load_debug(x, event);
     load_ldt(x, &task);
     load_segments(x, &task, &stack);
     x->ldtr = &x->vcpu->ldtr;

@@ -220,6 +220,8 @@ Test(system, deliver_double_and_triple_fault)
     before = world.vcpu;
     cr_assert_eq(deliver(&world, &emu, &event), X86EMU_EXCEPTION);
     cr_assert_eq(emu.outcome.exception.vector, X86EMU_VECTOR_DF, "#GP while delivering #PF");
+    before.cr2 = event.cr2; /* written before the handler is looked for */
+    before.changed |= X86EMU_STATE_CR2;
     cr_assert_eq(emu.outcome.exception.error_code, 0);
     event = (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION, .vector = X86EMU_VECTOR_UD};
     cr_assert_eq(deliver(&world, &emu, &event), X86EMU_EXCEPTION);
