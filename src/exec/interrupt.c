@@ -25,8 +25,8 @@ static unsigned ext_of(const struct x86emu_event *event)
  */
 static uint64_t pushed_flags(const struct exec *x, const struct x86emu_event *event)
 {
-    bool fault = event->kind == X86EMU_EVENT_EXCEPTION && event->vector != X86EMU_VECTOR_BP &&
-                 event->vector != X86EMU_VECTOR_OF;
+    bool fault =
+        event->kind == X86EMU_EVENT_EXCEPTION && event->vector != X86EMU_VECTOR_BP && event->vector != X86EMU_VECTOR_OF;
 
     if (event->vector == X86EMU_VECTOR_DB) /* a fault by general detect alone, and by an instruction breakpoint */
         fault = fault && event->dr6 & X86EMU_DR6_BD;

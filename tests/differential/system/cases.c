@@ -31,30 +31,14 @@ struct family {
 };
 
 static const struct family families[] = {
-    {"segment", make_mov_sreg, 6},
-    {"pop", make_pop_sreg, 4},
-    {"read", make_read_sreg, 1},
-    {"pointer", make_far_load, 4},
-    {"far", make_far_branch, 8},
-    {"retf", make_retf, 5},
-    {"iret", make_iret, 8},
-    {"int", make_int, 8},
-    {"bound", make_bound, 1},
-    {"syscall", make_syscall, 4},
-    {"flags", make_flags, 4},
-    {"port", make_port, 4},
-    {"query", make_query, 5},
-    {"store", make_store_table, 2},
-    {"load", make_load_table, 3},
-    {"task", make_load_task, 3},
-    {"msw", make_status_word, 2},
-    {"control", make_control, 5},
-    {"debug", make_debug, 4},
-    {"msr", make_msr, 3},
-    {"base", make_base, 2},
-    {"invlpg", make_invlpg, 1},
-    {"plain", make_plain, 10},
-    {"fault", make_fault, 3},
+    {"segment", make_mov_sreg, 6}, {"pop", make_pop_sreg, 4},      {"read", make_read_sreg, 1},
+    {"pointer", make_far_load, 4}, {"far", make_far_branch, 8},    {"retf", make_retf, 5},
+    {"iret", make_iret, 8},        {"int", make_int, 8},           {"bound", make_bound, 1},
+    {"syscall", make_syscall, 4},  {"flags", make_flags, 4},       {"port", make_port, 4},
+    {"query", make_query, 5},      {"store", make_store_table, 2}, {"load", make_load_table, 3},
+    {"task", make_load_task, 3},   {"msw", make_status_word, 2},   {"control", make_control, 5},
+    {"debug", make_debug, 4},      {"msr", make_msr, 3},           {"base", make_base, 2},
+    {"invlpg", make_invlpg, 1},    {"plain", make_plain, 10},      {"fault", make_fault, 3},
 };
 
 enum {
@@ -102,8 +86,8 @@ static void make(const struct case_options *options, uint64_t from, struct test_
         world_templates(templates);
     state = from;
     c->environment = random_below(8);
-    c->environment = c->environment < 4 ? ENVIRONMENT_PROTECTED
-                                        : (c->environment < 7 ? ENVIRONMENT_LONG : ENVIRONMENT_REAL);
+    c->environment =
+        c->environment < 4 ? ENVIRONMENT_PROTECTED : (c->environment < 7 ? ENVIRONMENT_LONG : ENVIRONMENT_REAL);
     if (options->environment >= 0)
         c->environment = (uint32_t)options->environment;
     c->not_for_qemu = false;
@@ -130,8 +114,7 @@ void cases_make(const struct case_options *options, uint32_t number, struct test
     for (unsigned i = 0; i < MOST_TRIES; i++) {
         make(options, from + i, c);
         c->number = number;
-        if (options->only == NULL ||
-            strcmp(x86emu_mnemonic_name(x86emu_form_mnemonic(c->form)), options->only) == 0)
+        if (options->only == NULL || strcmp(x86emu_mnemonic_name(x86emu_form_mnemonic(c->form)), options->only) == 0)
             return;
     }
 }

@@ -121,8 +121,9 @@ static bool debug_45(const struct comparison *k)
 
 static bool null_stack(const struct comparison *k)
 {
-    return k->c->mode == X86EMU_MODE_64 && is_one_of(k, "ret iret iretd iretq") && ours(k, W_VECTOR) != X86EMU_VECTOR_BP &&
-           ours(k, W_FRAME) == get32(k->c->world, W_FRAME) && (theirs(k, W_FRAME + 32) & 0xfffc) == 0;
+    return k->c->mode == X86EMU_MODE_64 && is_one_of(k, "ret iret iretd iretq") &&
+           ours(k, W_VECTOR) != X86EMU_VECTOR_BP && ours(k, W_FRAME) == get32(k->c->world, W_FRAME) &&
+           (theirs(k, W_FRAME + 32) & 0xfffc) == 0;
 }
 
 /* --- Bochs -------------------------------------------------------------------------------------------------------- */
@@ -197,8 +198,8 @@ static bool ltr_upper_half(const struct comparison *k)
 
 static bool traced_switch(const struct comparison *k)
 {
-    return is_one_of(k, "jmp call iret iretd int") && ours(k, W_LINK) != SEL_TSS_A && ours(k, W_DR + 16) & X86EMU_DR6_BS &&
-           !(theirs(k, W_DR + 16) & X86EMU_DR6_BS);
+    return is_one_of(k, "jmp call iret iretd int") && ours(k, W_LINK) != SEL_TSS_A &&
+           ours(k, W_DR + 16) & X86EMU_DR6_BS && !(theirs(k, W_DR + 16) & X86EMU_DR6_BS);
 }
 
 static bool vm86_limit(const struct comparison *k)
@@ -259,7 +260,8 @@ static bool user_stack(const struct comparison *k, unsigned offset)
 
 static bool wide_vector(const struct comparison *k, unsigned offset)
 {
-    return is_long(k) && (offset == W_ERROR || in_stack(offset)) && theirs(k, offset) == (ours(k, offset) >> 3 << 4 | 2);
+    return is_long(k) && (offset == W_ERROR || in_stack(offset)) &&
+           theirs(k, offset) == (ours(k, offset) >> 3 << 4 | 2);
 }
 
 static bool int1(const struct comparison *k)
@@ -315,8 +317,8 @@ static bool alignment(const struct comparison *k)
 
 static bool virtual_mode_extensions(const struct comparison *k)
 {
-    return k->other_agrees && ((is_vm86(k) && get32(k->c->world, W_CR4) & X86EMU_CR4_VME) ||
-                               get32(k->c->world, W_CR4) & X86EMU_CR4_PVI);
+    return k->other_agrees &&
+           ((is_vm86(k) && get32(k->c->world, W_CR4) & X86EMU_CR4_VME) || get32(k->c->world, W_CR4) & X86EMU_CR4_PVI);
 }
 
 static bool external_bit(const struct comparison *k, unsigned offset)
@@ -343,22 +345,26 @@ static bool segment_checks(const struct comparison *k)
 }
 
 const struct deviation deviations[] = {
-    {MODEL_BOCHS, "DR6 also names breakpoints that are not enabled", "SDM Vol. 3, 17.2.3 allows it", unused_breakpoint, NULL},
+    {MODEL_BOCHS, "DR6 also names breakpoints that are not enabled", "SDM Vol. 3, 17.2.3 allows it", unused_breakpoint,
+     NULL},
     {MODEL_BOCHS, "general detect leaves RF", "SDM Vol. 3, 17.3.1.1: any fault but an instruction breakpoint sets it",
      general_detect_flag, NULL},
     {MODEL_BOCHS, "a trap between iterations leaves RF", "SDM Vol. 3, 17.3.1.1: it is set", resume_in_repetition, NULL},
-    {MODEL_BOCHS, "what was pushed before a fault stays", "SDM Vol. 2, CALL, INT n: checks come first", early_push, NULL},
+    {MODEL_BOCHS, "what was pushed before a fault stays", "SDM Vol. 2, CALL, INT n: checks come first", early_push,
+     NULL},
     {MODEL_BOCHS, "the selector of a far pointer is read first", "not documented", pointer_order, NULL},
     {MODEL_BOCHS, "DR4 and DR5 are #UD before the privilege is looked at", "SDM Vol. 2, MOV: no order", NULL, debug_45},
     {MODEL_BOCHS, "IRET and IRETD in 64-bit mode leave SS and RSP", "SDM Vol. 2, IRET: they are popped always", NULL,
      short_iret},
     {MODEL_BOCHS, "IRET in virtual-8086 mode goes beyond the limit", "SDM Vol. 2, IRET: #GP(0)", NULL, vm86_limit},
-    {MODEL_BOCHS, "general detect sets DR6.BS with TF", "SDM Vol. 3, 17.2.3: not a single step", step_with_detect, NULL},
+    {MODEL_BOCHS, "general detect sets DR6.BS with TF", "SDM Vol. 3, 17.2.3: not a single step", step_with_detect,
+     NULL},
     {MODEL_BOCHS, "a single-step trap clears other bits of DR6", "SDM Vol. 3, 17.2.3: bits 0 to 3 may be, others never",
      step_after_dr6, NULL},
-    {MODEL_BOCHS, "ARPL reads its destination as if to write it", "processors don't: the hardware comparison", arpl_write,
-     NULL},
-    {MODEL_BOCHS, "no single-step trap after an instruction that switches tasks", "not documented", NULL, traced_switch},
+    {MODEL_BOCHS, "ARPL reads its destination as if to write it", "processors don't: the hardware comparison",
+     arpl_write, NULL},
+    {MODEL_BOCHS, "no single-step trap after an instruction that switches tasks", "not documented", NULL,
+     traced_switch},
     {MODEL_BOCHS, "a TSS in the LDT is #GP before it is #NP", "SDM Vol. 2, JMP: no order", NULL, task_of_ldt},
     {MODEL_BOCHS, "the data breakpoint of a load of SS waits for the next instruction",
      "SDM Vol. 3, 6.8.3 wants it; the library traps at once: docs/design.md", NULL, deferred_breakpoint},
@@ -367,31 +373,35 @@ const struct deviation deviations[] = {
     {MODEL_BOCHS, "LTR takes any upper half of a wide descriptor", "SDM Vol. 2, LTR: #GP unless its type is 0", NULL,
      ltr_upper_half},
     {MODEL_BOCHS, "BOUND reads both bounds first", "processors don't: the hardware comparison", NULL, bound_reads},
-    {MODEL_BOCHS, "returns to SS 0 at CPL 1 and 2", "SDM Vol. 2, RET, 64-bit mode: #GP(0) unless its RPL is the CPL", NULL,
-     null_stack},
-    {MODEL_BOCHS, "a new task's selectors fault in the new task", "the library faults in the old one: docs/design.md", NULL,
-     new_task},
+    {MODEL_BOCHS, "returns to SS 0 at CPL 1 and 2", "SDM Vol. 2, RET, 64-bit mode: #GP(0) unless its RPL is the CPL",
+     NULL, null_stack},
+    {MODEL_BOCHS, "a new task's selectors fault in the new task", "the library faults in the old one: docs/design.md",
+     NULL, new_task},
 
     {MODEL_QEMU, "RF is neither cleared by instructions nor set for faults", "SDM Vol. 3, 17.3.1.1", resume_flag, NULL},
-    {MODEL_QEMU, "PUSH of a segment register writes all bytes of its operand", "SDM Vol. 2, PUSH: recent processors write two",
-     segment_push, NULL},
+    {MODEL_QEMU, "PUSH of a segment register writes all bytes of its operand",
+     "SDM Vol. 2, PUSH: recent processors write two", segment_push, NULL},
     {MODEL_QEMU, "a port without a device reads as zeroes", "not the processor's", empty_port, NULL},
     {MODEL_QEMU, "SGDT, LGDT and their like use 24 bits of the base with a 16-bit operand size, in 64-bit mode too",
      "SDM Vol. 2, SGDT: all bits are stored; LGDT: 64-bit mode has one size", short_store, NULL},
     {MODEL_QEMU, "16-bit gates use the upper half of the offset", "SDM Vol. 3, 6.11 and 5.8.3", gate_offset, NULL},
     {MODEL_QEMU, "reserved bits of DR6 and DR7 can be changed", "SDM Vol. 3, 17.2.3, 17.2.4", debug_bits, NULL},
     {MODEL_QEMU, "LAR clears bits 16 to 19", "SDM Vol. 2, LAR: undefined", lar_bits, NULL},
-    {MODEL_QEMU, "what was pushed before a fault stays", "SDM Vol. 2, CALL, INT n: checks come first", early_push, NULL},
+    {MODEL_QEMU, "what was pushed before a fault stays", "SDM Vol. 2, CALL, INT n: checks come first", early_push,
+     NULL},
     {MODEL_QEMU, "the parts of a far pointer are read in another order", "not documented", pointer_order, NULL},
     {MODEL_QEMU, "EXT is not set in error codes of exceptions in delivery", "SDM Vol. 3, 6.13", external_bit, NULL},
-    {MODEL_QEMU, "far transfers don't set the accessed bit of code segments", "SDM Vol. 3, 3.4.5.1", accessed_bit, NULL},
+    {MODEL_QEMU, "far transfers don't set the accessed bit of code segments", "SDM Vol. 3, 3.4.5.1", accessed_bit,
+     NULL},
     {MODEL_QEMU, "reserved bits of CR0 can be changed", "SDM Vol. 3, 2.5: they are 0", reserved_cr0, NULL},
     {MODEL_QEMU, "RET and IRET of users read their stack as a supervisor", "SDM Vol. 3, 4.7", user_stack, NULL},
-    {MODEL_QEMU, "an interrupt stack without a change of privilege makes SS null", "SDM Vol. 3, 6.14.4", interrupt_stack_null,
-     NULL},
+    {MODEL_QEMU, "an interrupt stack without a change of privilege makes SS null", "SDM Vol. 3, 6.14.4",
+     interrupt_stack_null, NULL},
     {MODEL_QEMU, "SYSCALL loses status flags", "SDM Vol. 2, SYSCALL: SFMASK alone clears", flags_of_syscall, NULL},
-    {MODEL_QEMU, "the fault of a read-modify-write is that of its read", "SDM Vol. 3, 4.7: W/R", read_before_write, NULL},
-    {MODEL_QEMU, "error codes of gates in long mode are those of the vector times 16", "SDM Vol. 3, 6.13", wide_vector, NULL},
+    {MODEL_QEMU, "the fault of a read-modify-write is that of its read", "SDM Vol. 3, 4.7: W/R", read_before_write,
+     NULL},
+    {MODEL_QEMU, "error codes of gates in long mode are those of the vector times 16", "SDM Vol. 3, 6.13", wide_vector,
+     NULL},
     {MODEL_QEMU, "LOCK before an instruction on registers is ignored", "SDM Vol. 2, LOCK: #UD", NULL, locked_register},
     {MODEL_QEMU, "no alignment checks", "SDM Vol. 3, 6.15, #AC", NULL, alignment},
     {MODEL_QEMU, "no virtual-mode extensions", "SDM Vol. 3, 21.3, 21.4", NULL, virtual_mode_extensions},
@@ -403,10 +413,10 @@ const struct deviation deviations[] = {
     {MODEL_QEMU, "MOV of a control or debug register that isn't there: the privilege is looked at first",
      "SDM Vol. 2, MOV: no order", NULL, invalid_or_privileged},
     {MODEL_QEMU, "addresses in MSRs need not be canonical", "SDM Vol. 2, WRMSR: #GP(0)", NULL, canonical_msr},
-    {MODEL_QEMU, "returns to SS 0 at CPL 1 and 2", "SDM Vol. 2, RET, 64-bit mode: #GP(0) unless its RPL is the CPL", NULL,
-     null_stack},
-    {MODEL_QEMU, "a new task's selectors fault in the new task", "the library faults in the old one: docs/design.md", NULL,
-     new_task},
+    {MODEL_QEMU, "returns to SS 0 at CPL 1 and 2", "SDM Vol. 2, RET, 64-bit mode: #GP(0) unless its RPL is the CPL",
+     NULL, null_stack},
+    {MODEL_QEMU, "a new task's selectors fault in the new task", "the library faults in the old one: docs/design.md",
+     NULL, new_task},
     {MODEL_QEMU, "limits and rights of segments are not looked at in accesses and jumps", "SDM Vol. 3, 5.3, 5.5", NULL,
      segment_checks},
 };

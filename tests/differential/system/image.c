@@ -33,7 +33,8 @@ bool model_runs(enum model model, const struct test_case *c)
     return model != MODEL_QEMU || !c->not_for_qemu;
 }
 
-bool image_make(uint8_t *disk, size_t room, enum model model, const struct test_case *cases, unsigned count, uint8_t templates[3][WORLD_SIZE])
+bool image_make(uint8_t *disk, size_t room, enum model model, const struct test_case *cases, unsigned count,
+                uint8_t templates[3][WORLD_SIZE])
 {
     uint8_t *job = disk + JOB_SECTOR * SECTOR;
     uint8_t *at = job + (CASES - JOB);
@@ -57,8 +58,8 @@ bool image_make(uint8_t *disk, size_t room, enum model model, const struct test_
     return true;
 }
 
-unsigned image_results(const uint8_t *disk, size_t size, enum model model, const struct test_case *cases, unsigned count,
-                       struct outcome *outcomes)
+unsigned image_results(const uint8_t *disk, size_t size, enum model model, const struct test_case *cases,
+                       unsigned count, struct outcome *outcomes)
 {
     const uint8_t *at = disk + RESULT_SECTOR * SECTOR, *end = disk + size;
     unsigned found = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The instructions under test: those that move between segments, levels, tasks and modes. */
-#include "emit.h"
 #include "instructions.h"
+#include "emit.h"
 
 /* What follows a segment load, so that the hidden part is seen. */
 static void probe(struct maker *m, unsigned segment)

@@ -8,7 +8,8 @@
 static unsigned long needed[MAX_DEVIATIONS];
 
 /* Dwords that differ, when they do, by chance: the word beside LDTR is TR, and only long mode stores it. */
-uint32_t outcome_difference(const struct test_case *c, const struct outcome *a, const struct outcome *b, unsigned offset)
+uint32_t outcome_difference(const struct test_case *c, const struct outcome *a, const struct outcome *b,
+                            unsigned offset)
 {
     if (offset == W_LDTR && c->environment != ENVIRONMENT_LONG)
         return 0;
@@ -30,8 +31,8 @@ static unsigned excuse(const struct comparison *k, unsigned offset)
 {
     unsigned i = 0;
 
-    while (i < deviation_count && !(deviations[i].model == k->model && deviations[i].excuses != NULL &&
-                                    deviations[i].excuses(k, offset)))
+    while (i < deviation_count &&
+           !(deviations[i].model == k->model && deviations[i].excuses != NULL && deviations[i].excuses(k, offset)))
         i++;
     return i;
 }

@@ -14,7 +14,8 @@ struct comparison {
 };
 
 /* The bits of the dword there that differ and mean something. */
-uint32_t outcome_difference(const struct test_case *c, const struct outcome *a, const struct outcome *b, unsigned offset);
+uint32_t outcome_difference(const struct test_case *c, const struct outcome *a, const struct outcome *b,
+                            unsigned offset);
 
 /* Whether the dword there differs in a way that no deviation of single dwords explains. */
 bool difference_counts(const struct comparison *k, unsigned offset);
@@ -27,7 +28,7 @@ enum {
 struct deviation {
     enum model model;
     const char *what;
-    const char *source; /* what the manual says, and where */
+    const char *source;                                           /* what the manual says, and where */
     bool (*excuses)(const struct comparison *k, unsigned offset); /* of one dword that differs; or */
     bool (*applies)(const struct comparison *k);                  /* of the whole case */
 };

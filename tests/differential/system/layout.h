@@ -27,8 +27,8 @@
 #define RAM_SIZE 0x8000000
 
 /* The job: dwords. */
-#define JOB_MAGIC 0 /* a number of this run, not 0 */
-#define JOB_COUNT 4 /* cases */
+#define JOB_MAGIC 0   /* a number of this run, not 0 */
+#define JOB_COUNT 4   /* cases */
 #define JOB_SECTORS 8 /* to load from JOB_SECTOR on */
 
 /* Progress, dwords. */
@@ -60,7 +60,7 @@
 #define W_CR3 0x788
 #define W_CR4 0x78c
 #define W_EFER 0x790
-#define W_DR 0x794  /* 0 to 3, 6, 7 */
+#define W_DR 0x794   /* 0 to 3, 6, 7 */
 #define W_GDTR 0x7ac /* 6 or 10 bytes, stored only */
 #define W_IDTR 0x7b8
 #define W_LDTR 0x7c4
@@ -68,14 +68,14 @@
 #define W_VECTOR 0x7c8 /* that ended the case */
 #define W_PUSHED 0x7cc /* bytes of error code */
 #define W_ERROR 0x7d0
-#define W_LINK 0x7d4   /* the task that was interrupted */
+#define W_LINK 0x7d4    /* the task that was interrupted */
 #define W_ENTRIES 0x7d8 /* eight page-table entries of eight bytes (legacy paging: the low dwords) */
-#define W_MSR 0x818    /* MSR_COUNT of eight bytes */
+#define W_MSR 0x818     /* MSR_COUNT of eight bytes */
 #define MSR_COUNT 10
-#define W_GPR 0x870   /* 16 of eight bytes */
-#define W_FRAME 0x8f0 /* RIP, CS, RFLAGS, RSP, SS of eight bytes each */
+#define W_GPR 0x870      /* 16 of eight bytes */
+#define W_FRAME 0x8f0    /* RIP, CS, RFLAGS, RSP, SS of eight bytes each */
 #define W_SELECTOR 0x918 /* ES, CS, SS, DS, FS, GS, two bytes each; LDTR in W_LDTR */
-#define W_TSS_A 0xa00  /* the task that a case begins in */
+#define W_TSS_A 0xa00    /* the task that a case begins in */
 #define W_TSS_B 0xb00
 #define W_TSS_C 0xc00
 #define W_TSS_D 0xc80

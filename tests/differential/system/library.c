@@ -140,8 +140,8 @@ static void fail(struct machine *m, const char *why, unsigned status)
 {
     uint32_t at = get32(m->ram, PROGRESS + PROGRESS_CASE);
 
-    fprintf(stderr, "library: case %u: %s (status %u) at %#llx, bytes", at < RAM_SIZE - 8 ? get32(m->ram, at + CASE_NUMBER) - 1 : 0,
-            why, status, (unsigned long long)m->vcpu.rip);
+    fprintf(stderr, "library: case %u: %s (status %u) at %#llx, bytes",
+            at < RAM_SIZE - 8 ? get32(m->ram, at + CASE_NUMBER) - 1 : 0, why, status, (unsigned long long)m->vcpu.rip);
     for (unsigned i = 0; i < m->emu.byte_count; i++)
         fprintf(stderr, " %02x", m->emu.bytes[i]);
     fprintf(stderr, "\n");

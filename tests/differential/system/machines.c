@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,6 +84,7 @@ bool machine_start(enum model model, bool amd, const char *disk, pid_t *pid)
     if (*pid != 0)
         return *pid > 0;
     setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* not to outlive this program */
     null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(null, 1);

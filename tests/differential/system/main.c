@@ -99,7 +99,8 @@ static void collect(enum model model, const uint8_t *disk, unsigned count)
         given += model_runs(model, &cases[i]);
     unanswered += given - found;
     if (found != given)
-        printf("%s: answered %u of %u cases, case %u not\n", model_names[model], found, given, first_missing(model, count));
+        printf("%s: answered %u of %u cases, case %u not\n", model_names[model], found, given,
+               first_missing(model, count));
 }
 
 static void run_models(uint8_t *disk, unsigned count, uint8_t templates[3][WORLD_SIZE])
@@ -229,8 +230,10 @@ static int report(void)
 static const char help[] =
     "usage: x86emu-differential-system [--quick] [--count N] [--seed N] [--only MNEMONIC] [--case N]\n"
     "           [--environment protected|long|real] [--amd] [--shown N] [--coverage FILE]\n\n"
-    "Runs one guest program on the emulator, on QEMU (TCG) and on Bochs: instructions that change segments, levels, tasks\n"
-    "and modes, privileged ones, exceptions and their delivery. Compares registers, descriptors, tasks and stacks after\n"
+    "Runs one guest program on the emulator, on QEMU (TCG) and on Bochs: instructions that change segments, levels, "
+    "tasks\n"
+    "and modes, privileged ones, exceptions and their delivery. Compares registers, descriptors, tasks and stacks "
+    "after\n"
     "each case. Where QEMU and Bochs differ, the manual decides: such cases are explained by name, or unexplained.\n\n"
     "  --quick          a slice\n"
     "  --count N        so many cases (default: 65536)\n"
@@ -243,7 +246,8 @@ static const char help[] =
     "  --shown N        print so many unexplained cases (default: 20)\n"
     "  --coverage FILE  how often each row ran, as CSV\n"
     "  --help           this text\n\n"
-    "The last line says: N executions, R rows, M unexplained. Exit status: 0 without unexplained cases, 1 with some, 2\n"
+    "The last line says: N executions, R rows, M unexplained. Exit status: 0 without unexplained cases, 1 with some, "
+    "2\n"
     "when it couldn't run.\n";
 
 static long number(const char *text)
@@ -274,7 +278,7 @@ static void parse(int argc, char **argv)
     static const struct option known[] = {
         {"quick", 0, NULL, 'q'},    {"count", 1, NULL, 'c'}, {"seed", 1, NULL, 's'},        {"only", 1, NULL, 'o'},
         {"coverage", 1, NULL, 'f'}, {"case", 1, NULL, 'n'},  {"environment", 1, NULL, 'e'}, {"amd", 0, NULL, 'a'},
-        {"shown", 1, NULL, 'm'},    {"first", 1, NULL, 'i'},    {"help", 0, NULL, 'h'},  {0}};
+        {"shown", 1, NULL, 'm'},    {"first", 1, NULL, 'i'}, {"help", 0, NULL, 'h'},        {0}};
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {

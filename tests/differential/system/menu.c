@@ -44,7 +44,8 @@ static void code_gate(uint8_t *at, unsigned type)
         selector = SEL_SMALL_CODE + 9 * random_below(4);
         offset -= WORLD;
     }
-    world_gate(at, selector, offset, type | any_level() | present(), type % 8 == 4 ? random_below(one_in(4) ? 32 : 4) : 0);
+    world_gate(at, selector, offset, type | any_level() | present(),
+               type % 8 == 4 ? random_below(one_in(4) ? 32 : 4) : 0);
 }
 
 static void task_gate(uint8_t *at)

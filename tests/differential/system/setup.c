@@ -37,7 +37,8 @@ static void breakpoints(struct maker *m)
         return;
     for (unsigned i = 0; i < 4; i++) {
         unsigned kind = random_below(4), length = kind == 0 ? 0 : random_below(4);
-        uint32_t at = WORLD + (kind == 0 ? m->c->code + random_below(4) : (one_in(2) ? m->sp : W_DATA + random_below(0x2c0)));
+        uint32_t at =
+            WORLD + (kind == 0 ? m->c->code + random_below(4) : (one_in(2) ? m->sp : W_DATA + random_below(0x2c0)));
 
         if (kind == 2 || (length == 2 && m->mode != X86EMU_MODE_64))
             continue;
@@ -54,7 +55,8 @@ static void msrs(struct maker *m)
     unsigned long_mode = m->c->environment == ENVIRONMENT_LONG;
 
     /* SYSRET: 16 on from the base are CS (32-bit), SS and CS (64-bit); any selector will do, for none is looked up. */
-    put(at, 0, (uint64_t)(SEL_FLAT_CODE + (one_in(2) ? 3 : 0)) << 48 | (uint64_t)SEL_FLAT_CODE << 32 | (WORLD + W_TARGETS), 8);
+    put(at, 0,
+        (uint64_t)(SEL_FLAT_CODE + (one_in(2) ? 3 : 0)) << 48 | (uint64_t)SEL_FLAT_CODE << 32 | (WORLD + W_TARGETS), 8);
     put(at, 8, WORLD + W_TARGETS + random_below(32), 8);
     put(at, 16, WORLD + W_TARGETS + random_below(32), 8);
     put(at, 24, random_number() & 0x47fd5, 8);
@@ -223,7 +225,8 @@ static void gates_long(struct maker *m)
         if (v == X86EMU_VECTOR_BP || v == X86EMU_VECTOR_DF || !one_in(4))
             continue;
         world_gate(at, selector, WORLD + W_HANDLERS + v * HANDLER_SIZE,
-                   (one_in(16) ? random_below(32) : 14 + random_below(2)) | (one_in(12) ? 0 : 0x80) | random_below(4) << 5,
+                   (one_in(16) ? random_below(32) : 14 + random_below(2)) | (one_in(12) ? 0 : 0x80) |
+                       random_below(4) << 5,
                    one_in(3) ? 2 : 0);
         put(m->c->world, W_IDT + 16 * v + 8, v != X86EMU_VECTOR_PF && one_in(24) ? random_number() & 0xffff : 0, 8);
     }

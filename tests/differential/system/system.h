@@ -18,8 +18,8 @@
 /* --- cases -------------------------------------------------------------------------------------------------------- */
 
 enum {
-    MAX_CODE = 48,  /* bytes of the instructions under test */
-    BATCH = 4096,   /* cases of one disk */
+    MAX_CODE = 48, /* bytes of the instructions under test */
+    BATCH = 4096,  /* cases of one disk */
 };
 
 /* The world that a case begins with, and what it is about. */
@@ -95,11 +95,12 @@ extern const char *const model_names[MODEL_COUNT];
 bool model_runs(enum model model, const struct test_case *c);
 
 /* The disk that the guest program finds: those of count cases that the model is given. False: it is too small. */
-bool image_make(uint8_t *disk, size_t room, enum model model, const struct test_case *cases, unsigned count, uint8_t templates[3][WORLD_SIZE]);
+bool image_make(uint8_t *disk, size_t room, enum model model, const struct test_case *cases, unsigned count,
+                uint8_t templates[3][WORLD_SIZE]);
 
 /* Reads the results from the disk. Answers how many there are. */
-unsigned image_results(const uint8_t *disk, size_t size, enum model model, const struct test_case *cases, unsigned count,
-                       struct outcome *outcomes);
+unsigned image_results(const uint8_t *disk, size_t size, enum model model, const struct test_case *cases,
+                       unsigned count, struct outcome *outcomes);
 
 /* Runs the disk; its results are on it afterwards. False, with a message: it couldn't be run to its end. */
 bool library_run(uint8_t *disk, size_t size, bool amd);

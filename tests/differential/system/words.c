@@ -142,7 +142,8 @@ static void print_code(const struct test_case *c)
     char text[X86EMU_FORMAT_ROOM];
 
     for (unsigned at = 0; at < c->code_size; at += insn.length) {
-        if (x86emu_decode(&insn, c->world + c->code + at, X86EMU_MAX_INSN_LENGTH, (uint32_t)c->mode) != X86EMU_DECODE_OK) {
+        if (x86emu_decode(&insn, c->world + c->code + at, X86EMU_MAX_INSN_LENGTH, (uint32_t)c->mode) !=
+            X86EMU_DECODE_OK) {
             printf("    %-40s", "(invalid)");
             for (unsigned i = at; i < c->code_size; i++)
                 printf(" %02x", c->world[c->code + i]);
@@ -181,8 +182,9 @@ void print_case(const struct test_case *c, struct outcome outcomes[MODEL_COUNT])
            environments[c->environment], 16u << c->mode, is_protected && flags & X86EMU_RFLAGS_VM ? " in vm86" : "",
            get32(c->world, W_CR0), get32(c->world, W_CR4), get32(c->world, W_EFER), get32(c->world, W_DR + 20), flags);
     if (is_protected)
-        printf("    CS %x EIP %x SS %x ESP %x DS %x\n", get32(c->world, W_TSS_A + 0x4c), get32(c->world, W_TSS_A + 0x20),
-               get32(c->world, W_TSS_A + 0x50), get32(c->world, W_TSS_A + 0x38), get32(c->world, W_TSS_A + 0x54));
+        printf("    CS %x EIP %x SS %x ESP %x DS %x\n", get32(c->world, W_TSS_A + 0x4c),
+               get32(c->world, W_TSS_A + 0x20), get32(c->world, W_TSS_A + 0x50), get32(c->world, W_TSS_A + 0x38),
+               get32(c->world, W_TSS_A + 0x54));
     else
         printf("    CS %x RIP %x SS %x RSP %x\n", get32(c->world, W_FRAME + 8), get32(c->world, W_FRAME),
                get32(c->world, W_FRAME + 32), get32(c->world, W_FRAME + 24));

@@ -17,10 +17,10 @@ enum {
     SEL_SMALL_CODE = 0x90, /* four, 16-bit: the world */
     SEL_SMALL_DATA = 0xb0,
     SEL_LDT = 0xd0,
-    SEL_TSS_B = 0xd8, /* 32-bit */
-    SEL_TSS_C = 0xe0, /* 16-bit */
-    SEL_TSS_D = 0xe8, /* 16-bit */
-    SEL_TSS_E = 0xf0, /* 32-bit */
+    SEL_TSS_B = 0xd8,     /* 32-bit */
+    SEL_TSS_C = 0xe0,     /* 16-bit */
+    SEL_TSS_D = 0xe8,     /* 16-bit */
+    SEL_TSS_E = 0xf0,     /* 32-bit */
     SEL_LONG_CODE = 0xf8, /* four, 64-bit */
     SEL_RANDOM = 0x118,
     LDT_ENTRIES = 16,
