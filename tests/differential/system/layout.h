@@ -17,7 +17,7 @@
 #define REAL_BLOCK 0x7100  /* a copy of the world's register block, where real mode reaches it */
 #define WORLD 0x10000      /* what a case may change */
 #define BEFORE 0x14000     /* the world before the case ran */
-#define TABLES 0x20000     /* page tables: six pages */
+#define TABLES 0x22000     /* page tables: seven pages; away from what a segment without limit reaches */
 #define WINDOW 0x30000     /* eight linear pages whose entries are the case's */
 #define JOB 0x100000
 #define TEMPLATES (JOB + SECTOR)

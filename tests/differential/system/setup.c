@@ -228,7 +228,10 @@ static void gates_long(struct maker *m)
                    (one_in(16) ? random_below(32) : 14 + random_below(2)) | (one_in(12) ? 0 : 0x80) |
                        random_below(4) << 5,
                    one_in(3) ? 2 : 0);
-        put(m->c->world, W_IDT + 16 * v + 8, v != X86EMU_VECTOR_PF && one_in(24) ? random_number() & 0xffff : 0, 8);
+        if (v != X86EMU_VECTOR_PF && one_in(24)) {
+            put(m->c->world, W_IDT + 16 * v + 8, random_number() & 0xffff, 8);
+            m->c->not_for_qemu = true;
+        }
     }
 }
 

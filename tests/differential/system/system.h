@@ -30,8 +30,8 @@ struct test_case {
     uint32_t code; /* offset of the instructions under test in the world */
     unsigned code_size;
     /*
-     * QEMU 7.2 ends with a segmentation fault at some breakpoints, hangs at reserved bits of CR4, and keeps VIP, once it is
-     * set, for all later cases.
+     * QEMU 7.2 ends with a segmentation fault at some breakpoints, hangs at reserved bits of CR4 and at handlers whose address
+     * isn't canonical, and keeps VIP, once it is set, for all later cases.
      */
     bool not_for_qemu;
     uint16_t selectors[10]; /* that the case was made of, ended by 0: for the report */
