@@ -294,9 +294,25 @@ static bool interrupt_stack_null(const struct comparison *k, unsigned offset)
     return is_long(k) && (offset == W_FRAME + 32 || in_stack(offset)) && theirs(k, offset) <= 3 && ours(k, offset) > 3;
 }
 
-static bool flags_of_syscall(const struct comparison *k, unsigned offset)
+static bool flags_of_syscall(const struct comparison *k)
 {
-    return is_one_of(k, "syscall") && holds_flags(offset) && (bits(k, offset) & ~0x8d5u) == 0;
+    return is_one_of(k, "syscall") && k->other_agrees;
+}
+
+static bool base_in_64_bit_mode(const struct comparison *k)
+{
+    return k->c->mode == X86EMU_MODE_64 && k->other_agrees && same_end(k) && is_one_of(k, "mov pop");
+}
+
+static bool wide_pointer(const struct comparison *k)
+{
+    return k->c->mode == X86EMU_MODE_64 && k->other_agrees && is_one_of(k, "lss lfs lgs jmp call");
+}
+
+static bool read_marks_page(const struct comparison *k, unsigned offset)
+{
+    return offset >= W_ENTRIES && offset < W_MSR && bits(k, offset) == 0x20 &&
+           first_vector(k, k->ours) == X86EMU_VECTOR_PF;
 }
 
 static bool read_before_write(const struct comparison *k, unsigned offset)
@@ -397,7 +413,13 @@ const struct deviation deviations[] = {
     {MODEL_QEMU, "RET and IRET of users read their stack as a supervisor", "SDM Vol. 3, 4.7", user_stack, NULL},
     {MODEL_QEMU, "an interrupt stack without a change of privilege makes SS null", "SDM Vol. 3, 6.14.4",
      interrupt_stack_null, NULL},
-    {MODEL_QEMU, "SYSCALL loses status flags", "SDM Vol. 2, SYSCALL: SFMASK alone clears", flags_of_syscall, NULL},
+    {MODEL_QEMU, "SYSCALL loses flags", "SDM Vol. 2, SYSCALL: SFMASK alone clears", NULL, flags_of_syscall},
+    {MODEL_QEMU, "after a load of SS its base counts in 64-bit mode", "SDM Vol. 3, 3.4.4: it is 0", NULL,
+     base_in_64_bit_mode},
+    {MODEL_QEMU, "far pointers with REX.W have 32 bits, as AMD's processors have them", "SDM Vol. 2, LFS: 64 bits",
+     NULL, wide_pointer},
+    {MODEL_QEMU, "the read of a read-modify-write that may not write marks the page accessed", "SDM Vol. 3, 4.8",
+     read_marks_page, NULL},
     {MODEL_QEMU, "the fault of a read-modify-write is that of its read", "SDM Vol. 3, 4.7: W/R", read_before_write,
      NULL},
     {MODEL_QEMU, "error codes of gates in long mode are those of the vector times 16", "SDM Vol. 3, 6.13", wide_vector,

@@ -14,7 +14,7 @@ enum {
     MOST_SHOWN = 20,
     QUICK = 4096, /* cases */
     DISK_SIZE = RESULT_SECTOR * SECTOR + (24 << 20),
-    SECONDS = 40, /* for one disk */
+    SECONDS = 240, /* for one disk */
 };
 
 static struct options {
