@@ -213,6 +213,10 @@ fill_low:
         movl    $WORLD + WORLD_SIZE, %edi
         movl    $0x200 / 4, %ecx
         rep stosl
+        movl    $WORLD + 0xfff0, %edi   /* what a case may have stored beyond 64 KiB */
+        xorl    %eax, %eax
+        movl    $(TABLES - WORLD - 0xfff0) / 4, %ecx
+        rep stosl
         xorl    %edi, %edi              /* virtual-8086 mode's own vectors, for CR4.VME */
         movl    $WORLD >> 4 << 16 | W_TARGETS, %eax
         movl    $256, %ecx
