@@ -26,7 +26,7 @@ static unsigned decode_operands(const uint8_t *bytes, size_t size)
 
     if (x86emu_decode(&insn, bytes, size, X86EMU_MODE_64) != X86EMU_DECODE_OK)
         return 0;
-    x86emu_insn_operands(&insn, operands);
+    x86emu_insn_operands(&insn, operands, X86EMU_MAX_OPERANDS);
     __asm__ volatile("" : : "r"(operands) : "memory");
     return insn.length;
 }

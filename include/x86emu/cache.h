@@ -38,7 +38,7 @@ struct x86emu_cache {
         uint64_t bytes[2], mask[2]; /* the instruction, and which bits of bytes are its */
         const struct x86emu_form_flags *flags;
         uint32_t mode;         /* with decode options; 0: none */
-        uint8_t operand_count; /* expanded so far */
+        uint8_t operand_count; /* 0: not expanded yet */
         struct x86emu_insn insn;
         struct x86emu_operand operands[X86EMU_CACHE_OPERANDS];
     } insns[X86EMU_CACHE_INSNS];

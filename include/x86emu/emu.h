@@ -279,7 +279,7 @@ struct x86emu {
         bool restricted; /* config.features lacks anything */
         struct x86emu_event event;
         bool decoded;          /* insn is valid */
-        uint8_t operand_count; /* of operands, expanded so far */
+        uint8_t operand_count; /* of operands; 0: not expanded yet */
         bool hint_used;        /* the hinted address has found its operand */
 
         struct x86emu_question {

@@ -218,8 +218,11 @@ struct x86emu_operand {
  */
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand);
 
-/* Expands all of them, which is faster than one by one; answers how many there are. */
-unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand operands[X86EMU_MAX_OPERANDS]);
+/*
+ * Expands all of them, or the first ones for which there is room, which is faster than one by one; answers how many there
+ * are. Beyond that number operands[] is undefined.
+ */
+unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand *operands, unsigned room);
 
 /*
  * Registers as masks: bit n stands for number n, whatever part of it takes part; AH to BH count as AX to BX. What is

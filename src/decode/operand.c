@@ -357,11 +357,12 @@ bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86e
 }
 
 /* Most instructions have two. Where there are fewer, to make up what isn't there costs less than to ask. */
-unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand operands[X86EMU_MAX_OPERANDS])
+unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand *operands, unsigned room)
 {
-    unsigned count = operand_count(find_row(insn->form)), end = count;
+    unsigned count = operand_count(find_row(insn->form)), end = count < room ? count : room;
 
-    end += (2 - count) & (0 - opaque(count < 2));
+    if (room >= 2)
+        end += (2 - end) & (0 - opaque(end < 2));
     expand_some(insn, 0, end, operands);
     return count;
 }

@@ -6,12 +6,12 @@ const struct x86emu_operand *x86emu_operand_expand(struct exec *x, unsigned n)
 {
     static const struct x86emu_operand none = {.kind = X86EMU_OPERAND_NONE, .size = 1};
 
-    while (*x->operand_count <= n && *x->operand_count < X86EMU_CACHE_OPERANDS) {
-        struct x86emu_operand *slot = &x->operands[*x->operand_count];
+    if (*x->operand_count == 0) {
+        unsigned count = x86emu_insn_operands(x->insn, x->operands, X86EMU_CACHE_OPERANDS);
 
-        if (!x86emu_insn_operand(x->insn, *x->operand_count, slot))
-            *slot = none;
-        ++*x->operand_count;
+        for (; count < X86EMU_CACHE_OPERANDS; count++)
+            x->operands[count] = none;
+        *x->operand_count = X86EMU_CACHE_OPERANDS;
     }
     return n < X86EMU_CACHE_OPERANDS ? &x->operands[n] : &none;
 }

@@ -32,7 +32,7 @@ static int take(const uint8_t *bytes, unsigned mode)
     if (status == X86EMU_DECODE_OK) {
         add(text, x86emu_format(&insn, 0, text, sizeof(text)));
         add(&insn.length, 1);
-        for (unsigned n = 0, count = x86emu_insn_operands(&insn, operands); n < count; n++)
+        for (unsigned n = 0, count = x86emu_insn_operands(&insn, operands, X86EMU_MAX_OPERANDS); n < count; n++)
             add(&operands[n].size, 2);
         valid++;
     }
