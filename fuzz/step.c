@@ -658,10 +658,22 @@ static void answer_again(struct guest *g, enum x86emu_status *status)
     *status = x86emu_complete(g->emu, &g->vcpu);
 }
 
+/* A delivery that failed has written CR2, DR6 and DR7 at most. */
+static void allow_failed_delivery(struct guest *g)
+{
+    uint32_t changed = g->vcpu.changed & g->vcpu.loaded & (X86EMU_STATE_CR2 | X86EMU_STATE_DEBUG);
+
+    copy_groups(&g->expected, &g->vcpu, changed);
+    g->expected.changed |= changed;
+    copy_groups(&g->truth, &g->vcpu, changed);
+}
+
 static void check_end(struct guest *g, enum x86emu_status status)
 {
     const struct x86emu_outcome *outcome = &g->emu->outcome;
 
+    if (g->delivering && (status == X86EMU_EXCEPTION || status == X86EMU_SHUTDOWN))
+        allow_failed_delivery(g);
     if (status == X86EMU_RETIRED)
         check_retired(g);
     check_unchanged(g);

@@ -73,6 +73,7 @@ static const struct {
     {DIFFERENT_FIELDS, "enqcmds lgdt", "#GP(0) unless CPL is 0 (SDM Vol. 2, ENQCMDS; LGDT)"},
     {DIFFERENT_FIELDS, "vmxon vmlaunch vmresume vmxoff clrssbsy", "#GP(0) unless CPL is 0 (SDM Vol. 3, chapter 31)"},
     {DIFFERENT_FIELDS, "bnd* encls enclu enclv", "67 changes nothing (SDM Vol. 1, E.4; SDM Vol. 3, 39.1)"},
+    {DIFFERENT_FIELDS, "lldt ltr", "#UD outside protected mode comes before #GP (SDM Vol. 2, LLDT, LTR)"},
     {DIFFERENT_FIELDS, "clac stac monitor mwait", "#UD, not #GP, unless CPL is 0 (SDM Vol. 2, CLAC; MONITOR)"},
 };
 
