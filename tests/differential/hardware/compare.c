@@ -274,10 +274,11 @@ bool compare_run(struct situation *s, const uint8_t *before, struct result *mode
         return false;
     next = segment_of(model->selector[X86EMU_CS]).base + model->registers.rip;
     if (model->ending == ENDED_RETIRED) {
-        /* Not where it would go on running, or to what this program doesn't know; nor with a trap after it. */
+        /* Not where it would go on running, by another segment either, or to what this program doesn't know; nor with
+           a trap after it. */
         if (next >> 32 != 0 || (next >= COCKPIT && next < COCKPIT + COCKPIT_SIZE) ||
             (next >= code_address(s) && next < code_address(s) + s->insn.length + 9u &&
-             next != code_address(s) + s->insn.length) ||
+             (next != code_address(s) + s->insn.length || model->selector[X86EMU_CS] != s->selector[X86EMU_CS])) ||
             (model->registers.rflags & X86EMU_RFLAGS_TF) != 0)
             return false;
     }
