@@ -158,7 +158,7 @@ enum x86emu_status {
     X86EMU_BAD_ANSWER = 7,    /* the answer doesn't fit the request; the request is still open */
     X86EMU_NO_REQUEST = 8,    /* x86emu_complete() without a request; nothing changed */
     X86EMU_BAD_CONFIG = 9,    /* a context that was never initialised, or a mode that doesn't exist */
-    X86EMU_SHUTDOWN = 10, /* x86emu_deliver(): a double fault could not be delivered (triple fault); vcpu unchanged */
+    X86EMU_SHUTDOWN = 10,     /* x86emu_deliver(): a double fault could not be delivered (triple fault) */
 };
 
 /* Why an instruction is not emulated. */

@@ -310,19 +310,13 @@ void x86emu_exec_invpcid(struct exec *x)
         x86emu_invalidate(x, (enum x86emu_invalidation)kinds[type], la, (unsigned)pcid);
 }
 
-/* INVLPGB, TLBSYNC (APM Vol. 3): for all processors. More is invalidated than asked for, which the architecture allows. */
+/* INVLPGB (APM Vol. 3): for all processors. More is invalidated than asked for, which the architecture allows. */
 void x86emu_exec_invlpgb(struct exec *x)
 {
     if (x->cpl != 0)
         raise_gp(x);
     else
         x86emu_invalidate(x, X86EMU_INVALIDATE_EVERYWHERE, 0, 0);
-}
-
-void x86emu_exec_tlbsync(struct exec *x)
-{
-    if (x->cpl != 0)
-        raise_gp(x);
 }
 
 void x86emu_exec_wbinvd(struct exec *x)

@@ -100,9 +100,7 @@ bool x86emu_area_address(struct exec *x, unsigned size, unsigned alignment, unsi
 bool x86emu_area_write(struct exec *x, struct logical a, unsigned at, const uint8_t *bytes, unsigned size)
 {
     for (unsigned done = 0; done < size; done += CHUNK) {
-        struct logical chunk = {a.segment, (a.offset + at + done) & size_mask(x->insn->address_size)};
-
-        if (!x86emu_memory_write(x, chunk, least(CHUNK, size - done), bytes + done))
+        if (!x86emu_memory_write(x, beyond(x, a, at + done), least(CHUNK, size - done), bytes + done))
             return false;
     }
     return true;
@@ -111,9 +109,7 @@ bool x86emu_area_write(struct exec *x, struct logical a, unsigned at, const uint
 bool x86emu_area_read(struct exec *x, struct logical a, unsigned at, uint8_t *bytes, unsigned size)
 {
     for (unsigned done = 0; done < size; done += CHUNK) {
-        struct logical chunk = {a.segment, (a.offset + at + done) & size_mask(x->insn->address_size)};
-
-        if (!x86emu_memory_read(x, chunk, least(CHUNK, size - done), USE_UNALIGNED, bytes + done))
+        if (!x86emu_memory_read(x, beyond(x, a, at + done), least(CHUNK, size - done), USE_UNALIGNED, bytes + done))
             return false;
     }
     return true;
@@ -129,12 +125,10 @@ static bool fx_usable(struct exec *x)
 /* Bytes that are not written must be writable all the same. */
 void x86emu_area_probe(struct exec *x, struct logical a, unsigned at, unsigned size)
 {
-    const struct logical first = {a.segment, (a.offset + at) & size_mask(x->insn->address_size)};
-    const struct logical last = {a.segment, (a.offset + at + size - 1) & size_mask(x->insn->address_size)};
     struct span span;
 
-    if (x86emu_locate(x, first, 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span))
-        x86emu_locate(x, last, 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span);
+    if (x86emu_locate(x, beyond(x, a, at), 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span))
+        x86emu_locate(x, beyond(x, a, at + size - 1), 1, X86EMU_ACCESS_WRITE, USE_UNALIGNED, &span);
 }
 
 /* AMD's fast form leaves XMM registers to whoever uses them (APM Vol. 2, 11.4.4.3). */

@@ -363,7 +363,7 @@ void x86emu_exec_bound(struct exec *x)
         x86emu_raise(x, X86EMU_VECTOR_BR);
         return;
     }
-    address.offset = (address.offset + size) & size_mask(x->insn->address_size);
+    address = beyond(x, address, size);
     if (x86emu_memory_read(x, address, size, USE_PLAIN, bytes) &&
         index > (int64_t)sign_extend(load_le(bytes, size), size))
         x86emu_raise(x, X86EMU_VECTOR_BR);

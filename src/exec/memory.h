@@ -17,6 +17,13 @@ static inline bool is_protected(const struct exec *x)
     return x->vcpu->cr0 & X86EMU_CR0_PE && !(x->vcpu->rflags & X86EMU_RFLAGS_VM);
 }
 
+/* The address bytes further on, which wraps as the address size says. */
+static inline struct logical beyond(const struct exec *x, struct logical a, uint64_t bytes)
+{
+    a.offset = (a.offset + bytes) & size_mask(x->insn->address_size);
+    return a;
+}
+
 /* Where an access lies, once translated: at most two pages. */
 struct span {
     uint64_t la; /* 0 when the exit's guest-physical address made it unnecessary */

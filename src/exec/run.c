@@ -44,13 +44,9 @@ static bool run_cached(struct exec *x)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
 
-    t->effect_count = 0;
-    t->effect_used = 0;
     x86emu_dispatch(x, x->insn->form);
     if (x->stopped || x->restart || ((t->effect_count | t->page_count) != 0 && !x86emu_perform_effects(x)))
         return false;
-    if (x->repeats)
-        x->rip = x->vcpu->rip;
     x86emu_commit(x);
     return true;
 }

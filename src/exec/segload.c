@@ -66,7 +66,7 @@ bool x86emu_far_pointer(struct exec *x, unsigned n, unsigned *selector, uint64_t
 
     if (!x86emu_operand_address(x, n, &address) || !x86emu_memory_read(x, address, size, USE_PLAIN, bytes))
         return false;
-    address.offset = (address.offset + size) & size_mask(x->insn->address_size);
+    address = beyond(x, address, size);
     if (!x86emu_memory_read(x, address, 2, USE_PLAIN, bytes + size))
         return false;
     *selector = (unsigned)load_le(bytes + size, 2);

@@ -131,7 +131,8 @@ void x86emu_commit(struct exec *x)
     outcome->trap = x->dr6 != 0;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x) | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
-    vcpu->rip = x->rip;
+    if (!x->repeats)
+        vcpu->rip = x->rip;
     commit_interruptibility(x);
     outcome->changed = changed;
     vcpu->changed |= changed;

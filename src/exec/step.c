@@ -182,8 +182,6 @@ static void run_once(struct exec *x)
 {
     struct x86emu_transaction *t = &x->emu->transaction;
 
-    t->effect_count = 0;
-    t->effect_used = 0;
     if (t->delivering)
         deliver(x);
     else
@@ -194,8 +192,6 @@ static void run_once(struct exec *x)
         x86emu_end_run(x, X86EMU_NOT_THIS_INSN);
     if (x->stopped || x->restart || !x86emu_perform_effects(x))
         return;
-    if (x->repeats)
-        x->rip = x->vcpu->rip;
     x86emu_commit(x);
     x86emu_end_run(x, X86EMU_RETIRED);
 }

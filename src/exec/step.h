@@ -17,9 +17,11 @@ void x86emu_find_mode(struct exec *x);
 /* Runs, and runs again while exchanges are lost, until the transaction ends or a request is open. */
 enum x86emu_status x86emu_run_to_end(struct exec *x);
 
-/* Clean staged state. */
+/* Nothing is staged: registers, effects. */
 static inline void clear_run(struct exec *x)
 {
+    x->emu->transaction.effect_count = 0;
+    x->emu->transaction.effect_used = 0;
     x->rmw_read = NO_READ;
     clear_bytes(&x->flags_of_row, offsetof(struct exec, gpr) - offsetof(struct exec, flags_of_row));
 }

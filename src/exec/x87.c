@@ -299,12 +299,6 @@ static void stage_environment(struct exec *x, const struct environment *e)
 }
 
 /* Each word and each register's two parts are accesses of their own, as on processors: each may wrap. */
-static struct logical beyond(const struct exec *x, struct logical a, unsigned bytes)
-{
-    a.offset = (a.offset + bytes) & size_mask(x->insn->address_size);
-    return a;
-}
-
 static void write_environment(struct exec *x, struct logical a, const struct environment *e)
 {
     unsigned word = e->size / 7;

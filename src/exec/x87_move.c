@@ -192,65 +192,36 @@ void x86emu_exec_fxch(struct exec *x)
     end(x, &w);
 }
 
-/* FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: rounded as RC says; only the last bit depends on it. */
-static NOINLINE void load_constant(struct exec *x, uint64_t below, uint64_t above, uint64_t nearest, uint16_t exponent)
+/* FLD1 to FLDZ: rounded as RC says, which only changes the last bit of those that are not exact. */
+void x86emu_exec_fld_constant(struct exec *x)
 {
-    uint64_t mantissa = nearest;
+    static const struct {
+        uint64_t below;
+        uint16_t exponent;
+        bool exact, nearest_above;
+    } constants[8] = {
+        {UINT64_C(0x8000000000000000), 0x3fff, true, false},  /* 1 */
+        {UINT64_C(0xd49a784bcd1b8afe), 0x4000, false, false}, /* log2 10 */
+        {UINT64_C(0xb8aa3b295c17f0bb), 0x3fff, false, true},  /* log2 e */
+        {UINT64_C(0xc90fdaa22168c234), 0x4000, false, true},  /* pi */
+        {UINT64_C(0x9a209a84fbcff798), 0x3ffd, false, true},  /* log10 2 */
+        {UINT64_C(0xb17217f7d1cf79ab), 0x3ffe, false, true},  /* ln 2 */
+        {0, 0, true, false},                                  /* 0; D9 EF is no instruction */
+    };
+    enum {
+        NEAREST = 0,
+        UP = 2
+    };
+    unsigned n = x->insn->modrm & 7u, rounding;
     struct work w;
+    bool above;
 
     if (!begin(x, &w))
         return;
-    if (w.x87.control >> 10 & 3)
-        mantissa = (w.x87.control >> 10 & 3) == 2 ? above : below;
-    push(&w, mantissa, exponent, false);
+    rounding = w.x87.control >> 10 & 3;
+    above = rounding == UP || (rounding == NEAREST && constants[n].nearest_above);
+    push(&w, constants[n].below + (above && !constants[n].exact), constants[n].exponent, false);
     end(x, &w);
-}
-
-void x86emu_exec_fld1(struct exec *x)
-{
-    const uint64_t one = UINT64_C(0x8000000000000000);
-
-    load_constant(x, one, one, one, 0x3fff);
-}
-
-void x86emu_exec_fldl2t(struct exec *x)
-{
-    const uint64_t below = UINT64_C(0xd49a784bcd1b8afe);
-
-    load_constant(x, below, below + 1, below, 0x4000);
-}
-
-void x86emu_exec_fldl2e(struct exec *x)
-{
-    const uint64_t below = UINT64_C(0xb8aa3b295c17f0bb);
-
-    load_constant(x, below, below + 1, below + 1, 0x3fff);
-}
-
-void x86emu_exec_fldpi(struct exec *x)
-{
-    const uint64_t below = UINT64_C(0xc90fdaa22168c234);
-
-    load_constant(x, below, below + 1, below + 1, 0x4000);
-}
-
-void x86emu_exec_fldlg2(struct exec *x)
-{
-    const uint64_t below = UINT64_C(0x9a209a84fbcff798);
-
-    load_constant(x, below, below + 1, below + 1, 0x3ffd);
-}
-
-void x86emu_exec_fldln2(struct exec *x)
-{
-    const uint64_t below = UINT64_C(0xb17217f7d1cf79ab);
-
-    load_constant(x, below, below + 1, below + 1, 0x3ffe);
-}
-
-void x86emu_exec_fldz(struct exec *x)
-{
-    load_constant(x, 0, 0, 0, 0);
 }
 
 /* FCMOVcc: opcode DA moves if the condition holds, DB if it doesn't; the low two bits of reg say which (SDM Vol. 2). */
@@ -341,11 +312,6 @@ void x86emu_exec_fxam(struct exec *x)
 /* The data pointer stays: recent processors set it for unmasked exceptions alone (CPUID.7.0:EBX[6]). */
 
 /* Significand and exponent are two accesses, as on processors. */
-static struct logical exponent_address(const struct exec *x, struct logical a)
-{
-    a.offset = (a.offset + 8) & size_mask(x->insn->address_size);
-    return a;
-}
 
 void x86emu_exec_fld_80(struct exec *x)
 {
@@ -354,7 +320,7 @@ void x86emu_exec_fld_80(struct exec *x)
     uint8_t bytes[10];
 
     if (!begin(x, &w) || !x86emu_operand_address(x, 0, &a) || !x86emu_memory_read(x, a, 8, USE_PLAIN, bytes) ||
-        !x86emu_memory_read(x, exponent_address(x, a), 2, USE_UNALIGNED, bytes + 8))
+        !x86emu_memory_read(x, beyond(x, a, 8), 2, USE_UNALIGNED, bytes + 8))
         return;
     push(&w, load_le(bytes, 8), (uint16_t)load_le(bytes + 8, 2), false);
     end(x, &w);
@@ -379,7 +345,7 @@ void x86emu_exec_fstp_80(struct exec *x)
         store_le(bytes + 8, 0xffff, 2);
     }
     x86emu_memory_write(x, a, 8, bytes);
-    x86emu_memory_store(x, exponent_address(x, a), 2, USE_UNALIGNED, bytes + 8);
+    x86emu_memory_store(x, beyond(x, a, 8), 2, USE_UNALIGNED, bytes + 8);
     set_tag(&w, 0, EMPTY);
     move_top(&w, 1);
     end(x, &w);

@@ -234,7 +234,7 @@ static void save_header(struct exec *x, struct saving *s)
         x86emu_area_write(x, s->area, AT_HEADER, bytes, sizeof(bytes));
         return;
     }
-    s->area.offset = (s->area.offset + AT_HEADER) & size_mask(x->insn->address_size);
+    s->area = beyond(x, s->area, AT_HEADER);
     if (!x86emu_memory_read(x, s->area, 8, USE_RMW | USE_UNALIGNED, bytes))
         return;
     store_le64(bytes, (load_le64(bytes) & ~s->wanted) | (s->wanted & s->used));

@@ -443,11 +443,17 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 276: /* FINCSTP */
         x86emu_exec_fincstp(x);
         break;
-    case 293: /* FLD1 */
-        x86emu_exec_fld1(x);
-        break;
     case 291: /* FLD_RMT */
         x86emu_exec_fld_80(x);
+        break;
+    case 293: /* FLD1 */
+    case 296: /* FLDL2E */
+    case 297: /* FLDL2T */
+    case 298: /* FLDLG2 */
+    case 299: /* FLDLN2 */
+    case 300: /* FLDPI */
+    case 301: /* FLDZ */
+        x86emu_exec_fld_constant(x);
         break;
     case 290: /* FLD_STT */
         x86emu_exec_fld_register(x);
@@ -457,24 +463,6 @@ void x86emu_dispatch(struct exec *x, unsigned form)
         break;
     case 295: /* FLDENV_RMENV */
         x86emu_exec_fldenv(x);
-        break;
-    case 296: /* FLDL2E */
-        x86emu_exec_fldl2e(x);
-        break;
-    case 297: /* FLDL2T */
-        x86emu_exec_fldl2t(x);
-        break;
-    case 298: /* FLDLG2 */
-        x86emu_exec_fldlg2(x);
-        break;
-    case 299: /* FLDLN2 */
-        x86emu_exec_fldln2(x);
-        break;
-    case 300: /* FLDPI */
-        x86emu_exec_fldpi(x);
-        break;
-    case 301: /* FLDZ */
-        x86emu_exec_fldz(x);
         break;
     case 307: /* FNCLEX */
         x86emu_exec_fnclex(x);
@@ -1143,6 +1131,7 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 867: /* PREFETCHWT1_RMB */
     case 1055: /* SERIALIZE */
     case 1073: /* SFENCE */
+    case 1162: /* TLBSYNC */
         x86emu_exec_nop(x);
         break;
     case 655: /* NOT_RMB */
@@ -1914,9 +1903,6 @@ void x86emu_dispatch(struct exec *x, unsigned form)
     case 1159: /* TEST_RMV_IZ */
     case 1160: /* TEST_RMV_IZ */
         x86emu_exec_test(x);
-        break;
-    case 1162: /* TLBSYNC */
-        x86emu_exec_tlbsync(x);
         break;
     case 1164: /* TZCNT_RV_RMV */
         x86emu_exec_tzcnt(x);
