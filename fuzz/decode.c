@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What must hold when any bytes are decoded, in any mode, with any options. */
+#include "check.h"
+
 #include <x86emu/insn.h>
 
 #include <stdio.h>
@@ -11,14 +13,6 @@
 
 /* The widest operand, in bytes: XSAVE areas and the like have no fixed size and say so otherwise. */
 #define MAX_OPERAND_SIZE 16384
-
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                       \
-        }                                                                                  \
-    } while (0)
 
 struct result {
     struct x86emu_insn insn;

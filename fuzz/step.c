@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What must hold when any instruction meets any vCPU state and any answers to its requests. */
+#include "check.h"
+
 #include <x86emu/x86emu.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                   \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                       \
-        }                                                                                  \
-    } while (0)
 
 /*
  * Guest-physical memory. RAM holds page tables that map it one to one, code and data; the same RAM is shown again,

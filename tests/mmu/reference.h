@@ -46,4 +46,25 @@ unsigned reference_levels(const struct x86emu_paging *p);
 uint64_t random_bits(void);
 bool one_in(unsigned n);
 
+/* Formats with pages of every size, as recent processors have them. */
+static inline struct x86emu_nested_format ept(bool accessed_dirty)
+{
+    return (struct x86emu_nested_format){.type = X86EMU_NESTED_EPT,
+                                         .levels = 4,
+                                         .maxphyaddr = 46,
+                                         .page_2m = true,
+                                         .page_1g = true,
+                                         .accessed_dirty = accessed_dirty};
+}
+
+static inline struct x86emu_nested_format npt(void)
+{
+    return (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
+                                         .levels = 4,
+                                         .maxphyaddr = 46,
+                                         .page_2m = true,
+                                         .page_1g = true,
+                                         .execute_disable = true};
+}
+
 #endif

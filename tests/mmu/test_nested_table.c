@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* F17 to F22 on kept nested tables, case by case, through the public functions and the entries that processors see. */
 #include "pool.h"
+#include "reference.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -15,26 +16,6 @@ static const struct x86emu_nested_attributes small = {.rights = 7, .memory_type 
 
 static struct x86emu_nested table;
 static uint64_t holds[4];
-
-static struct x86emu_nested_format ept(bool accessed_dirty)
-{
-    return (struct x86emu_nested_format){.type = X86EMU_NESTED_EPT,
-                                         .levels = 4,
-                                         .maxphyaddr = 46,
-                                         .page_2m = true,
-                                         .page_1g = true,
-                                         .accessed_dirty = accessed_dirty};
-}
-
-static struct x86emu_nested_format npt(void)
-{
-    return (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
-                                         .levels = 4,
-                                         .maxphyaddr = 46,
-                                         .page_2m = true,
-                                         .page_1g = true,
-                                         .execute_disable = true};
-}
 
 static void begin(struct x86emu_nested_format format)
 {

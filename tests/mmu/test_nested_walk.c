@@ -352,26 +352,6 @@ Test(nested_walk, two_dimensions_of_random_tables)
 
 /* --- one by one ---------------------------------------------------------------------------------------------------- */
 
-static struct x86emu_nested_format ept(void)
-{
-    return (struct x86emu_nested_format){.type = X86EMU_NESTED_EPT,
-                                         .levels = 4,
-                                         .maxphyaddr = 46,
-                                         .page_2m = true,
-                                         .page_1g = true,
-                                         .accessed_dirty = true};
-}
-
-static struct x86emu_nested_format npt(void)
-{
-    return (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
-                                         .levels = 4,
-                                         .maxphyaddr = 46,
-                                         .page_2m = true,
-                                         .page_1g = true,
-                                         .execute_disable = true};
-}
-
 /* Tables at 0, 1000, 2000, 3000 on the way to guest-physical 0. */
 static void four_levels(uint64_t upper, uint64_t leaf)
 {
@@ -393,7 +373,7 @@ static struct x86emu_nested_walk walk_to(const struct x86emu_nested_format *f, u
 
 Test(nested_walk, F17_accessed_and_dirty_are_elsewhere_in_each_format)
 {
-    struct x86emu_nested_format e = ept(), n = npt();
+    struct x86emu_nested_format e = ept(true), n = npt();
 
     four_levels(7, 0x5000 | 7 | 6 << 3);
     cr_assert_eq(walk_to(&e, 0x123, W).status, X86EMU_WALK_DONE);
@@ -438,7 +418,7 @@ Test(nested_walk, misconfigurations_as_the_manual_lists_them)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct x86emu_nested_format f = ept();
+        struct x86emu_nested_format f = ept(true);
 
         four_levels(7, good);
         put((4 - cases[i].level) * 0x1000, cases[i].entry);
@@ -449,7 +429,7 @@ Test(nested_walk, misconfigurations_as_the_manual_lists_them)
 
 Test(nested_walk, capabilities_decide_what_is_misconfigured)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
 
     four_levels(7, 0x5034);
     f.execute_only = true;
@@ -466,7 +446,7 @@ Test(nested_walk, capabilities_decide_what_is_misconfigured)
 
 Test(nested_walk, a_misconfiguration_further_down_wins_over_missing_rights)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
 
     four_levels(1, 0x503f);
     cr_assert_eq(walk_to(&f, 0, W).status, X86EMU_WALK_MISCONFIGURED);
@@ -474,7 +454,7 @@ Test(nested_walk, a_misconfiguration_further_down_wins_over_missing_rights)
 
 Test(nested_walk, qualification_says_what_the_entries_allow_together)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
     struct x86emu_nested_walk walk;
 
     four_levels(7, 0x5035); /* readable, executable */
@@ -498,7 +478,7 @@ Test(nested_walk, qualification_says_what_the_entries_allow_together)
 
 Test(nested_walk, F22_mode_based_execute_control)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
 
     f.mode_based_execute = true;
     four_levels(7 | 1 << 10, 0x5031 | 1 << 10); /* executable for users only */
@@ -541,7 +521,7 @@ Test(nested_walk, table_that_points_to_itself)
 
 Test(nested_walk, table_outside_of_memory)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
     struct x86emu_nested_walk walk;
 
     put(0, UINT64_C(0x3fffffffe000) | 7);
@@ -552,7 +532,7 @@ Test(nested_walk, table_outside_of_memory)
 
 Test(nested_walk, answers_without_a_question)
 {
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
     struct x86emu_nested_walk walk;
     struct x86emu_two_walk two;
     struct x86emu_paging paging = {.maxphyaddr = 46};
@@ -581,7 +561,7 @@ static bool never_exchange(void *opaque, uint64_t hpa, unsigned size, uint64_t o
 Test(nested_walk, exchanges_that_are_always_lost_end)
 {
     static const struct x86emu_walk_memory contended = {read_memory, never_exchange, NULL};
-    struct x86emu_nested_format f = ept();
+    struct x86emu_nested_format f = ept(true);
     struct x86emu_nested_walk walk;
 
     four_levels(7, 0x5037);

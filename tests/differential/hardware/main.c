@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares the emulator with this processor, row by row, and reports what could not be explained. */
+#include "../coverage.h"
 #include "hardware.h"
 #include "random.h"
 
@@ -267,20 +268,11 @@ static void report_undefined(void)
     printf("%s", count > 0 ? "\n" : "");
 }
 
-static void write_coverage(void)
+static struct coverage coverage_of(unsigned form)
 {
-    FILE *file = fopen(options.coverage, "w");
+    const struct tally *t = &tallies[form];
 
-    if (file == NULL) {
-        perror(options.coverage);
-        exit(2);
-    }
-    fprintf(file, "row,mnemonic,executed_16,executed_32,executed_64,retired,invalid,unexplained\n");
-    for (unsigned form = 1; form < X86EMU_FORM_COUNT; form++)
-        fprintf(file, "%u,%s,%lu,%lu,%lu,%lu,%lu,%lu\n", form, name(form), tallies[form].executed[0],
-                tallies[form].executed[1], tallies[form].executed[2], tallies[form].retired, tallies[form].invalid,
-                tallies[form].unexplained);
-    fclose(file);
+    return (struct coverage){{t->executed[0], t->executed[1], t->executed[2]}, t->retired, t->invalid, t->unexplained};
 }
 
 static int report(void)
@@ -298,7 +290,7 @@ static int report(void)
         free(tallies[form].example);
     }
     if (options.coverage != NULL)
-        write_coverage();
+        write_coverage(options.coverage, coverage_of);
     printf("%llu executions, %u rows, %llu unexplained\n", executions, rows, unexplained);
     return unexplained == 0 && executions > 0 ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Compares the emulator with QEMU and Bochs in what only ring 0 can run. */
+#include "../coverage.h"
 #include "judge.h"
 
 #include <fcntl.h>
@@ -196,19 +197,11 @@ static const char *name(unsigned form)
     return form == 0 ? "invalid" : x86emu_mnemonic_name(x86emu_form_mnemonic(form));
 }
 
-static void write_coverage(void)
+static struct coverage coverage_of(unsigned form)
 {
-    FILE *file = fopen(options.coverage, "w");
+    const struct tally *t = &tallies[form];
 
-    if (file == NULL) {
-        perror(options.coverage);
-        exit(2);
-    }
-    fprintf(file, "row,mnemonic,executed_16,executed_32,executed_64,retired,invalid,unexplained\n");
-    for (unsigned form = 1; form < X86EMU_FORM_COUNT; form++)
-        fprintf(file, "%u,%s,%lu,%lu,%lu,%lu,0,%lu\n", form, name(form), tallies[form].executed[0],
-                tallies[form].executed[1], tallies[form].executed[2], tallies[form].retired, tallies[form].unexplained);
-    fclose(file);
+    return (struct coverage){{t->executed[0], t->executed[1], t->executed[2]}, t->retired, 0, t->unexplained};
 }
 
 static int report(void)
@@ -222,7 +215,7 @@ static int report(void)
     }
     judge_report();
     if (options.coverage != NULL)
-        write_coverage();
+        write_coverage(options.coverage, coverage_of);
     if (unanswered > 0)
         printf("not answered: %lu\n", unanswered);
     printf("%lu executions, %u rows, %lu unexplained\n", executions, rows, unexplained);
