@@ -102,6 +102,14 @@ static bool depends_on_modrm(unsigned rare)
     return rare == RARE_RM || rare == RARE_NO_RIP;
 }
 
+/* AMD's processors take LOCK before a move to or from CR0 for CR8's bit 3 of the number (APM Vol. 3, MOV CRn). */
+static unsigned allowed_state(const struct head *head, const struct form_shape *shape, unsigned modrm)
+{
+    bool cr0 = shape->special == SPECIAL_CR && (modrm & 0x38) == 0 && !(head->rex & X86EMU_REX_R);
+
+    return bit_if(STATE_LOCK, cr0 && head->options & X86EMU_DECODE_AMD >> 8 && head->prefixes & X86EMU_PREFIX_LOCK);
+}
+
 /* Whether no ModRM byte would make the opcode valid. */
 static bool is_hopeless(const struct head *head, const struct opcode *opcode)
 {
@@ -118,7 +126,7 @@ static bool is_hopeless(const struct head *head, const struct opcode *opcode)
             return false;
         entry = lookup_step(head, entry, selectors, 0);
     }
-    return form_shape(entry)->forbidden & head->state;
+    return form_shape(entry)->forbidden & head->state & ~allowed_state(head, form_shape(entry), 0); /* 0: CR0 */
 }
 
 /* Two immediates, or one that is an address: all bytes have been read as one. */
@@ -216,14 +224,6 @@ static unsigned modrm_state(const struct head *head, unsigned modrm)
     if (modrm < 0xc0)
         return STATE_MEMORY;
     return STATE_REGISTER | bit_if(STATE_LOCK_REGISTER, head->prefixes & X86EMU_PREFIX_LOCK);
-}
-
-/* AMD's processors take LOCK before a move to or from CR0 for CR8's bit 3 of the number (APM Vol. 3, MOV CRn). */
-static unsigned allowed_state(const struct head *head, const struct form_shape *shape, unsigned modrm)
-{
-    bool cr0 = shape->special == SPECIAL_CR && (modrm & 0x38) == 0 && !(head->rex & X86EMU_REX_R);
-
-    return bit_if(STATE_LOCK, cr0 && head->options & X86EMU_DECODE_AMD >> 8 && head->prefixes & X86EMU_PREFIX_LOCK);
 }
 
 /* Those of a mode that has this address size without 67. */

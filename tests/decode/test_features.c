@@ -136,6 +136,12 @@ static void expect_text(const struct vendor_case *c, unsigned options, const cha
     cr_assert_not_null(expected, "%02x %02x is valid", c->bytes[0], c->bytes[1]);
     x86emu_format(&insn, 0, text, sizeof(text));
     cr_expect_str_eq(text, expected);
+    for (size_t less = 0; less < insn.length; less++) {
+        struct x86emu_insn cut;
+
+        cr_expect_eq(x86emu_decode(&cut, c->bytes, less, c->mode | options), X86EMU_DECODE_TRUNCATED,
+                     "%zu bytes of %s, options %x", less, expected, options);
+    }
 }
 
 Test(features, F2_vendors)
