@@ -36,19 +36,20 @@ static uint64_t get64(unsigned at)
     return *(uint64_t *)(void *)(vmcb + at);
 }
 
-bool svm_begin(struct x86emu_nested_format *offered)
+bool svm_begin(struct processor *processor)
 {
     if (cpuid(0x80000000, 0).eax < 0x8000000a || !(cpuid(0x80000001, 0).ecx & 1 << 2) ||
         !(cpuid(0x8000000a, 0).edx & 1))
         return false;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_HSAVE, CONTROL_PAGES + 0x1000);
-    *offered = (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
-                                             .levels = 4,
-                                             .maxphyaddr = (uint8_t)cpuid(0x80000008, 0).eax,
-                                             .page_2m = true,
-                                             .page_1g = cpuid(0x80000001, 0).edx & 1 << 26,
-                                             .execute_disable = true};
+    processor->format = (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
+                                                      .levels = 4,
+                                                      .maxphyaddr = (uint8_t)cpuid(0x80000008, 0).eax,
+                                                      .page_2m = true,
+                                                      .page_1g = cpuid(0x80000001, 0).edx & 1 << 26,
+                                                      .execute_disable = true};
+    processor->run = svm_run;
     return true;
 }
 

@@ -115,7 +115,7 @@ static void set_host(void)
     put(HOST_EFER, rdmsr(MSR_EFER));
 }
 
-bool vmx_begin(struct x86emu_nested_format *offered)
+bool vmx_begin(struct processor *processor)
 {
     static const uint64_t vmxon = CONTROL_PAGES, vmcs = CONTROL_PAGES + 0x1000;
     uint32_t revision;
@@ -135,8 +135,10 @@ bool vmx_begin(struct x86emu_nested_format *offered)
     __asm__ volatile("vmclear %0" : : "m"(vmcs) : "cc", "memory");
     __asm__ volatile("vmptrld %0" : : "m"(vmcs) : "cc", "memory");
     set_host();
-    *offered = x86emu_nested_format_of_ept(rdmsr(MSR_VMX_EPT_VPID_CAP), (uint8_t)cpuid(0x80000008, 0).eax);
-    offered->mode_based_execute = rdmsr(MSR_VMX_PROCBASED2) >> 32 & CONTROLS2_MODE_BASED_EXECUTE;
+    processor->format = x86emu_nested_format_of_ept(rdmsr(MSR_VMX_EPT_VPID_CAP), (uint8_t)cpuid(0x80000008, 0).eax);
+    processor->format.mode_based_execute = rdmsr(MSR_VMX_PROCBASED2) >> 32 & CONTROLS2_MODE_BASED_EXECUTE;
+    processor->pdptes_loaded = true;
+    processor->run = vmx_run;
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Differences that the manuals leave open, and known mistakes of the models that play the processor. */
-#include "machine.h"
+#include "walks.h"
 
 /* Entries that the library's walk read for the latest question. */
 enum {
@@ -26,11 +26,6 @@ static bool was_read(uint64_t hpa)
         if ((entries_read[i] & ~UINT64_C(7)) == hpa)
             return true;
     return false;
-}
-
-static bool is_model(enum model model)
-{
-    return PARAMETERS->model == model;
 }
 
 /* Accessed bits that 8 bytes of tables may have: one entry's, or those of two with 4 bytes. */
@@ -102,16 +97,16 @@ static const char *explain_bits(const struct question *q, const struct outcome *
     if (expected->kind != actual->kind)
         return "";
     /* APM Vol. 2, 8.4.2: there is such a bit when EFER.NXE is set. */
-    if (is_model(MODEL_BOCHS) && q->format.type == X86EMU_NESTED_NPT && !q->format.execute_disable &&
+    if (q->processor->model == MODEL_BOCHS && q->format.type == X86EMU_NESTED_NPT && !q->format.execute_disable &&
         (extra | missing) == X86EMU_NPF_FETCH && extra != 0)
         return "Bochs: fetch bit of a nested fault although EFER.NXE is clear";
     if (extra != 0)
         return "";
     /* SDM Vol. 3, 4.7: RSVD is never set without P. */
-    if (is_model(MODEL_QEMU) && expected->fault & 8 && missing == 1)
+    if (q->processor->model == MODEL_QEMU && expected->fault & 8 && missing == 1)
         return "QEMU: reserved bit, but P clear in the error code";
     /* SDM Vol. 3, table 28-7, note 1. */
-    if (is_model(MODEL_BOCHS) && q->format.accessed_dirty && expected->kind == NESTED_FAULT &&
+    if (q->processor->model == MODEL_BOCHS && q->format.accessed_dirty && expected->kind == NESTED_FAULT &&
         !(expected->fault & X86EMU_EPT_FINAL) && missing == X86EMU_EPT_READ)
         return "Bochs: access to a guest entry told as write, not as read and write";
     return "";
@@ -122,7 +117,7 @@ static bool at_first_pdpte(const struct question *q, const struct outcome *expec
 {
     uint64_t pdpt = q->paging.cr3 & ~UINT64_C(31);
 
-    return is_model(MODEL_BOCHS) && q->mode == GUEST_PAE && q->format.type == X86EMU_NESTED_NPT &&
+    return q->processor->model == MODEL_BOCHS && q->mode == GUEST_PAE && q->format.type == X86EMU_NESTED_NPT &&
            expected->kind == NESTED_FAULT && actual->kind == NESTED_FAULT && expected->fault == actual->fault &&
            actual->address == pdpt && expected->address - pdpt < 32;
 }
@@ -153,13 +148,13 @@ const char *explain(const struct question *q, const struct outcome *expected, st
 
     if (!same_outcome(expected, &actual)) {
         /* SDM Vol. 3, 29.3.3.2: such updates are writes. There is nothing left to compare. */
-        if (is_model(MODEL_BOCHS) && stopped_at_update(q, expected))
+        if (q->processor->model == MODEL_BOCHS && stopped_at_update(q, expected))
             return "Bochs: bits of a guest entry set without write permission";
         why = reconcile(q, expected, &actual);
         if (!same_outcome(expected, &actual))
             return NULL;
     }
-    if (is_model(MODEL_QEMU) && undo_accessed_pdptes(q) && *why == '\0')
+    if (q->processor->model == MODEL_QEMU && undo_accessed_pdptes(q) && *why == '\0')
         why = "QEMU: accessed bit set in a PDPTE";
     if (same_memory())
         return why;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Nested tables as the library itself builds and changes them, in the pool's pages for nested tables. */
-#include "machine.h"
+#include "walks.h"
 
 static unsigned taken; /* bit for each page */
 

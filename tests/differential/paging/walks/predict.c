@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the library's two-dimensional walk says about a question. */
-#include "machine.h"
+#include "walks.h"
 
 static bool in_pool(uint64_t hpa, unsigned size)
 {
     return hpa >= POOL && hpa <= POOL + POOL_SIZE - size;
 }
 
+/* Where there are no nested tables to tell, the pool is shown twice all the same. */
+static uint64_t unalias(const struct question *q, uint64_t gpa)
+{
+    return !q->processor->nested && gpa - SECOND < POOL_SIZE ? gpa - SECOND + POOL : gpa;
+}
+
 static bool read_pool(void *opaque, uint64_t hpa, unsigned size, uint64_t *value)
 {
-    (void)opaque;
+    hpa = unalias(opaque, hpa);
     *value = 0;
     if (!in_pool(hpa, size))
         return false;
@@ -27,14 +33,35 @@ static bool exchange_pool(void *opaque, uint64_t hpa, unsigned size, uint64_t ol
         return false;
     *exchanged = now == old_value;
     if (*exchanged)
-        memcpy((void *)(uintptr_t)hpa, &new_value, size);
+        memcpy((void *)(uintptr_t)unalias(opaque, hpa), &new_value, size);
     return true;
 }
 
-/* One translation. False: it has an outcome, else *hpa says where the access goes. */
-static bool translate(const struct question *q, uint64_t la, unsigned access, uint64_t *hpa, struct outcome *outcome)
+/* The guest's tables alone. */
+static bool translate_guest(const struct question *q, uint64_t la, unsigned access, uint64_t *hpa,
+                            struct outcome *outcome)
 {
-    static const struct x86emu_walk_memory memory = {read_pool, exchange_pool, NULL};
+    const struct x86emu_walk_memory memory = {read_pool, exchange_pool, (void *)(uintptr_t)q};
+    struct x86emu_walk walk;
+
+    x86emu_walk_begin(&walk, &q->paging, la, access);
+    switch (x86emu_walk_run(&walk, &memory)) {
+    case X86EMU_WALK_DONE:
+        *hpa = unalias(q, walk.gpa);
+        return true;
+    case X86EMU_WALK_FAULT:
+        *outcome = (struct outcome){GUEST_FAULT, walk.error_code, la, 0};
+        return false;
+    default:
+        *outcome = (struct outcome){LEFT_OUT, 0, walk.entry_gpa, 0};
+        return false;
+    }
+}
+
+static bool translate_nested(const struct question *q, uint64_t la, unsigned access, uint64_t *hpa,
+                             struct outcome *outcome)
+{
+    const struct x86emu_walk_memory memory = {read_pool, exchange_pool, (void *)(uintptr_t)q};
     static struct x86emu_two_walk walk;
 
     x86emu_two_walk_begin(&walk, &q->paging, &q->format, q->pointer, la, access);
@@ -57,6 +84,14 @@ static bool translate(const struct question *q, uint64_t la, unsigned access, ui
     }
 }
 
+/* One translation. False: it has an outcome, else *hpa says where the access goes. */
+static bool translate(const struct question *q, uint64_t la, unsigned access, uint64_t *hpa, struct outcome *outcome)
+{
+    if (q->processor->nested)
+        return translate_nested(q, la, access, hpa, outcome);
+    return translate_guest(q, la, access, hpa, outcome);
+}
+
 /* The access itself, where it is ours to make. */
 static struct outcome access_data(const struct question *q, uint64_t hpa)
 {
@@ -65,13 +100,25 @@ static struct outcome access_data(const struct question *q, uint64_t hpa)
 
     if (!in_pool(hpa, 2))
         return (struct outcome){LEFT_OUT, 0, hpa, 0};
-    if (q->access & X86EMU_ACCESS_EXECUTE && (data[0] != 0x0f || data[1] != 0xa2))
+    if (q->access & X86EMU_ACCESS_EXECUTE && memcmp(data, q->processor->stop, 2) != 0)
         return (struct outcome){LEFT_OUT, 0, hpa, 0};
     if (q->access & X86EMU_ACCESS_READ)
         outcome.value = *data;
     if (q->access & X86EMU_ACCESS_WRITE)
         *data = q->value;
     return outcome;
+}
+
+/* What follows the access is fetched too: a write may have hit it, or the tables on the way to it. */
+static bool code_stands(const struct question *q)
+{
+    struct outcome outcome;
+    uint64_t hpa;
+
+    return translate(q, q->code, X86EMU_ACCESS_EXECUTE | (q->access & X86EMU_WALK_USER) | X86EMU_WALK_PROBE, &hpa,
+                     &outcome) &&
+           hpa - page_address(PAGE_CODE) < 4096 &&
+           memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 16) == 0;
 }
 
 struct outcome predict(const struct question *q)
@@ -90,9 +137,7 @@ struct outcome predict(const struct question *q)
             outcome.kind = LEFT_OUT;
         else if (translate(q, q->la, q->access, &hpa, &outcome))
             outcome = access_data(q, hpa);
-        /* What follows the access is fetched too. */
-        if (outcome.kind == WENT_THROUGH &&
-            memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 16) != 0)
+        if (outcome.kind == WENT_THROUGH && !code_stands(q))
             outcome.kind = LEFT_OUT;
     }
     memcpy(EXPECTED, (void *)(uintptr_t)POOL, POOL_SIZE);

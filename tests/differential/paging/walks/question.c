@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Random questions: tables in which all is right, with a few bits changed; random modes, rights and addresses. */
-#include "machine.h"
+#include "walks.h"
 
 uint64_t random_state;
 
@@ -100,6 +100,8 @@ static void fill_way_to_code(void)
     table(PAGE_PDPT)[3] = (SECOND + PAGE_C2 * 4096) | 1;
     table(PAGE_C2)[511] = (SECOND + PAGE_C1 * 4096) | SETTLED;
     table32(PAGE_DIRECTORY32)[1023] = (uint32_t)(SECOND + PAGE_C32 * 4096) | SETTLED;
+    table(PAGE_C1)[CONTROL_LA >> 12 & 511] = CONTROL_PAGES | (SETTLED & ~4);
+    table32(PAGE_C32)[CONTROL_LA >> 12 & 1023] = (uint32_t)CONTROL_PAGES | (SETTLED & ~4);
     /* For the supervisor, then for the user. */
     table(PAGE_C1)[510] = (SECOND + PAGE_CODE * 4096) | (SETTLED & ~4);
     table(PAGE_C1)[511] = (SECOND + PAGE_CODE * 4096) | SETTLED;
@@ -107,17 +109,22 @@ static void fill_way_to_code(void)
     table32(PAGE_C32)[1023] = (uint32_t)(SECOND + PAGE_CODE * 4096) | SETTLED;
 }
 
-/* Data that tells its address, with CPUID, which ends the guest's run, every 16 bytes. */
-static void fill_data(void)
+/* Data that tells its address, with the instruction that ends the guest's run every 16 bytes. */
+static void fill_data(const uint8_t stop[2])
 {
     for (unsigned page = PAGE_CODE; page < PAGES; page++) {
         uint8_t *bytes = (uint8_t *)(uintptr_t)page_address(page);
 
         for (unsigned i = 0; i < 4096; i++)
-            bytes[i] = i % 16 == 0 ? 0x0f : i % 16 == 1 ? 0xa2 : (uint8_t)(page * 29 + i + (i >> 8) * 7);
+            bytes[i] = i % 16 < 2 ? stop[i % 16] : (uint8_t)(page * 29 + i + (i >> 8) * 7);
     }
-    /* MOV AL, [RBX]; CPUID. MOV [RBX], AL; CPUID. The same in all modes. */
-    memcpy((void *)(uintptr_t)page_address(PAGE_CODE), "\x8a\x03\x0f\xa2\0\0\0\0\x88\x03\x0f\xa2", 12);
+    /* MOV AL, [RBX]. MOV [RBX], AL. The same in all modes. */
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *code = (uint8_t *)(uintptr_t)page_address(PAGE_CODE) + i * 8;
+
+        memcpy(code, i == 0 ? "\x8a\x03" : "\x88\x03", 2);
+        memcpy(code + 2, stop, 2);
+    }
 }
 
 /* --- what goes wrong ----------------------------------------------------------------------------------------------- */
@@ -194,14 +201,14 @@ static void spoil_nested(const struct x86emu_nested_format *f)
 }
 
 /* Guest tables and data without mistakes; other ones from time to time. */
-static void fill_pool(void)
+static void fill_pool(const struct processor *processor)
 {
     static unsigned questions;
 
     if (questions++ % 64 == 0) {
         fill_guest();
         fill_way_to_code();
-        fill_data();
+        fill_data(processor->stop);
         memcpy(CLEAN, (void *)(uintptr_t)POOL, POOL_SIZE);
     }
     memcpy((void *)(uintptr_t)POOL, CLEAN, POOL_SIZE);
@@ -230,15 +237,17 @@ static void choose_paging(struct question *q)
 
     *p = (struct x86emu_paging){.cr0 = 0x30 | X86EMU_CR0_PE, .efer = 0};
     p->maxphyaddr = q->format.maxphyaddr;
-    p->page1gb = cpuid(0x80000001, 0).edx & 1 << 26;
+    p->page1gb = q->processor->page1gb;
     if (q->mode == GUEST_FLAT)
         return;
     p->cr0 |= X86EMU_CR0_PG | (one_in(2) ? X86EMU_CR0_WP : 0);
-    p->cr4 = (one_in(2) ? X86EMU_CR4_PSE : 0) | (one_in(2) ? X86EMU_CR4_SMEP : 0) | (one_in(2) ? X86EMU_CR4_SMAP : 0);
+    p->cr4 = one_in(2) ? X86EMU_CR4_PSE : 0;
+    p->cr4 |= q->processor->smep && one_in(2) ? X86EMU_CR4_SMEP : 0;
+    p->cr4 |= q->processor->smap && one_in(2) ? X86EMU_CR4_SMAP : 0;
     p->rflags = one_in(2) ? X86EMU_RFLAGS_AC : 0;
-    if (q->mode == GUEST_64 && cpuid(7, 0).ecx & 1 << 16 && one_in(2))
+    if (q->mode == GUEST_64 && q->processor->la57 && one_in(2))
         p->cr4 |= X86EMU_CR4_LA57;
-    if (q->mode == GUEST_64 && cpuid(7, 0).ecx & 1 << 3 && one_in(3)) {
+    if (q->mode == GUEST_64 && q->processor->pke && one_in(3)) {
         p->cr4 |= X86EMU_CR4_PKE;
         p->pkru = (uint32_t)(random_bits() & random_bits());
     }
@@ -273,28 +282,31 @@ static void choose_addresses(struct question *q)
 
 static void load_pdptes(struct question *q)
 {
-    q->paging.pdpte_loaded = q->mode == GUEST_PAE && q->format.type == X86EMU_NESTED_EPT;
+    q->paging.pdpte_loaded = q->mode == GUEST_PAE && q->processor->pdptes_loaded;
     for (unsigned i = 0; i < 4; i++)
         q->paging.pdpte[i] = table(PAGE_PDPT)[i];
 }
 
-void make_question(struct question *q, const struct x86emu_nested_format *offered)
+void make_question(struct question *q, const struct processor *processor)
 {
     bool kept;
 
-    q->mode = (enum guest_mode)(one_in(12) ? GUEST_FLAT : 1 + random_bits() % 3);
-    q->format = *offered;
+    do
+        q->mode = (enum guest_mode)(one_in(12) ? GUEST_FLAT : 1 + random_bits() % 3);
+    while (!(processor->modes & 1u << q->mode));
+    q->processor = processor;
+    q->format = processor->format;
     choose_format(&q->format);
     choose_paging(q);
     choose_addresses(q);
-    fill_pool();
-    kept = one_in(3);
+    fill_pool(processor);
+    kept = processor->nested && one_in(3);
     q->pointer = kept ? build_nested(&q->format) : fill_nested(&q->format);
     make_large(q);
     choose_key(q);
     for (unsigned i = (unsigned)(random_bits() % 4); i > 0; i--)
         spoil_guest(q);
-    for (unsigned i = kept ? 0 : (unsigned)(random_bits() % 3); i > 0; i--)
+    for (unsigned i = kept || !processor->nested ? 0 : (unsigned)(random_bits() % 3); i > 0; i--)
         spoil_nested(&q->format);
     load_pdptes(q);
     memcpy(BEFORE, (void *)(uintptr_t)POOL, POOL_SIZE);
