@@ -49,6 +49,7 @@ bool kvm_failed(const char *what);
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu);
 bool kvm_load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu);
 bool kvm_load_vectors(struct kvm *kvm, struct x86emu_vcpu *vcpu); /* SSE's, with the x87 registers */
+bool kvm_store_vectors(struct kvm *kvm, const struct x86emu_vcpu *vcpu);
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed);
 
 /* Parts of setting up: virtual machine of kvm->system, its vCPUs, and what CPUID says. */

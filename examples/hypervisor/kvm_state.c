@@ -69,53 +69,6 @@ static bool store_special(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
     return ioctl(kvm->cpu, KVM_SET_SREGS, &s) == 0 || kvm_failed("writing system registers");
 }
 
-/* --- x87 and SSE: all that this guest is offered ------------------------------------------------------------------ */
-
-static bool load_fpu(struct kvm *kvm, struct x86emu_vcpu *vcpu)
-{
-    struct kvm_fpu f;
-    unsigned top;
-
-    if (ioctl(kvm->cpu, KVM_GET_FPU, &f) != 0)
-        return kvm_failed("reading the FPU");
-    vcpu->x87.control = f.fcw;
-    vcpu->x87.status = f.fsw;
-    vcpu->x87.opcode = f.last_opcode;
-    vcpu->x87.ip = f.last_ip;
-    vcpu->x87.dp = f.last_dp;
-    vcpu->x87.tag = 0;
-    top = f.fsw >> 11 & 7;
-    for (unsigned n = 0; n < 8; n++) {
-        vcpu->x87.tag |= (uint16_t)((f.ftwx >> n & 1 ? 0u : 3u) << 2 * n);
-        memcpy(&vcpu->x87.st[(top + n) & 7].mantissa, f.fpr[n], 8);
-        memcpy(&vcpu->x87.st[(top + n) & 7].exponent, f.fpr[n] + 8, 2);
-    }
-    for (unsigned n = 0; n < 16; n++)
-        memcpy(vcpu->zmm[n].u8, f.xmm[n], 16);
-    vcpu->mxcsr = f.mxcsr;
-    return true;
-}
-
-static bool store_fpu(struct kvm *kvm, const struct x86emu_vcpu *vcpu)
-{
-    unsigned top = vcpu->x87.status >> 11 & 7;
-    struct kvm_fpu f = {.fcw = vcpu->x87.control,
-                        .fsw = vcpu->x87.status,
-                        .last_opcode = vcpu->x87.opcode,
-                        .last_ip = vcpu->x87.ip,
-                        .last_dp = vcpu->x87.dp,
-                        .mxcsr = vcpu->mxcsr};
-
-    for (unsigned n = 0; n < 8; n++) {
-        f.ftwx |= (__u8)(((vcpu->x87.tag >> 2 * n & 3) != 3) << n);
-        memcpy(f.fpr[n], &vcpu->x87.st[(top + n) & 7].mantissa, 8);
-        memcpy(f.fpr[n] + 8, &vcpu->x87.st[(top + n) & 7].exponent, 2);
-    }
-    for (unsigned n = 0; n < 16; n++)
-        memcpy(f.xmm[n], vcpu->zmm[n].u8, 16);
-    return ioctl(kvm->cpu, KVM_SET_FPU, &f) == 0 || kvm_failed("writing the FPU");
-}
-
 /* --- model-specific registers that are state ---------------------------------------------------------------------- */
 
 enum {
@@ -172,11 +125,6 @@ bool kvm_load_general(struct kvm *kvm, struct x86emu_vcpu *vcpu)
     return load_general(kvm, vcpu);
 }
 
-bool kvm_load_vectors(struct kvm *kvm, struct x86emu_vcpu *vcpu)
-{
-    return load_fpu(kvm, vcpu);
-}
-
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 {
     memset(vcpu, 0, sizeof(*vcpu));
@@ -184,8 +132,9 @@ bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu)
     vcpu->dr[6] = 0xffff0ff0;
     vcpu->dr[7] = 0x400;
     vcpu->xcr0 = 1;
-    return load_general(kvm, vcpu) && load_special(kvm, vcpu) && load_fpu(kvm, vcpu) && move_msrs(kvm, vcpu, true) &&
-           move_interruptibility(kvm, vcpu, true);
+    /* A page fault that KVM has pending tells CR2 only with the events: they come first. */
+    return move_interruptibility(kvm, vcpu, true) && load_general(kvm, vcpu) && load_special(kvm, vcpu) &&
+           kvm_load_vectors(kvm, vcpu) && move_msrs(kvm, vcpu, true);
 }
 
 bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed)
@@ -194,7 +143,7 @@ bool kvm_store(struct kvm *kvm, struct x86emu_vcpu *vcpu, uint32_t changed)
                             X86EMU_STATE_TABLES | X86EMU_STATE_CONTROL | X86EMU_STATE_CR2 | X86EMU_STATE_CR8;
 
     return (!(changed & system) || store_special(kvm, vcpu)) && store_general(kvm, vcpu) &&
-           (!(changed & (X86EMU_STATE_X87 | X86EMU_STATE_VECTOR)) || store_fpu(kvm, vcpu)) &&
+           (!(changed & (X86EMU_STATE_X87 | X86EMU_STATE_VECTOR)) || kvm_store_vectors(kvm, vcpu)) &&
            (!(changed & X86EMU_STATE_SYSCALL) || move_msrs(kvm, vcpu, false)) &&
            move_interruptibility(kvm, vcpu, false);
 }

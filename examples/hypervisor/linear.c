@@ -15,7 +15,7 @@ static bool read_entry(void *opaque, uint64_t gpa, unsigned size, uint64_t *valu
     return true;
 }
 
-static bool translate(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, uint64_t *gpa)
+bool machine_translate(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, uint64_t *gpa)
 {
     const struct x86emu_paging paging = {
         .cr0 = vcpu->cr0, .cr3 = vcpu->cr3, .cr4 = vcpu->cr4, .efer = vcpu->efer, .maxphyaddr = 52, .page1gb = true};
@@ -38,7 +38,7 @@ bool machine_read_linear(struct machine *machine, const struct x86emu_vcpu *vcpu
         uint64_t part = 4096 - (la & 4095), gpa;
 
         part = part < size ? part : size;
-        if (!translate(machine, vcpu, la, &gpa) || gpa > machine->ram_size - part)
+        if (!machine_translate(machine, vcpu, la, &gpa) || gpa > machine->ram_size - part)
             return false;
         memcpy(bytes, machine->ram + gpa, part);
         bytes += part;

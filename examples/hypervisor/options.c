@@ -34,6 +34,7 @@ static const char help[] =
     "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
     "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
     "  --lockstep=N    compares KVM and the library after each of N instructions of ring 3; one processor\n"
+    "  --stride=N      with --lockstep: after each N instead, 64 at most; a difference is looked for in those again\n"
     "  --dirty-rate=MS memory is given on demand, and dirty pages are counted every MS milliseconds\n"
     "  --dirty-copy    with --dirty-rate: keeps a copy by dirty pages alone, compared at the end\n"
     "  --control=PATH  a Unix socket for commands: registers, pause, resume, save FILE, save-mmio FILE, nmi [N], "
@@ -87,6 +88,7 @@ static const struct row {
     {"paused", FLAG, FIELD(paused), NULL},
     {"restore", TEXT, FIELD(restore), NULL},
     {"lockstep", NUMBER, FIELD(lockstep), NULL},
+    {"stride", NUMBER, FIELD(stride), NULL},
     {"follow", NUMBER, FIELD(follow), NULL},
 };
 
@@ -132,7 +134,8 @@ void options_parse(struct options *options, int argc, char **argv)
     struct option known[ROWS + 2] = {{"help", no_argument, NULL, 0}};
     int found = 0;
 
-    *options = (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .follow = 1000000};
+    *options =
+        (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .follow = 1000000, .stride = 1};
     for (unsigned i = 0; i < ROWS; i++)
         known[i + 1] = (struct option){rows[i].name, rows[i].kind != FLAG, NULL, 0};
     for (int result; (result = getopt_long(argc, argv, "", known, &found)) != -1;) {
@@ -146,7 +149,7 @@ void options_parse(struct options *options, int argc, char **argv)
     }
     if (optind < argc || (options->paused && options->control == NULL) ||
         (options->kernel == NULL) == (options->restore == NULL) || options->memory < 32 || options->memory > 3072 ||
-        options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
+        options->stride < 1 || options->stride > 64 || options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
         fputs(help, stderr);
         exit(2);
     }

@@ -22,6 +22,7 @@ struct options {
     uint64_t follow;     /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
     uint64_t dirty_rate; /* ms between two counts of dirty pages; 0: none */
     uint64_t lockstep;   /* instructions of ring 3 to compare; 0: none */
+    uint64_t stride;     /* of which so many are between two comparisons */
     unsigned kvm;        /* 1: on KVM */
     unsigned cpuid;      /* enum cpuid_policy */
     unsigned vendor;     /* of the PCI host bridge; 0: Intel, 1: AMD */

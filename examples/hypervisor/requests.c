@@ -71,6 +71,10 @@ void machine_answer(void *opaque, struct x86emu_vcpu *vcpu, struct x86emu_reques
         if (atomic_load_explicit(&machine->defers, memory_order_relaxed) || !mmio_answer(cpu, vcpu, r))
             r->answer = X86EMU_ANSWER_NONE;
         break;
+    case X86EMU_REQUEST_ENTRY_UPDATE: /* of tables in ROM: accessed and dirty flags are lost there */
+        if (!mmio_is_rom(machine, r->gpa))
+            r->answer = X86EMU_ANSWER_NONE;
+        break;
     default: /* the regions answer the rest */
         r->answer = X86EMU_ANSWER_NONE;
         break;

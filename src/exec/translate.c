@@ -60,16 +60,17 @@ static void add_page(struct exec *x, uint64_t la, uint64_t gpa, unsigned access,
     t->pages[t->page_count++] = (struct x86emu_page){la, gpa & ~PAGE_MASK, (uint8_t)access, dirty, x->system};
 }
 
-/* Reads or updates one page-table entry: in RAM at once, elsewhere by request. */
+/* Reads or updates one page-table entry: in RAM at once, elsewhere, and what the guest may not write there, by request. */
 static bool ram_entry(struct exec *x, enum x86emu_walk_status status)
 {
+    const unsigned access = status == X86EMU_WALK_UPDATE ? X86EMU_ACCESS_WRITE : X86EMU_ACCESS_READ;
     struct x86emu_walk *walk = &x->emu->transaction.walk;
     const struct x86emu_region *region;
 
     if (x->emu->transaction.config.map == NULL)
         return false;
     region = x86emu_region_find(x->emu->transaction.config.map, &x->emu->transaction.cache, walk->entry_gpa);
-    if (region == NULL || region->kind != X86EMU_REGION_RAM)
+    if (region == NULL || region->kind != X86EMU_REGION_RAM || !(region->protection & access))
         return false;
     if (region->size - (walk->entry_gpa - region->gpa) < walk->entry_size)
         return false;

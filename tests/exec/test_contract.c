@@ -388,6 +388,24 @@ Test(contract, C22_execution_from_a_rom_device)
     cr_assert_eq(finish(), X86EMU_RETIRED);
 }
 
+/* Accessed and dirty flags are writes too: where the guest may not write they are asked for, and RAM stays as it is (C22). */
+Test(contract, C22_page_tables_in_memory_that_is_read_only)
+{
+    struct x86emu_config config = {.map = &world->map};
+    static uint8_t before[WORLD_RAM_SIZE];
+
+    world_map(world, true, 8);
+    world->ram_region.protection = X86EMU_ACCESS_READ | X86EMU_ACCESS_EXECUTE;
+    x86emu_init(emu, &config);
+    CODE_AT_RIP(0x8b, 0x07); /* MOV EAX, [RDI] */
+    world->vcpu.gpr[X86EMU_RDI] = WORLD_CLEAN;
+    memcpy(before, world->ram, sizeof(before));
+    cr_assert_eq(step_to(X86EMU_REQUEST_ENTRY_UPDATE), X86EMU_REQUEST);
+    cr_assert_eq(emu->request.data.value, emu->request.old_data.value | 0x20);
+    cr_assert_arr_eq(world->ram, before, sizeof(before));
+    cr_assert_eq(finish(), X86EMU_RETIRED);
+}
+
 /* --- F13: batches ----------------------------------------------------------------------------------------------------- */
 
 Test(contract, F13_rep_stosd_is_one_request)

@@ -55,7 +55,7 @@ build_tables:
         jb      2b
         ret
 
-/* Vector 1 tells the host of a single step; 2 counts NMIs; UD2 writes AL to port DX for ring 3, or reads it; every other exception ends the run. */
+/* Vector 13 tells the host of a HLT; 2 counts NMIs; UD2 writes AL to port DX for ring 3, or reads it; every other exception ends the run. */
 build_gates:
         xor     %ecx, %ecx
 1:      lea     stubs(, %rcx, 8), %eax
@@ -67,7 +67,7 @@ build_gates:
         mov     $2, %ecx
         call    set_gate
         mov     $step, %eax
-        mov     $1, %ecx
+        mov     $13, %ecx
         call    set_gate
         mov     $output, %eax
         mov     $6, %ecx
@@ -97,9 +97,15 @@ output:                                 /* a fault, because some KVM without VT-
 1:      in      %dx, %al
         iretq
 
-/* A single step: the port makes the host look at the frame. */
+/* HLT in a program is lockstep's: the port makes the host look at what was pushed. It isn't there any more afterwards. */
 step:
+        push    %rax
+        mov     16(%rsp), %rax
+        cmpb    $0xf4, (%rax)
+        pop     %rax
+        jne     stubs + 13 * 8
         out     %al, $0x80
+        add     $8, %rsp
         iretq
 
 /* The first may send another, which is not to come before this one returns; so long, it would see the depth. */
