@@ -57,6 +57,7 @@ void control_stop_here(struct machine *machine, const struct control_view *views
     while (atomic_load(&c->wanted))
         pthread_cond_wait(&c->changed, &c->lock);
     c->stopped -= count;
+    pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -70,12 +71,15 @@ static void kick_all(struct machine *machine)
     machine_unlock(machine);
 }
 
+/* Until all of them do: the next command may be to stop. */
 static void go_on(struct control *c)
 {
     pthread_mutex_lock(&c->lock);
     atomic_store(&c->wanted, false);
     atomic_store(&c->machine->defers, false);
     pthread_cond_broadcast(&c->changed);
+    while (c->stopped > 0)
+        pthread_cond_wait(&c->changed, &c->lock);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -89,8 +93,10 @@ static bool stop_all(struct control *c, bool in_access)
         return false;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
+    pthread_mutex_lock(&c->lock); /* whoever stops sees both */
     atomic_store(&c->machine->defers, in_access);
     atomic_store(&c->wanted, true);
+    pthread_mutex_unlock(&c->lock);
     kick_all(c->machine);
     pthread_mutex_lock(&c->lock);
     while (c->stopped < c->machine->cpu_count && c->machine->end == MACHINE_RUNS)
