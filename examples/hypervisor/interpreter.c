@@ -4,6 +4,7 @@
  * repeat exactly.
  */
 #include "control.h"
+#include "events.h"
 #include "machine.h"
 #include "options.h"
 
@@ -59,17 +60,6 @@ static double real_seconds(void)
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
-static bool interruptible(const struct x86emu_vcpu *vcpu)
-{
-    return vcpu->rflags & X86EMU_RFLAGS_IF &&
-           !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_STI | X86EMU_BLOCKED_BY_MOV_SS));
-}
-
-static bool takes_nmi(const struct x86emu_vcpu *vcpu)
-{
-    return !(vcpu->interruptibility & (X86EMU_BLOCKED_BY_NMI | X86EMU_BLOCKED_BY_MOV_SS));
-}
-
 static void fail(struct processor *p, const char *why)
 {
     printf("\ninterpreter: processor %u: %s\n", p->cpu->index, why);
@@ -77,60 +67,18 @@ static void fail(struct processor *p, const char *why)
     p->machine->end = MACHINE_FAILED;
 }
 
-/* Delivers the event, and what that leads to. */
 static void deliver(struct processor *p, struct x86emu_event event)
 {
-    for (;;) {
-        enum x86emu_status status = x86emu_deliver(&p->emu, p->vcpu, &event);
+    const char *failure = events_deliver(&p->emu, p->vcpu, event);
 
-        if (status == X86EMU_RETIRED)
-            return;
-        if (status != X86EMU_EXCEPTION) {
-            fail(p, status == X86EMU_SHUTDOWN ? "triple fault" : "an event can't be delivered");
-            return;
-        }
-        event = (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION,
-                                      .vector = p->emu.outcome.exception.vector,
-                                      .error_code = p->emu.outcome.exception.error_code,
-                                      .has_error_code = p->emu.outcome.exception.has_error_code,
-                                      .cr2 = p->emu.outcome.exception.cr2};
-    }
+    if (failure != NULL)
+        fail(p, failure);
 }
 
-static void take_exception(struct processor *p)
-{
-    const struct x86emu_exception *e = &p->emu.outcome.exception;
-
-    p->machine->statistics.exceptions++;
-    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_EXCEPTION,
-                                     .vector = e->vector,
-                                     .error_code = e->error_code,
-                                     .has_error_code = e->has_error_code,
-                                     .cr2 = e->cr2,
-                                     .dr6 = p->emu.outcome.dr6});
-}
-
-/* A single step or a breakpoint, after the instruction. */
-static void take_trap(struct processor *p)
+static void take_exception(struct processor *p, struct x86emu_event event)
 {
     p->machine->statistics.exceptions++;
-    deliver(p, (struct x86emu_event){
-                   .kind = X86EMU_EVENT_EXCEPTION, .vector = X86EMU_VECTOR_DB, .dr6 = p->emu.outcome.dr6});
-}
-
-static void take_nmi(struct processor *p)
-{
-    p->cpu->halted = false;
-    p->cpu->apic.nmi = false;
-    p->machine->statistics.interrupts++;
-    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_NMI, .vector = 2});
-}
-
-static void take_interrupt(struct processor *p)
-{
-    p->cpu->halted = false;
-    p->machine->statistics.interrupts++;
-    deliver(p, (struct x86emu_event){.kind = X86EMU_EVENT_INTERRUPT, .vector = (uint8_t)cpu_acknowledge(p->cpu)});
+    deliver(p, event);
 }
 
 static void find_pending(struct processor *p)
@@ -144,6 +92,8 @@ static void find_pending(struct processor *p)
 /* What has come since the last instruction, as far as its window is open. */
 static void take_events(struct processor *p)
 {
+    struct x86emu_event event;
+
     if (p->activity != p->machine->activity || p->cr8 != p->vcpu->cr8)
         find_pending(p);
     if (!p->pending)
@@ -151,12 +101,9 @@ static void take_events(struct processor *p)
     cpu_take_init(p->cpu, p->vcpu);
     if (p->cpu->waiting)
         return;
-    if (cpu_has_nmi(p->cpu) && takes_nmi(p->vcpu))
-        take_nmi(p);
-    else if (interruptible(p->vcpu) && cpu_has_interrupt(p->cpu))
-        take_interrupt(p);
-    else
+    if (!events_next(p->cpu, p->vcpu, &event))
         return;
+    deliver(p, event);
     find_pending(p);
 }
 
@@ -199,11 +146,11 @@ static unsigned advance(struct processor *p, unsigned limit)
         status = machine_complete(p->cpu, &p->emu, p->vcpu);
     }
     if (status == X86EMU_EXCEPTION)
-        take_exception(p);
+        take_exception(p, events_exception(&p->emu));
     else if (status != X86EMU_RETIRED)
         explain(p, status);
     else if (p->emu.outcome.trap)
-        take_trap(p);
+        take_exception(p, events_trap(&p->emu));
     return ran;
 }
 

@@ -2,6 +2,7 @@
 /* The guest on /dev/kvm: devices and interrupt controllers are ours, and what KVM can't finish the library does. */
 #define _GNU_SOURCE
 #include "kvm.h"
+#include "events.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +131,6 @@ bool kvm_open(struct kvm *kvm)
     kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm->system < 0)
         return kvm_failed("/dev/kvm");
-    kvm->halves_syscall = kvm_halves_syscall(kvm);
     if (!kvm_open_vm(kvm))
         return false;
     kvm_ask_for_msrs(kvm);
@@ -176,9 +176,7 @@ static void ports(struct kvm *kvm)
 
 static bool stop(struct kvm *kvm, const char *why)
 {
-    struct x86emu_vcpu vcpu;
-
-    return kvm_load(kvm, &vcpu) && kvm_report(kvm, &vcpu, why, kvm->run->exit_reason);
+    return (kvm->here || kvm_load(kvm, &kvm->state)) && kvm_report(kvm, &kvm->state, why, kvm->run->exit_reason);
 }
 
 static bool handle_exit(struct kvm *kvm, bool fault)
@@ -206,7 +204,7 @@ static bool handle_exit(struct kvm *kvm, bool fault)
     case KVM_EXIT_INTERNAL_ERROR:
         return kvm_finish(kvm, NULL);
     case KVM_EXIT_DEBUG:
-        return kvm_page_fault(kvm);
+        return kvm_enters_kernel(kvm);
     default:
         return stop(kvm, "the guest has shut itself down");
     }
@@ -223,6 +221,17 @@ static bool timed_exit(struct kvm *kvm, bool fault)
     return ok;
 }
 
+/* After these KVM may be in the guest's kernel, which the library does better. */
+static bool take_over(struct kvm *kvm)
+{
+    const uint32_t reason = kvm->run->exit_reason;
+
+    if (!kvm->kernel_here || (reason != KVM_EXIT_IO && reason != KVM_EXIT_HLT && reason != KVM_EXIT_IRQ_WINDOW_OPEN &&
+                              reason != KVM_EXIT_X86_RDMSR && reason != KVM_EXIT_X86_WRMSR))
+        return true;
+    return kvm_fetch(kvm);
+}
+
 static bool enter(struct kvm *kvm)
 {
     int result;
@@ -234,12 +243,14 @@ static bool enter(struct kvm *kvm)
         machine_unlock(kvm->machine);
         return true;
     }
+    if (!kvm_give(kvm))
+        return false;
     kvm->run->cr8 = kvm->vcpu->apic.task_priority >> 4;
     kvm->run->exit_reason = KVM_EXIT_UNKNOWN;
     result = kvm_enter(kvm);
     cpu_take_cr8(kvm->vcpu, kvm->run->cr8);
     if (result == 0 || result == EFAULT)
-        return timed_exit(kvm, result == EFAULT);
+        return timed_exit(kvm, result == EFAULT) && take_over(kvm);
     kvm->run->immediate_exit = 0;
     kvm->kicks++;
     errno = result;
@@ -259,17 +270,17 @@ bool kvm_settle(struct kvm *kvm)
         }
         if (result != 0 || !timed_exit(kvm, false))
             return false;
+        if (kvm->here)
+            return true;
     }
 }
 
 bool kvm_run_once(struct kvm *kvm)
 {
-    bool ok = enter(kvm);
+    bool ok = kvm->here && kvm->kernel_here ? kvm_run_kernel(kvm) : enter(kvm);
 
     machine_run_devices(kvm->machine);
-    machine_lock(kvm->machine);
     ok = ok && kvm_take_events(kvm);
-    machine_unlock(kvm->machine);
     if (ok && kvm->machine->failure[0] != 0)
         return stop(kvm, kvm->machine->failure);
     if (ok && kvm->vcpu->index == 0 && clock_ns() > kvm->end)
@@ -282,7 +293,7 @@ static void print_exits(const struct kvm *kvm)
     static const char *const names[64] = {[KVM_EXIT_IO] = "port",
                                           [KVM_EXIT_MMIO] = "memory",
                                           [KVM_EXIT_HLT] = "halt",
-                                          [KVM_EXIT_DEBUG] = "guest's page fault",
+                                          [KVM_EXIT_DEBUG] = "kernel entry",
                                           [KVM_EXIT_IRQ_WINDOW_OPEN] = "interrupt window",
                                           [KVM_EXIT_INTERNAL_ERROR] = "emulation failure"};
 
@@ -295,8 +306,8 @@ static void print_exits(const struct kvm *kvm)
     for (unsigned i = 0; i < KVM_MNEMONICS; i++)
         if (kvm->finished[i] != 0)
             printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
-    printf("; and %llu that followed; translations forgotten %llu times\n", (unsigned long long)kvm->followed,
-           (unsigned long long)kvm->renewed);
+    printf("\n%llu instructions of the guest's kernel by the library; translations forgotten %llu times\n",
+           (unsigned long long)kvm->followed, (unsigned long long)kvm->renewed);
     printf("%.1f s in exits, the library's part included, of %.1f s\n", (double)kvm->exit_ns * 1e-9,
            (double)(clock_ns() - power_on) * 1e-9);
     if (kvm->check != NULL)
@@ -334,7 +345,7 @@ static struct kvm *new_kvm(struct machine *machine, unsigned number, const struc
 }
 
 /* An instruction that was half done when the machine was saved. */
-static bool take_restored(struct kvm *kvm, struct x86emu_vcpu *vcpu)
+static bool take_restored(struct kvm *kvm)
 {
     struct x86emu_config config = kvm->emu.transaction.config;
     enum x86emu_status status;
@@ -344,22 +355,45 @@ static bool take_restored(struct kvm *kvm, struct x86emu_vcpu *vcpu)
     kvm->emu = kvm->machine->restored[kvm->vcpu->index];
     x86emu_rebind(&kvm->emu, &config);
     do {
-        status = x86emu_step(&kvm->emu, vcpu);
+        status = x86emu_step(&kvm->emu, &kvm->state);
         if (status == X86EMU_REQUEST)
-            status = machine_complete(kvm->vcpu, &kvm->emu, vcpu);
+            status = machine_complete(kvm->vcpu, &kvm->emu, &kvm->state);
     } while (status == X86EMU_RETIRED && kvm->emu.outcome.repeats);
-    return status == X86EMU_RETIRED || status == X86EMU_EXCEPTION ||
-           kvm_report(kvm, vcpu, "what was half done can't be finished, status", status);
+    if (status == X86EMU_EXCEPTION)
+        return kvm_deliver(kvm, events_exception(&kvm->emu));
+    return status == X86EMU_RETIRED ||
+           kvm_report(kvm, &kvm->state, "what was half done can't be finished, status", status);
+}
+
+/* Ring 0 is the library's, or KVM's: which must run it where its own accesses to devices are wanted. */
+static bool kernel_is_here(const struct kvm *kvm)
+{
+    if (kvm->options->ring0 != RING0_AUTO)
+        return kvm->options->ring0 == RING0_X86EMU;
+    return kvm->options->mmio == MMIO_X86EMU && kvm_emulates_kernels(kvm);
+}
+
+/* What the others need of the first. */
+static bool open_first(struct kvm *kvm)
+{
+    if (!kvm_open(kvm))
+        return false;
+    kvm->halves_syscall = kvm_halves_syscall(kvm);
+    kvm->kernel_here = kernel_is_here(kvm);
+    return true;
 }
 
 /* The vCPU of a virtual machine that the first has opened. */
-static bool open_member(struct kvm *kvm, const struct kvm *first, struct x86emu_vcpu *vcpu)
+static bool open_member(struct kvm *kvm, const struct kvm *first, const struct x86emu_vcpu *vcpu)
 {
     kvm->vm = first->vm;
     kvm->system = first->system;
     kvm->halves_syscall = first->halves_syscall;
-    return kvm_open_cpu(kvm, kvm->vcpu->index) && set_tsc(kvm) && kvm_set_cpuid(kvm) && take_restored(kvm, vcpu) &&
-           kvm_store(kvm, vcpu, X86EMU_STATE_ALL);
+    kvm->kernel_here = first->kernel_here;
+    kvm->state = *vcpu;
+    kvm->state.changed = X86EMU_STATE_ALL;
+    kvm->here = true;
+    return kvm_open_cpu(kvm, kvm->vcpu->index) && set_tsc(kvm) && kvm_set_cpuid(kvm) && take_restored(kvm);
 }
 
 static bool open_all(struct kvm **members, struct machine *machine, struct x86emu_vcpu *vcpu,
@@ -367,7 +401,7 @@ static bool open_all(struct kvm **members, struct machine *machine, struct x86em
 {
     for (unsigned n = 0; n < machine->cpu_count; n++) {
         members[n] = new_kvm(machine, n, options);
-        if (members[n] == NULL || (n == 0 && !kvm_open(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
+        if (members[n] == NULL || (n == 0 && !open_first(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
             return false;
     }
     return open_devices(members[0]);

@@ -10,7 +10,8 @@
 #include <time.h>
 
 enum {
-    KVM_MNEMONICS = 2048
+    KVM_MNEMONICS = 2048,
+    KVM_WATCHED = 4, /* breakpoints */
 };
 
 /* One vCPU. system and vm are the same for all; what the first has opened it closes. */
@@ -30,15 +31,18 @@ struct kvm {
     uint64_t cover_faults;
     struct x86emu emu;
     struct x86emu_cache cache;
-    bool halves_syscall;              /* kvm_syscall.c */
-    uint64_t watched;                 /* linear address of the breakpoint; 0: none */
+    struct x86emu_vcpu state;         /* the processor, while it is here; changed: what KVM doesn't have yet */
+    bool here;                        /* else KVM has it */
+    bool kernel_here;                 /* the library does ring 0 */
+    bool halves_syscall;              /* kvm_entries.c */
+    uint64_t watched[KVM_WATCHED];    /* linear addresses of breakpoints; 0: none */
     uint64_t repaired;                /* SYSCALL instructions that were finished here */
     uint64_t exits[64];               /* by reason */
     uint64_t kicks;                   /* KVM_RUN ended by a signal */
     bool stale;                       /* the library has done what invalidates translations; KVM doesn't know yet */
     uint64_t renewed;                 /* times that it was told */
     uint64_t exit_ns;                 /* spent between two KVM_RUN */
-    uint64_t followed;                /* instructions that the library did after those, before KVM went on */
+    uint64_t followed;                /* instructions of ring 0 that the library did */
     uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
 };
 
@@ -62,9 +66,26 @@ void kvm_ask_for_msrs(struct kvm *kvm);
 void kvm_msr(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
-/* Does the instruction at RIP, which KVM can't, and what --follow allows of those after it. hint: what the exit said of
-   its access; may be NULL. False: reported. */
+/* --- whose the processor is: kvm_handover.c --------------------------------------------------------------------------- */
+
+/* To the library; exceptions that KVM had pending are delivered then. To KVM. */
+bool kvm_fetch(struct kvm *kvm);
+bool kvm_give(struct kvm *kvm);
+/* For the control socket: stops until it lets the processor go on. _here: in the library. */
+bool kvm_stop(struct kvm *kvm);
+void kvm_stop_here(struct kvm *kvm);
+/* Of the state that is here. */
+bool kvm_in_kernel(const struct kvm *kvm);
+bool kvm_deliver(struct kvm *kvm, struct x86emu_event event);
+
+/* --- instructions by the library: kvm_finish.c ------------------------------------------------------------------------- */
+
+/* Does the instruction at RIP, which KVM can't. hint: what the exit said of its access; may be NULL. False: reported. */
 bool kvm_finish(struct kvm *kvm, const struct x86emu_hint *hint);
+/* At a breakpoint. */
+bool kvm_enters_kernel(struct kvm *kvm);
+/* The state is here, and kernel_here: takes events, goes on in ring 0 for a while, gives the state to KVM for ring 3. */
+bool kvm_run_kernel(struct kvm *kvm);
 
 /* --- devices in memory: kvm_mmio.c ---------------------------------------------------------------------------------- */
 
@@ -82,8 +103,6 @@ bool kvm_check_before(struct kvm_check *check);
 bool kvm_check_after(struct kvm_check *check);
 void kvm_check_print(const struct kvm_check *check);
 
-/* Gives KVM the exception that the library's instruction raised. */
-bool kvm_inject(struct kvm *kvm);
 /* Before KVM_RUN: what the machine has for the processor. */
 bool kvm_take_events(struct kvm *kvm);
 
@@ -100,23 +119,21 @@ void kvm_let_others(void);
 void kvm_sleep(void);
 /* Completes the exit that was handled last, without entering the guest. */
 bool kvm_settle(struct kvm *kvm);
-/* Stops until the control socket lets it go on. */
-bool kvm_stop(struct kvm *kvm);
 /* Into the guest and out again, and what that leads to. False: reported. */
 bool kvm_run_once(struct kvm *kvm);
 
 /* Makes KVM forget all translations. */
 bool kvm_renew_memory(struct kvm *kvm);
 
-/* The breakpoint at the guest's page-fault handler. */
-bool kvm_page_fault(struct kvm *kvm);
+/* What kvm->system does by itself: kvm_trial.c. Leaves SYSCALL half done; emulates ring 0. */
+bool kvm_halves_syscall(const struct kvm *kvm);
+bool kvm_emulates_kernels(const struct kvm *kvm);
 
-/* Tries whether kvm->system's virtual machines need what follows. */
-bool kvm_halves_syscall(struct kvm *kvm);
-/* Sets the breakpoint where the guest's IDT has its handler now. */
-bool kvm_watch_syscall(struct kvm *kvm, const struct x86emu_vcpu *vcpu);
-/* At the breakpoint: true when it was a SYSCALL; vcpu is then as after it. */
-bool kvm_repair_syscall(struct kvm *kvm, struct x86emu_vcpu *vcpu);
+/* Breakpoints where the guest's tables have the entries of its kernel now: kvm_entries.c. */
+bool kvm_watch_entries(struct kvm *kvm);
+bool kvm_at_entry(const struct kvm *kvm);
+/* At one of them: true when it was a SYSCALL; the state is then as after it. */
+bool kvm_repair_syscall(struct kvm *kvm);
 
 /* Prints the reason and the registers; false. */
 bool kvm_report(struct kvm *kvm, const struct x86emu_vcpu *vcpu, const char *why, unsigned detail);

@@ -1,35 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exceptions, interrupts and NMIs for the guest: KVM delivers them. */
+/* Interrupts and NMIs for the guest: KVM delivers them, or the library where it does the guest's kernel. */
 #include "kvm.h"
 
 #include <sys/ioctl.h>
 
-bool kvm_inject(struct kvm *kvm)
-{
-    const struct x86emu_exception *e = &kvm->emu.outcome.exception;
-    struct kvm_vcpu_events events;
-    struct kvm_sregs sregs;
-
-    if (e->vector == X86EMU_VECTOR_PF) {
-        if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-        sregs.cr2 = e->cr2;
-        if (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) != 0)
-            return kvm_failed("CR2");
-    }
-    if (ioctl(kvm->cpu, KVM_GET_VCPU_EVENTS, &events) != 0)
-        return kvm_failed("reading events");
-    events.exception.injected = 1;
-    events.exception.nr = e->vector;
-    events.exception.has_error_code = e->has_error_code;
-    events.exception.error_code = e->error_code;
-    return ioctl(kvm->cpu, KVM_SET_VCPU_EVENTS, &events) == 0 || kvm_failed("injecting an exception");
-}
+/* --- by KVM ------------------------------------------------------------------------------------------------------------ */
 
 static bool interrupt(struct kvm *kvm)
 {
     struct kvm_interrupt vector;
 
+    kvm->vcpu->halted = false;
     if (!kvm->run->ready_for_interrupt_injection || !kvm->run->if_flag) {
         kvm->run->request_interrupt_window = 1;
         return true;
@@ -48,13 +29,36 @@ static bool nmi(struct kvm *kvm)
     return ioctl(kvm->cpu, KVM_NMI, 0) == 0 || kvm_failed("sending an NMI");
 }
 
+static bool give_to_kvm(struct kvm *kvm)
+{
+    return (!cpu_has_nmi(kvm->vcpu) || nmi(kvm)) && (!cpu_has_interrupt(kvm->vcpu) || interrupt(kvm));
+}
+
+/* --- by the library ---------------------------------------------------------------------------------------------------- */
+
+/* Whether KVM is to stop for them; asks it to say when it may, if not now. */
+static bool is_due(struct kvm *kvm)
+{
+    if (kvm->here || cpu_has_nmi(kvm->vcpu))
+        return !kvm->here;
+    if (!cpu_has_interrupt(kvm->vcpu))
+        return false;
+    kvm->run->request_interrupt_window = 1;
+    return kvm->run->ready_for_interrupt_injection && kvm->run->if_flag;
+}
+
+/* --- either ------------------------------------------------------------------------------------------------------------ */
+
 bool kvm_take_events(struct kvm *kvm)
 {
+    bool ok = true, due = false;
+
     kvm->run->request_interrupt_window = 0;
-    if (cpu_has_nmi(kvm->vcpu) && !nmi(kvm))
-        return false;
-    if (!cpu_has_interrupt(kvm->vcpu))
-        return true;
-    kvm->vcpu->halted = false;
-    return interrupt(kvm);
+    machine_lock(kvm->machine);
+    if (kvm->kernel_here)
+        due = is_due(kvm);
+    else
+        ok = give_to_kvm(kvm);
+    machine_unlock(kvm->machine);
+    return ok && (!due || kvm_fetch(kvm));
 }

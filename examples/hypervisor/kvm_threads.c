@@ -86,14 +86,13 @@ void kvm_sleep(void)
 /* INIT and start-up: the state is the library's to compute, and KVM's to have. */
 static bool take_init(struct kvm *kvm)
 {
-    struct x86emu_vcpu vcpu;
-
-    if (!kvm_load(kvm, &vcpu))
+    if (!kvm_fetch(kvm))
         return false;
     machine_lock(kvm->machine);
-    cpu_take_init(kvm->vcpu, &vcpu);
+    cpu_take_init(kvm->vcpu, &kvm->state);
     machine_unlock(kvm->machine);
-    return kvm_store(kvm, &vcpu, X86EMU_STATE_ALL);
+    kvm->state.changed = X86EMU_STATE_ALL;
+    return true;
 }
 
 static bool init_has_come(struct kvm *kvm)

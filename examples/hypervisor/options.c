@@ -31,8 +31,8 @@ static const char help[] =
     "  --test-device   a PCI device with registers at E1000000H and memory wherever there is room\n"
     "  --mmio=WHO      kvm: who does device accesses in memory: x86emu, the library, where KVM lets it\n"
     "                  (default); kvm; check: KVM, and the library holds each against its own\n"
-    "  --follow=N      kvm: after an instruction that KVM can't do, the library goes on for up to N\n"
-    "                  instructions of the guest's kernel; 0: that instruction alone (default: 1000000)\n"
+    "  --ring0=WHO     kvm: who does the guest's kernel: kvm; x86emu, the library, programs being KVM's; auto:\n"
+    "                  the library where KVM would emulate it, which is slower (default)\n"
     "  --lockstep=N    compares KVM and the library after each of N instructions of ring 3; one processor\n"
     "  --stride=N      with --lockstep: after each N instead, 64 at most; a difference is looked for in those again\n"
     "  --dirty-rate=MS memory is given on demand, and dirty pages are counted every MS milliseconds\n"
@@ -58,6 +58,8 @@ static const char *const policies[] = {"common", "least", "most", NULL}; /* enum
 static const char *const unknown_msrs[] = {"refuse", "ignore", NULL};
 static const char *const vendors[] = {"intel", "amd", NULL};
 static const char *const mmio_modes[] = {"x86emu", "kvm", "check", NULL}; /* enum mmio_mode */
+
+static const char *const kernels[] = {"auto", "kvm", "x86emu", NULL}; /* enum ring0 */
 
 #define FIELD(name) offsetof(struct options, name)
 static const struct row {
@@ -89,7 +91,7 @@ static const struct row {
     {"restore", TEXT, FIELD(restore), NULL},
     {"lockstep", NUMBER, FIELD(lockstep), NULL},
     {"stride", NUMBER, FIELD(stride), NULL},
-    {"follow", NUMBER, FIELD(follow), NULL},
+    {"ring0", CHOICE, FIELD(ring0), kernels},
 };
 
 enum {
@@ -134,8 +136,7 @@ void options_parse(struct options *options, int argc, char **argv)
     struct option known[ROWS + 2] = {{"help", no_argument, NULL, 0}};
     int found = 0;
 
-    *options =
-        (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .follow = 1000000, .stride = 1};
+    *options = (struct options){.append = "", .memory = 256, .seconds = 1200, .cpus = 1, .stride = 1};
     for (unsigned i = 0; i < ROWS; i++)
         known[i + 1] = (struct option){rows[i].name, rows[i].kind != FLAG, NULL, 0};
     for (int result; (result = getopt_long(argc, argv, "", known, &found)) != -1;) {

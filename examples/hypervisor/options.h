@@ -12,6 +12,12 @@ enum mmio_mode {
     MMIO_CHECK,  /* KVM's, and the library beside it */
 };
 
+enum ring0 {
+    RING0_AUTO,
+    RING0_KVM,
+    RING0_X86EMU,
+};
+
 struct options {
     const char *kernel, *initrd, *append, *input;
     const char *control; /* path of the control socket */
@@ -19,7 +25,6 @@ struct options {
     uint64_t memory;     /* MiB */
     uint64_t seconds;    /* of real time, until the run is given up */
     uint64_t cpus;
-    uint64_t follow;     /* instructions that the library does beyond one that KVM can't; kvm_finish.c */
     uint64_t dirty_rate; /* ms between two counts of dirty pages; 0: none */
     uint64_t lockstep;   /* instructions of ring 3 to compare; 0: none */
     uint64_t stride;     /* of which so many are between two comparisons */
@@ -27,6 +32,7 @@ struct options {
     unsigned cpuid;      /* enum cpuid_policy */
     unsigned vendor;     /* of the PCI host bridge; 0: Intel, 1: AMD */
     unsigned mmio;       /* enum mmio_mode */
+    unsigned ring0;      /* enum ring0 */
     unsigned ignores_msrs;
     bool test_device, strict, dirty_copy, paused, interactive, progress;
 };
