@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The small guest's jobs, in ring 3: each computes something that its host can hold against another run. */
+#include "program.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
-extern volatile uint32_t guest_nmis, guest_nested; /* start.S */
+extern char user_stack_end[]; /* start.S */
+extern volatile uint32_t guest_nmis, guest_nested;
 extern volatile uint32_t guest_sends;
 
 /* --- the console, the power port ----------------------------------------------------------------------------------- */
@@ -284,6 +287,18 @@ static void echo(void)
     } while (byte != 'q');
 }
 
+/* --- peek: reads its own code, the next instruction, where lockstep stops KVM: a program that sees the difference ------ */
+
+static void peek(void)
+{
+    __asm__ volatile("movzbl 1f(%%rip), %%eax\n\t"
+                     "1: ud2"
+                     :
+                     : "d"(0x3f8)
+                     : "rax", "r11", "memory");
+    print("peek: done\n");
+}
+
 /* --- the beginning ----------------------------------------------------------------------------------------------------- */
 
 static int has_word(const char *line, const char *word)
@@ -312,6 +327,15 @@ static uint64_t number_after(const char *line, const char *word)
 }
 
 void guest_main(const char *command_line);
+struct guest_start guest_begin(char *command_line, const uint8_t *zero_page);
+
+/* In ring 0: what ring 3 is to do. */
+struct guest_start guest_begin(char *command_line, const uint8_t *zero_page)
+{
+    if (has_word(command_line, "job=program"))
+        return program_start(zero_page, command_line);
+    return (struct guest_start){(uint64_t)guest_main, (uint64_t)user_stack_end};
+}
 
 void guest_main(const char *command_line)
 {
@@ -327,6 +351,8 @@ void guest_main(const char *command_line)
         apic(number_after(command_line, "rounds="));
     if (has_word(command_line, "job=echo"))
         echo();
+    if (has_word(command_line, "job=peek"))
+        peek();
     if (has_word(command_line, "job=wait"))
         wait();
     print("guest: done\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A guest without an operating system: page tables, descriptors and handlers, then guest_main() in ring 3. */
+/* A guest without an operating system: page tables, descriptors and handlers, then ring 3: guest_main(), or a program. */
 
         .set    PAGE_USER, 7
         .set    USER_CODE, 0x33
@@ -26,12 +26,44 @@ _start:                                 /* RSI: the boot protocol's zero page */
         mov     %eax, %ds
         mov     %eax, %es
         mov     0x228(%rbx), %edi         /* cmd_line_ptr */
+        mov     %rbx, %rsi
+        call    guest_begin             /* RAX, RDX: ring 3's RIP and RSP */
+        mov     0x228(%rbx), %edi
         push    $USER_DATA
-        push    $user_stack_end
+        push    %rdx
         push    $0x202
         push    $USER_CODE
-        push    $guest_main
+        push    %rax
+        xor     %edx, %edx              /* for a program: nothing to call at its end (AMD64 ABI, 3.4.1) */
         iretq
+
+/* The arguments of a Linux system call, as an array; RCX and R11 are RIP and RFLAGS. */
+        .globl  guest_syscall
+guest_syscall:
+        mov     %rsp, user_rsp
+        mov     $stack_end, %rsp
+        push    %rcx
+        push    %r11
+        push    %r9
+        push    %r8
+        push    %r10
+        push    %rdx
+        push    %rsi
+        push    %rdi
+        mov     %rax, %rdi
+        mov     %rsp, %rsi
+        cld
+        call    program_call
+        pop     %rdi
+        pop     %rsi
+        pop     %rdx
+        pop     %r10
+        pop     %r8
+        pop     %r9
+        pop     %r11
+        pop     %rcx
+        mov     user_rsp, %rsp
+        sysretq
 
 /* The first 4 GiB one to one in pages of 2 MiB, for ring 3 as well. */
 build_tables:
@@ -157,6 +189,8 @@ guest_sends:                            /* by the handler */
 guest_depth:
         .long   0
         .balign 8
+user_rsp:
+        .quad   0
 gdt:
         .quad   0, 0
         .quad   0x00af9b000000ffff      /* 0x10: kernel code */
@@ -188,6 +222,7 @@ gates:  .skip   4096
         .skip   16384
 stack_end:
         .skip   65536
+        .globl  user_stack_end
 user_stack_end:
 
         .section .note.GNU-stack, "", @progbits
