@@ -320,7 +320,7 @@ static void print_exits(const struct kvm *kvm)
 static bool open_devices(struct kvm *kvm)
 {
     if (kvm->options->mmio == MMIO_X86EMU)
-        return kvm_cover_devices(kvm);
+        return kvm->vcpu->index != 0 || kvm_cover_devices(kvm); /* for all processors */
     if (kvm->options->mmio == MMIO_KVM)
         return true;
     kvm->check = kvm_check_new(kvm);
@@ -401,10 +401,11 @@ static bool open_all(struct kvm **members, struct machine *machine, struct x86em
 {
     for (unsigned n = 0; n < machine->cpu_count; n++) {
         members[n] = new_kvm(machine, n, options);
-        if (members[n] == NULL || (n == 0 && !open_first(members[0])) || !open_member(members[n], members[0], &vcpu[n]))
+        if (members[n] == NULL || (n == 0 && !open_first(members[0])) ||
+            !open_member(members[n], members[0], &vcpu[n]) || !open_devices(members[n]))
             return false;
     }
-    return open_devices(members[0]);
+    return true;
 }
 
 static void close_all(struct kvm **members, unsigned count)

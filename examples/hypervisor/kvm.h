@@ -27,7 +27,6 @@ struct kvm {
     timer_t clock;
     bool has_thread;
     struct kvm_check *check;
-    void *cover; /* memory without access over the devices; NULL: none */
     uint64_t cover_faults;
     struct x86emu emu;
     struct x86emu_cache cache;

@@ -19,6 +19,7 @@ struct kvm_check {
     struct x86emu_vcpu vcpu;
     enum x86emu_status status; /* REQUEST: the library has asked, and KVM goes on with the same instruction */
     unsigned done;             /* bytes of the request that KVM has asked for */
+    bool looked;               /* at memory, which another processor may have changed since KVM did */
     uint64_t agreed, unknown;
 };
 
@@ -43,13 +44,15 @@ void kvm_check_print(const struct kvm_check *check)
 /* --- the library's side ----------------------------------------------------------------------------------------------- */
 
 /* Memory, as it is; what would be written is lost. False: it is a device's. */
-static bool answer_memory(struct machine *machine, struct x86emu_request *r)
+static bool answer_memory(struct kvm_check *check, struct x86emu_request *r)
 {
+    const struct machine *machine = check->kvm->machine;
     uint64_t gpa = r->gpa;
 
     if (gpa >= machine->ram_size)
         return false;
     r->answer = X86EMU_ANSWER_OK;
+    check->looked |= r->kind == X86EMU_REQUEST_READ && machine->cpu_count > 1;
     if (r->kind != X86EMU_REQUEST_FETCH && r->kind != X86EMU_REQUEST_READ && r->kind != X86EMU_REQUEST_ENTRY_READ)
         return true;
     for (unsigned n = 0; n < r->count; n++, gpa += (uint64_t)(int64_t)r->stride) {
@@ -70,7 +73,7 @@ static bool is_memory(const struct x86emu_request *r)
 static void advance(struct kvm_check *check)
 {
     while (check->status == X86EMU_REQUEST && is_memory(&check->emu.request) &&
-           answer_memory(check->kvm->machine, &check->emu.request))
+           answer_memory(check, &check->emu.request))
         check->status = x86emu_complete(&check->emu, &check->vcpu);
     check->done = 0;
 }
@@ -79,6 +82,7 @@ static void begin(struct kvm_check *check)
 {
     if (check->status == X86EMU_REQUEST)
         x86emu_cancel(&check->emu);
+    check->looked = false;
     check->status = x86emu_step(&check->emu, &check->vcpu);
     advance(check);
 }
@@ -126,8 +130,9 @@ static bool try_length(struct kvm_check *check, const struct x86emu_vcpu *after,
     check->vcpu = *after;
     check->vcpu.rip -= length;
     if (length != 0) {
-        if (!machine_read_linear(check->kvm->machine, after, check->vcpu.rip, bytes, length) ||
-            x86emu_decode(&insn, bytes, length, X86EMU_MODE_64) != X86EMU_DECODE_OK || insn.length != length)
+        if (!machine_read_linear(check->kvm->machine, after, after->segment[X86EMU_CS].base + check->vcpu.rip, bytes,
+                                 length) ||
+            x86emu_decode(&insn, bytes, length, machine_mode(after)) != X86EMU_DECODE_OK || insn.length != length)
             return false;
         undo(&check->vcpu, &insn, check->kvm->run->mmio.len);
     }
@@ -135,7 +140,8 @@ static bool try_length(struct kvm_check *check, const struct x86emu_vcpu *after,
     return true;
 }
 
-/* True: one of the instructions that may have been is the one. *any: one of them writes to a device at least. */
+/* True: one of the instructions that may have been is the one. *any: one of them writes to a device at least, what
+   no other processor can have changed. */
 static bool find_writer(struct kvm_check *check, bool *any)
 {
     struct x86emu_vcpu after = check->vcpu;
@@ -146,7 +152,8 @@ static bool find_writer(struct kvm_check *check, bool *any)
             continue;
         if (agrees(check))
             return true;
-        *any |= check->status == X86EMU_REQUEST && is_memory(&check->emu.request) && is_write(&check->emu.request);
+        *any |= check->status == X86EMU_REQUEST && is_memory(&check->emu.request) && is_write(&check->emu.request) &&
+                !check->looked;
     }
     check->vcpu = after;
     return false;
@@ -176,6 +183,14 @@ static bool differ(struct kvm_check *check)
     return false;
 }
 
+/* Nothing to hold it against. */
+static bool pass(struct kvm_check *check)
+{
+    check->unknown++;
+    check->status = X86EMU_RETIRED;
+    return true;
+}
+
 bool kvm_check_before(struct kvm_check *check)
 {
     bool any;
@@ -186,13 +201,13 @@ bool kvm_check_before(struct kvm_check *check)
         return false;
     if (!check->kvm->run->mmio.is_write) {
         begin(check);
-        return agrees(check) || differ(check);
+        if (agrees(check))
+            return true;
+        return check->looked ? pass(check) : differ(check);
     }
     if (find_writer(check, &any))
         return true;
-    check->unknown++;
-    check->status = X86EMU_RETIRED;
-    return !any || differ(check);
+    return any ? differ(check) : pass(check);
 }
 
 bool kvm_check_after(struct kvm_check *check)

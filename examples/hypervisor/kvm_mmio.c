@@ -22,6 +22,9 @@ enum {
     COVERED = 3,
 };
 
+/* Memory without access over this process's virtual machine's devices; NULL: none. Held by the machine's lock. */
+static void *cover;
+
 /* The devices that are nowhere else: PCI's move, and KVM does them. */
 static bool set_slots(struct kvm *kvm, uint64_t size)
 {
@@ -32,7 +35,7 @@ static bool set_slots(struct kvm *kvm, uint64_t size)
         struct kvm_userspace_memory_region region = {.slot = FIRST_SLOT + i,
                                                      .guest_phys_addr = devices[i]->gpa & ~(uint64_t)(PAGE - 1),
                                                      .memory_size = size,
-                                                     .userspace_addr = (uint64_t)(uintptr_t)kvm->cover};
+                                                     .userspace_addr = (uint64_t)(uintptr_t)cover};
 
         if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
             return kvm_failed("memory without access");
@@ -42,11 +45,11 @@ static bool set_slots(struct kvm *kvm, uint64_t size)
 
 bool kvm_cover_devices(struct kvm *kvm)
 {
-    void *cover = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (cover == MAP_FAILED)
+    if (memory == MAP_FAILED)
         return kvm_failed("memory without access");
-    kvm->cover = cover;
+    cover = memory;
     return set_slots(kvm, PAGE);
 }
 
@@ -56,13 +59,16 @@ bool kvm_cover_devices(struct kvm *kvm)
  */
 static bool uncover(struct kvm *kvm)
 {
-    if (kvm->cover == NULL)
-        return true;
-    if (!set_slots(kvm, 0))
-        return false;
-    munmap(kvm->cover, PAGE);
-    kvm->cover = NULL;
-    return true;
+    bool done = true;
+
+    machine_lock(kvm->machine); /* another processor may come to it as well */
+    if (cover != NULL) {
+        done = set_slots(kvm, 0);
+        munmap(cover, PAGE);
+        cover = NULL;
+    }
+    machine_unlock(kvm->machine);
+    return done;
 }
 
 bool kvm_memory_fault(struct kvm *kvm)

@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The guest's memory by linear address, as its page tables have it: for looking, nothing is marked. */
+/* The guest's code and data by linear address, as its page tables have it: for looking, nothing is marked. */
 #include "machine.h"
 
 #include <string.h>
+
+unsigned machine_mode(const struct x86emu_vcpu *vcpu)
+{
+    const uint32_t attributes = vcpu->segment[X86EMU_CS].attributes;
+
+    if (vcpu->efer & X86EMU_EFER_LMA && attributes & X86EMU_SEGMENT_L)
+        return X86EMU_MODE_64;
+    return attributes & X86EMU_SEGMENT_DB ? X86EMU_MODE_32 : X86EMU_MODE_16;
+}
 
 static bool read_entry(void *opaque, uint64_t gpa, unsigned size, uint64_t *value)
 {

@@ -175,6 +175,8 @@ void machine_free(struct machine *machine);
 /* Reads the guest's memory at a linear address, through its page tables; false: some of it is nowhere (linear.c). */
 bool machine_read_linear(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, void *data,
                          uint64_t size);
+/* How its instructions are decoded: enum x86emu_mode. */
+unsigned machine_mode(const struct x86emu_vcpu *vcpu);
 /* Where in guest-physical memory a linear address is. */
 bool machine_translate(struct machine *machine, const struct x86emu_vcpu *vcpu, uint64_t la, uint64_t *gpa);
 void machine_lock(struct machine *machine);

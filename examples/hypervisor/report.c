@@ -23,15 +23,11 @@ static void print_instruction(FILE *out, const struct x86emu_vcpu *vcpu, const u
 {
     char text[X86EMU_FORMAT_ROOM] = "";
     struct x86emu_insn insn;
-    uint32_t attributes = vcpu->segment[X86EMU_CS].attributes;
-    unsigned mode = attributes & X86EMU_SEGMENT_L    ? X86EMU_MODE_64
-                    : attributes & X86EMU_SEGMENT_DB ? X86EMU_MODE_32
-                                                     : X86EMU_MODE_16;
 
     fprintf(out, "  bytes at RIP:");
     for (unsigned i = 0; i < count; i++)
         fprintf(out, " %02x", bytes[i]);
-    if (x86emu_decode(&insn, bytes, count, mode) == X86EMU_DECODE_OK)
+    if (x86emu_decode(&insn, bytes, count, machine_mode(vcpu)) == X86EMU_DECODE_OK)
         x86emu_format(&insn, vcpu->rip, text, sizeof(text));
     fprintf(out, "  %s\n", text);
 }

@@ -86,8 +86,18 @@ def apic(rounds):
     yield f"apic: sum {total:x}"
 
 
+# The local APIC keeps bits 31:24 of the interrupt command's upper half, the destination.
+def smp_mmio():
+    total = 0
+    for turn in range(200):
+        before = (turn + 1 & 0xFF) << 24
+        total = (total * 31 + before) & MASK32
+        total = (total + (0x5A000000 ^ before)) & MASK32
+        total ^= total & 0xFF000000
+    yield f"{total:08x}"
+
+
 # JOB [ROUNDS]
-for line in {"apic": apic, "compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi}[sys.argv[1]](
-    *(int(text) for text in sys.argv[2:])
-):
+JOBS = {"apic": apic, "compute": compute, "dirty": dirty, "mmio": mmio, "nmi": nmi, "smp-mmio": smp_mmio}
+for line in JOBS[sys.argv[1]](*(int(text) for text in sys.argv[2:])):
     print(line)
