@@ -4,15 +4,23 @@
 # A Debian kernel and a busybox file system for the hypervisor, in the build folder alone; and the run that checks them.
 packages_linux=(lz4 cpio xz-utils)
 
-# fetch_package NAME FOLDER: unpacks the Debian package into the folder, once.
+# fetch_package NAME FOLDER [PATTERNS...]: unpacks the Debian package into the folder, once: of its files those that match a
+# pattern of find -path, or all. Others may want it at the same time.
 fetch_package() {
-    local name=$1 folder=$2 work
-    [[ -d $folder ]] && return
-    work=$(mktemp -d "$build/fetch.XXXXXX")
-    (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$name" >/dev/null) || die "can't download $name"
-    dpkg -x "$work"/*.deb "$work/files"
-    mv "$work/files" "$folder"
-    rm -r "$work"
+    local name=$1 folder=$2 work pattern lock not=()
+    shift 2
+    exec {lock}>"$build/fetch.lock"
+    flock "$lock"
+    if [[ ! -d $folder ]]; then
+        work=$(mktemp -d "$build/fetch.XXXXXX")
+        (cd "$work" && apt-get -q -o APT::Sandbox::User=root download "$name" >/dev/null) || die "can't download $name"
+        dpkg -x "$work"/*.deb "$work/files"
+        for pattern in "$@"; do not+=(! -path "$pattern"); done
+        (($# == 0)) || find "$work/files" -type f "${not[@]}" -delete
+        mv "$work/files" "$folder"
+        rm -r "$work"
+    fi
+    exec {lock}>&-
 }
 
 # extract_vmlinux BZIMAGE FILE: the kernel without its decompressor, which would be interpreted too.
