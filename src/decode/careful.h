@@ -90,8 +90,10 @@ static ALWAYS_INLINE struct layout find_layout(unsigned length_bits, const uint8
 
     bits = layouts[(raw >> 3 & 0x18) | (raw & 7)] & (0 - has_modrm);
     layout.modrm = ((raw ^ NO_MODRM) & (0 - has_modrm)) ^ NO_MODRM;
-    layout.has_sib = bits >> 3 & 1;
-    layout.displacement = (bits & 7) + ((bits >> 4 & ((bytes >> 16 & 7) == 5)) << 2);
+    layout.has_sib = bits >> 7;
+    layout.displacement = bits & 7;
+    if (UNLIKELY(((bits & LAYOUT_BASE) | (bytes >> 16 & 7)) == (LAYOUT_BASE | 5)))
+        layout.displacement = 4;
     return layout;
 }
 

@@ -73,23 +73,35 @@ static ALWAYS_INLINE uint64_t load_fields(const struct start *start, unsigned at
     return load_le64(start->bytes + from) >> 8 * (at - from);
 }
 
-static ALWAYS_INLINE void fill(struct x86emu_insn *insn, const struct start *start, uint64_t bytes,
-                               const struct layout *layout)
+/* A byte in a store of its own: gcc would rather put neighbours together by shifts, which costs more than the stores. */
+static ALWAYS_INLINE void put(uint8_t *to, unsigned value)
 {
+    *to = (uint8_t)value;
+    __asm__("" : "+m"(*to));
+}
+
+/* What is known when the opcode has been reached. */
+static ALWAYS_INLINE void fill(struct x86emu_insn *insn, const struct start *start, unsigned opcode)
+{
+    insn->imm2 = 0;
     insn->prefixes = (uint8_t)start->prefixes;
     insn->segment = (uint8_t)start->segment;
-    insn->rex = (uint8_t)start->rex;
     insn->encoding = (uint8_t)start->encoding;
-    insn->map = (uint8_t)start->map_number;
-    insn->opcode = (uint8_t)bytes;
-    insn->modrm = (uint8_t)layout->modrm;
-    insn->sib = (uint8_t)(bytes >> 16 & (0 - layout->has_sib));
     insn->vvvv = (uint8_t)start->vvvv;
     insn->vector_length = (uint8_t)(start->encoding >= X86EMU_ENCODING_XOP ? 16u << start->vector_length : 0);
     insn->evex = (uint8_t)start->evex;
-    insn->opcode_offset = (uint8_t)start->at;
-    insn->disp_size = (uint8_t)layout->displacement;
+    put(&insn->rex, start->rex);
+    put(&insn->map, start->map_number);
+    put(&insn->opcode_offset, start->at);
+    put(&insn->opcode, opcode);
     copy_bytes(&insn->mode, start->mode->mode_and_size, 2);
+}
+
+static ALWAYS_INLINE void fill_layout(struct x86emu_insn *insn, const struct layout *layout, uint64_t bytes)
+{
+    put(&insn->modrm, layout->modrm);
+    put(&insn->sib, (unsigned)(bytes >> 16) & (0 - layout->has_sib));
+    put(&insn->disp_size, layout->displacement);
 }
 
 /* What struct x86emu_insn has of a REX. */
@@ -107,6 +119,8 @@ static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *s
     const struct form_shape *shape;
     uint64_t selectors, fields;
 
+    fill(insn, start, bytes & 0xff);
+    fill_layout(insn, &layout, bytes);
     registers = (layout.modrm + 0x40) >> 8;
     selectors = start->mode->selectors | start->selectors | (layout.modrm & 0x38) << (4 * NODE_REG - 3) |
                 registers << 4 * NODE_MOD3;
@@ -131,10 +145,8 @@ static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *s
         insn->disp *= INT64_C(1) << (displacement_scale(shape, start->evex, start->vector_length, insn->operand_size) &
                                      (0 - opaque(layout.displacement == 1)));
     insn->imm = field(fields >> 8 * layout.displacement, size, immediate >> 4);
-    insn->imm2 = 0;
     insn->form = (uint16_t)form;
-    insn->imm_size = (uint8_t)size;
-    fill(insn, start, bytes, &layout);
+    put(&insn->imm_size, size);
     return true;
 }
 
@@ -277,34 +289,32 @@ static ALWAYS_INLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *b
  * last thing that happens, and cost a jump.
  */
 
-static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, const uint8_t *bytes,
                                                       unsigned mode)
 {
     if (decode_prefixed(insn, bytes, mode))
         return X86EMU_DECODE_OK;
-    return x86emu_decode_carefully(insn, bytes, size, mode);
+    return x86emu_decode_carefully(insn, bytes, ENOUGH, mode);
 }
 
 #ifndef X86EMU_NO_VECTOR_MAPS
-static NOINLINE enum x86emu_decode_status from_evex(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
-                                                    unsigned mode)
+static NOINLINE enum x86emu_decode_status from_evex(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
 {
     if (decode_evex(insn, bytes))
         return X86EMU_DECODE_OK;
-    return x86emu_decode_carefully(insn, bytes, size, mode);
+    return x86emu_decode_carefully(insn, bytes, ENOUGH, mode);
 }
 
-static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
-                                                   unsigned mode)
+static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
 {
     if (decode_vex(insn, bytes))
         return X86EMU_DECODE_OK;
-    return x86emu_decode_carefully(insn, bytes, size, mode);
+    return x86emu_decode_carefully(insn, bytes, ENOUGH, mode);
 }
 #endif
 
 /* REX, 0F or the opcode comes first. */
-static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes, size_t size,
+static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes,
                                                       unsigned mode)
 {
     struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .is_flat = true};
@@ -321,7 +331,7 @@ static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, 
     start.state = STATE_VL0 | STATE_PP0;
     if (finish(insn, &start, &tables->flat[escape][word & 0xff].opcode, word))
         return X86EMU_DECODE_OK;
-    return from_prefix(insn, bytes, size, mode);
+    return from_prefix(insn, bytes, mode);
 }
 
 enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *bytes, size_t size, unsigned mode)
@@ -332,12 +342,12 @@ enum x86emu_decode_status x86emu_decode(struct x86emu_insn *insn, const void *by
         return x86emu_decode_carefully(insn, bytes, size, mode);
     first = *(const uint8_t *)bytes;
     if (!UNLIKELY(tables->flat[MAP_ONE_BYTE][first].opcode.length & LENGTH_ELSEWHERE))
-        return from_opcode(insn, bytes, size, mode);
+        return from_opcode(insn, bytes, mode);
 #ifndef X86EMU_NO_VECTOR_MAPS
     if ((first & 0xfe) == 0xc4 && mode & X86EMU_MODE_64)
-        return from_vex(insn, bytes, size, mode);
+        return from_vex(insn, bytes, mode);
     if (first == 0x62 && mode & X86EMU_MODE_64)
-        return from_evex(insn, bytes, size, mode);
+        return from_evex(insn, bytes, mode);
 #endif
-    return from_prefix(insn, bytes, size, mode);
+    return from_prefix(insn, bytes, mode);
 }

@@ -243,10 +243,14 @@ enum opcode_length {
     LENGTH_MODRM = 0x80,
 };
 
+enum layout_bit {
+    LAYOUT_SIB = 0x80,  /* a SIB follows */
+    LAYOUT_BASE = 0x40, /* whose base 5 stands for a displacement of four bytes */
+};
+
 /* What mode, 66 and W decide; also, if there is no 67, what that would. One line of a cache. */
 struct mode_state {
-    uint8_t layouts[32];      /* by mod << 3 | rm: displacement bytes, 8 when a SIB follows, 16 when its base 5 stands for
-                                 a displacement */
+    uint8_t layouts[32];      /* by mod << 3 | rm: displacement bytes, and enum layout_bit */
     uint8_t immediates[13];   /* by enum immediate_kind: bytes; in the upper four bits again if the sign is extended */
     uint8_t operand_sizes[6]; /* by enum size_rule: bytes */
     uint8_t mode_and_size[2]; /* as struct x86emu_insn has them */
