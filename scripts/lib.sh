@@ -13,7 +13,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config binutils python3)
 packages_test=(g++ clang libclang-rt-14-dev llvm-14 libcriterion-dev clang-format mandoc shellcheck)
 packages_compare=(libzydis-dev libcapstone-dev)
 packages_models=(qemu-system-x86 bochs bochs-term bochsbios vgabios bsdutils)
-packages_bench=(valgrind libunicorn-dev)
+packages_bench=(valgrind libunicorn-dev libllvm14)
 
 die() {
     printf '%s: %s\n' "$program" "$*" >&2

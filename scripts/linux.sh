@@ -70,19 +70,26 @@ build_initrd() {
     (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible) >"$1/initrd"
 }
 
+# prepare_kernel FOLDER: FOLDER/vmlinux.
+prepare_kernel() {
+    local folder=$1 kernel
+    [[ ! -s $folder/vmlinux ]] || return 0
+    mkdir -p "$folder"
+    need_packages "${packages_linux[@]}"
+    kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
+    [[ -n $kernel ]] || die "there is no package linux-image-cloud-amd64"
+    fetch_package "$kernel" "$folder/kernel"
+    extract_vmlinux "$(ls "$folder"/kernel/boot/vmlinuz-*)" "$folder/vmlinux" || die "can't extract the kernel"
+    rm -r "$folder/kernel"
+}
+
 # prepare_linux FOLDER: FOLDER/vmlinux and FOLDER/initrd.
 prepare_linux() {
-    local folder=$1 kernel
+    local folder=$1
     mkdir -p "$folder"
     need_packages "${packages_linux[@]}"
     fetch_package busybox-static "$folder/busybox"
-    if [[ ! -s $folder/vmlinux ]]; then
-        kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
-        [[ -n $kernel ]] || die "there is no package linux-image-cloud-amd64"
-        fetch_package "$kernel" "$folder/kernel"
-        extract_vmlinux "$(ls "$folder"/kernel/boot/vmlinuz-*)" "$folder/vmlinux" || die "can't extract the kernel"
-        rm -r "$folder/kernel"
-    fi
+    prepare_kernel "$folder"
     build_initrd "$folder"
 }
 

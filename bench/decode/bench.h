@@ -14,7 +14,9 @@ struct corpus {
     size_t size;     /* readable bytes behind it: 16 */
     uint32_t *order; /* slots: which one comes next; NULL for a stream */
     size_t slots;
-    size_t count; /* instructions */
+    size_t count;  /* instructions */
+    size_t begin;  /* stream: where the next pass begins, in bytes */
+    size_t window; /* and how many instructions it decodes at most */
 };
 
 enum {
@@ -34,15 +36,13 @@ typedef unsigned decode_function(const uint8_t *bytes, size_t size);
 struct contestant {
     const char *name;
     decode_function *decode;
+    uint64_t (*pass)(const struct corpus *corpus); /* over all of it; answers the sum of all lengths */
 };
 
 extern const struct contestant contestants[];
 extern const size_t contestant_count;
 
 void contestants_init(void);
-
-/* One pass over a corpus; answers the sum of all lengths. */
-uint64_t pass(const struct contestant *contestant, const struct corpus *corpus);
 
 /* Median processor cycles of one decode after everything that can be was evicted from the caches. */
 double cold_cycles(const struct contestant *contestant, const struct corpus *corpus);

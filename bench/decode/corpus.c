@@ -171,18 +171,30 @@ void corpus_shuffle(struct corpus *corpus)
     }
 }
 
+/* The same of a file in the folder of what the script has fetched. */
+static bool collect_fetched(struct corpus *corpus, const char *name, const char *file)
+{
+    const char *folder = getenv("X86EMU_BENCH_CODE");
+    char path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", folder != NULL ? folder : ".", file);
+    return collect_stream(corpus, name, path);
+}
+
 size_t corpora_collect(struct corpus *corpora)
 {
+    struct corpus video;
     size_t count = 0;
 
-    if (collect_stream(&corpora[count], "libc", "/lib/x86_64-linux-gnu/libc.so.6")) {
+    if (collect_stream(&corpora[count], "libc", "/lib/x86_64-linux-gnu/libc.so.6"))
         count++;
-        collect_vector(&corpora[count], &corpora[0]);
-        count++;
-        collect_mmio(&corpora[count], &corpora[0]);
-        count++;
+    if (count > 0)
+        collect_mmio(&corpora[count++], &corpora[0]);
+    if (collect_fetched(&video, "vector", "dav1d/usr/lib/x86_64-linux-gnu/libdav1d.so.6")) {
+        collect_vector(&corpora[count++], &video);
+        free(video.bytes);
     }
     count += collect_stream(&corpora[count], "c++", "/usr/lib/x86_64-linux-gnu/libLLVM-*.so.1");
-    count += collect_stream(&corpora[count], "kernel", "/usr/lib/debug/boot/vmlinux-*");
+    count += collect_fetched(&corpora[count], "kernel", "vmlinux");
     return count;
 }

@@ -10,52 +10,64 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <x86emu/insn.h>
 
 enum {
     CONTESTANTS_MOST = 8,
-    ROUNDS_MOST = 64,
-    INSTRUCTIONS_COUNTED = 40960
+    ROUNDS_MOST = 256,
+    WINDOW = 20000 /* instructions of a pass: short, so that some passes are undisturbed */
 };
 
 static struct corpus corpora[CORPUS_MOST];
 static size_t corpus_count;
-static unsigned rounds = 14;
+static unsigned rounds = 200;
 
-static double time_pass(const struct contestant *contestant, struct corpus *corpus)
+static double time_pass(const struct contestant *contestant, const struct corpus *corpus)
 {
-    unsigned repeat = corpus->order != NULL ? 16 : 1;
-    double total = 0;
+    double start = now();
 
-    for (unsigned n = 0; n < repeat; n++) {
-        double start;
-
-        if (corpus->order != NULL)
-            corpus_shuffle(corpus);
-        start = now();
-        pass(contestant, corpus);
-        total += now() - start;
-    }
-    return total / repeat / (double)corpus->count;
+    contestant->pass(corpus);
+    return now() - start;
 }
 
-/* ns[contestant], medians of interleaved rounds. */
+/* The next instructions of a stream, from its beginning if there aren't enough; slots in another order. */
+static void move_on(struct corpus *corpus)
+{
+    if (corpus->order != NULL)
+        corpus_shuffle(corpus);
+    else
+        corpus->begin += contestants[0].pass(corpus);
+    if (corpus->begin + (size_t)WINDOW * X86EMU_MAX_INSN_LENGTH > corpus->size)
+        corpus->begin = 0;
+}
+
+/* ns[contestant]: each decodes the same instructions in turn, others in each round. */
 static void time_corpus(struct corpus *corpus, double *ns)
 {
     static double samples[CONTESTANTS_MOST][ROUNDS_MOST];
 
-    for (unsigned round = 0; round < rounds; round++)
+    corpus->window = corpus->count < WINDOW ? corpus->count : WINDOW;
+    for (unsigned round = 0; round < rounds; round++) {
         for (size_t c = 0; c < contestant_count; c++)
-            samples[c][round] = time_pass(&contestants[c], corpus);
+            samples[c][round] = time_pass(&contestants[c], corpus) / (double)corpus->window;
+        move_on(corpus);
+    }
     for (size_t c = 0; c < contestant_count; c++)
-        ns[c] = median(samples[c], rounds);
+        ns[c] = best_fifth(samples[c], rounds);
 }
 
 /* --- counting instructions: this program runs itself under callgrind ----------------------------------------------- */
 
-/* What callgrind counts. */
-__attribute__((noinline)) static void measured(const struct contestant *contestant, const struct corpus *corpus)
+static size_t counted_window(const struct corpus *corpus)
 {
-    pass(contestant, corpus);
+    return corpus->count < 2 * WINDOW ? corpus->count : 2 * WINDOW;
+}
+
+/* What callgrind counts. */
+__attribute__((noinline, noclone)) static void measured(const struct contestant *contestant,
+                                                        const struct corpus *corpus)
+{
+    contestant->pass(corpus);
     __asm__ volatile("" : : : "memory");
 }
 
@@ -65,8 +77,7 @@ static int count_here(const char *what)
 
     if (c >= contestant_count || n >= corpus_count)
         return 2;
-    if (corpora[n].count > INSTRUCTIONS_COUNTED)
-        corpora[n].count = INSTRUCTIONS_COUNTED;
+    corpora[n].window = counted_window(&corpora[n]);
     measured(&contestants[c], &corpora[n]);
     return 0;
 }
@@ -74,11 +85,10 @@ static int count_here(const char *what)
 /* Instructions per decode, 0 when callgrind isn't there. */
 static double count_instructions(size_t contestant, size_t corpus)
 {
-    size_t count = corpora[corpus].count < INSTRUCTIONS_COUNTED ? corpora[corpus].count : INSTRUCTIONS_COUNTED;
     char what[32];
 
     snprintf(what, sizeof(what), "%zu,%zu", contestant, corpus);
-    return count_instructions_of(what) / (double)count;
+    return count_instructions_of(what) / (double)counted_window(&corpora[corpus]);
 }
 
 /* --- the table ------------------------------------------------------------------------------------------------------ */
@@ -138,7 +148,7 @@ int main(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'q') {
-            rounds = 5;
+            rounds = 40;
         } else if (option == 'n') {
             count = false;
         } else if (option == 'i') {
