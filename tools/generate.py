@@ -77,7 +77,8 @@ SIZES = {"b": 1, "w": 2, "d": 4, "q": 8, "t": 10, "dq": 16, "qq": 32, "oq": 64, 
 SCALE_BY_SIZE = 15  # Row.scale: 4, or 8 with a 64-bit operand
 # Widths that depend on the instance; the first seven in the order of src/decode/operand.c.
 RULED = ["v", "z", "y", "p", "S", "x", "a", "v2", "s", "hx", "qx", "ex", "512", "bnd", "v5", "v8", "env", "fpu", "576"]
-RULED_BYTES, NO_BYTE, RARE_WIDTH = 7, 56, 0xff
+RULED_BYTES, NO_BYTE, RARE_WIDTH = 7, 7, 8
+TEMPLATE_SIZE = 13  # of struct operand_template
 GPRS = ["AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"]
 ACCESS = {"r": 1, "w": 2, "rw": 3, "cr": 4, "cw": 8, "rcw": 9, "crw": 6, "crcw": 12, "n": 0}
 
@@ -703,28 +704,28 @@ def size_code(row, size):
 def operand_template(row, operand):
     where, reg_class, size, access, number = operand
     kind = {"imm": "IMM", "rel": "REL"}.get(where, "REG" if WHERE.index(where) <= WHERE.index("fixed") else "NONE")
-    code, shift = size_code(row, size), NO_BYTE
+    code, place = size_code(row, size), NO_BYTE
     if code.startswith("SIZE_"):
         place = RULED.index("v" if size == "bs" else size)
-        code, shift = ("0", 8 * place) if place < RULED_BYTES else (code, RARE_WIDTH)
-    class_shift, mask = NO_BYTE, 0x1f
+        code, place = ("0", place) if place < RULED_BYTES else (code, RARE_WIDTH)
+    class_place, mask = NO_BYTE, 0x1f
     if (where, reg_class) == ("rm", "none"):
         reg_class = "gpr"  # never a register: the same as where it may be one
     if reg_class in ("gpr", "vector"):
-        class_shift, reg_class = shift, sized_class(row, reg_class, code, shift)
+        class_place, reg_class = place, sized_class(row, reg_class, code, place)
     elif reg_class in ("mmx", "segment", "st", "mask", "tmm"):
         mask = 7
     fixed, element = (number, 0) if where == "fixed" else (0, number)
-    number_shift = 8 * min(WHERE.index(where), 7)
-    return (f"{{X86EMU_OPERAND_{kind}, {access & 0x7f:#04x}, {access >> 7}, 0, {code}, {shift}, CLASS_{reg_class.upper()}, "
-            f"{class_shift}, {fixed}, {number_shift}, {mask}, WHERE_{where.upper()}, {element}}}")
+    number_place = min(WHERE.index(where), NO_BYTE)
+    return (f"{{X86EMU_OPERAND_{kind}, {access & 0x7f:#04x}, {access >> 7}, 0, {code}, {place}, CLASS_{reg_class.upper()}, "
+            f"{class_place}, {fixed}, {number_place}, {mask}, WHERE_{where.upper()}, {element}}}")
 
 
-def sized_class(row, reg_class, code, shift):
+def sized_class(row, reg_class, code, place):
     """The class of a register by its width; none, if a byte is to be added. Where the width is rare, that of the most."""
-    if shift == RARE_WIDTH:
+    if place == RARE_WIDTH:
         return "xmm" if reg_class == "vector" else "gpr"
-    if shift != NO_BYTE:
+    if place != NO_BYTE:
         return "none"
     if reg_class == "vector":
         return {32: "ymm", 64: "zmm"}.get(int(code), "xmm")
@@ -817,7 +818,7 @@ struct mode_state {
 
 /* A row. */
 struct form {
-    uint16_t operands; /* first in x86emu_operand_numbers, and how many */
+    uint16_t operands; /* first in x86emu_operand_places, and how many */
     uint8_t shape;
     uint8_t traits; /* in x86emu_traits */
 };
@@ -862,22 +863,22 @@ _Static_assert(offsetof(struct decode_tables, flat) == @FLAT@ && offsetof(struct
                "what .base counts from");
 
 /*
- * An operand. Its width, its register's class and number are a constant and a byte of a word that has such bytes for the
- * instruction: src/decode/operand.c. The byte at NO_BYTE is 0.
+ * An operand. Its width, its register's class and number are a constant and one of the bytes that the instruction has for them:
+ * src/decode/operand.c. The bytes at NO_BYTE and RARE_WIDTH are 0.
  */
 struct operand_template {
     uint8_t kind;     /* enum x86emu_operand_kind; X86EMU_OPERAND_REG also where ModRM may name memory; NONE: rare */
     uint8_t access;   /* enum x86emu_operand_access; bit 6: written whatever the mask */
     uint8_t implicit; /* these four as in struct x86emu_operand */
     uint8_t broadcast;
-    uint8_t size, size_shift; /* shift RARE_WIDTH: size is enum operand_width */
-    uint8_t reg_class, class_shift;
-    uint8_t number, number_shift, number_mask;
+    uint8_t size, size_place; /* place RARE_WIDTH: size is enum operand_width */
+    uint8_t reg_class, class_place;
+    uint8_t number, number_place, number_mask;
     uint8_t where;   /* enum operand_where */
     uint8_t element; /* EVEX: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
-enum operand_byte { NO_BYTE = 56, RARE_WIDTH = 0xff };
+enum operand_byte { NO_BYTE = 7, RARE_WIDTH = 8, OPERAND_BYTES = 9 };
 
 /* What decoding doesn't need of a row; rows share them. */
 struct traits {
@@ -895,17 +896,13 @@ enum trait_bit {
     TRAIT_NEEDS_VL = 1 << 2, /* AVX512VL besides, with vectors of less than 512 bits */
 };
 
-#ifdef X86EMU_NO_VECTOR_MAPS
-typedef uint@NUMBER_LEGACY@_t operand_number; /* of a template */
-#else
-typedef uint@NUMBER_ALL@_t operand_number;
-#endif
-
 #define ALIGNED_TABLES __attribute__((aligned(64)))
+
+_Static_assert(sizeof(struct operand_template) == @TEMPLATE@, "what x86emu_operand_places counts in");
 
 extern const struct decode_tables x86emu_decode_tables;
 extern const struct traits x86emu_traits[];
-extern const operand_number x86emu_operand_numbers[];
+extern const uint16_t x86emu_operand_places[]; /* where a template is in the next, in bytes */
 extern const struct operand_template x86emu_operand_templates[];
 
 /*
@@ -917,9 +914,9 @@ extern const uint16_t x86emu_mnemonics_before[];
 
 #endif
 """
-    for name, value in (("IMMEDIATES", len(IMMEDIATES)), ("RULES", len(SIZE_RULES)), ("FLAT", FLAT_AT), ("NODES", NODES_AT),
-                        ("FLAT_MAPS", FLAT_MAPS), ("DENSE_MAPS", DENSE_MAPS), ("BLOCK", BLOCK), ("NUMBER_LEGACY", 8 if pools.templates.legacy <= 0x100 else 16),
-                        ("NUMBER_ALL", 8 if len(pools.templates) <= 0x100 else 16), ("BUILT_ALL", built(pools, True)),
+    for name, value in (("TEMPLATE", TEMPLATE_SIZE), ("IMMEDIATES", len(IMMEDIATES)), ("RULES", len(SIZE_RULES)), ("FLAT", FLAT_AT), ("NODES", NODES_AT),
+                        ("FLAT_MAPS", FLAT_MAPS), ("DENSE_MAPS", DENSE_MAPS), ("BLOCK", BLOCK),
+                        ("BUILT_ALL", built(pools, True)),
                         ("BUILT_LEGACY", built(pools, False))):
         text = text.replace(f"@{name}@", str(value))
     return text
@@ -1008,8 +1005,8 @@ class Pools:
         numbers, self.starts = shared_sequences(lists)
         legacy = [start + len(row.operands) for row, start in zip(self.rows, self.starts) if row.legacy]
         self.legacy_numbers = max(legacy)
-        self.templates = Pool("operands", numbers[:self.legacy_numbers], numbers, 0x10000)
-        self.numbers = [str(self.templates[template]) for template in numbers]
+        self.templates = Pool("operands", numbers[:self.legacy_numbers], numbers, 0x10000 // TEMPLATE_SIZE)
+        self.numbers = [str(TEMPLATE_SIZE * self.templates[template]) for template in numbers]
         if len(numbers) > 0x1000 or max(map(len, lists)) > MOST_OPERANDS:
             raise TableError("too many operands")
 
@@ -1099,7 +1096,7 @@ def tables_c(pools):
     legacy_words = (pools.legacy_forms + 31) // 32
     text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n' + decode_tables(pools)
     text += "const struct traits x86emu_traits[] = {\n" + pools.traits.text(lambda traits: traits_text(pools, traits))
-    text += "};\n\nconst operand_number x86emu_operand_numbers[] = {\n"
+    text += "};\n\nconst uint16_t x86emu_operand_places[] = {\n"
     text += cut_text(pools.numbers, pools.legacy_numbers, 24) + "    0, 0, /* x86emu_insn_operands() looks at two */\n"
     text += "};\n\nconst struct operand_template x86emu_operand_templates[] = {\n" + pools.templates.text(str)
     text += "};\n\nconst uint32_t x86emu_first_forms[] = {\n" + cut_text(firsts, legacy_words, 8)

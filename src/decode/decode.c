@@ -73,13 +73,6 @@ static ALWAYS_INLINE uint64_t load_fields(const struct start *start, unsigned at
     return load_le64(start->bytes + from) >> 8 * (at - from);
 }
 
-/* A byte in a store of its own: gcc would rather put neighbours together by shifts, which costs more than the stores. */
-static ALWAYS_INLINE void put(uint8_t *to, unsigned value)
-{
-    *to = (uint8_t)value;
-    __asm__("" : "+m"(*to));
-}
-
 /* What is known when the opcode has been reached. */
 static ALWAYS_INLINE void fill(struct x86emu_insn *insn, const struct start *start, unsigned opcode)
 {
@@ -90,18 +83,18 @@ static ALWAYS_INLINE void fill(struct x86emu_insn *insn, const struct start *sta
     insn->vvvv = (uint8_t)start->vvvv;
     insn->vector_length = (uint8_t)(start->encoding >= X86EMU_ENCODING_XOP ? 16u << start->vector_length : 0);
     insn->evex = (uint8_t)start->evex;
-    put(&insn->rex, start->rex);
-    put(&insn->map, start->map_number);
-    put(&insn->opcode_offset, start->at);
-    put(&insn->opcode, opcode);
+    put_byte(&insn->rex, start->rex);
+    put_byte(&insn->map, start->map_number);
+    put_byte(&insn->opcode_offset, start->at);
+    put_byte(&insn->opcode, opcode);
     copy_bytes(&insn->mode, start->mode->mode_and_size, 2);
 }
 
 static ALWAYS_INLINE void fill_layout(struct x86emu_insn *insn, const struct layout *layout, uint64_t bytes)
 {
-    put(&insn->modrm, layout->modrm);
-    put(&insn->sib, (unsigned)(bytes >> 16) & (0 - layout->has_sib));
-    put(&insn->disp_size, layout->displacement);
+    put_byte(&insn->modrm, layout->modrm);
+    put_byte(&insn->sib, (unsigned)(bytes >> 16) & (0 - layout->has_sib));
+    put_byte(&insn->disp_size, layout->displacement);
 }
 
 /* What struct x86emu_insn has of a REX. */
@@ -146,7 +139,7 @@ static ALWAYS_INLINE bool finish(struct x86emu_insn *insn, const struct start *s
                                      (0 - opaque(layout.displacement == 1)));
     insn->imm = field(fields >> 8 * layout.displacement, size, immediate >> 4);
     insn->form = (uint16_t)form;
-    put(&insn->imm_size, size);
+    put_byte(&insn->imm_size, size);
     return true;
 }
 
@@ -289,8 +282,7 @@ static ALWAYS_INLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *b
  * last thing that happens, and cost a jump.
  */
 
-static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, const uint8_t *bytes,
-                                                      unsigned mode)
+static NOINLINE enum x86emu_decode_status from_prefix(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
 {
     if (decode_prefixed(insn, bytes, mode))
         return X86EMU_DECODE_OK;
@@ -314,8 +306,7 @@ static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, con
 #endif
 
 /* REX, 0F or the opcode comes first. */
-static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes,
-                                                      unsigned mode)
+static NOINLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
 {
     struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .is_flat = true};
     uint64_t word = load_le64(bytes);

@@ -14,11 +14,11 @@
  */
 struct source {
     const struct x86emu_insn *insn;
-    uint64_t numbers; /* of registers, a byte for each enum operand_where up to WHERE_FIXED */
-    uint64_t widths;  /* a byte for each of the first seven enum operand_width */
-    uint64_t classes; /* likewise: enum x86emu_reg_class of registers so wide */
-    uint64_t address; /* struct x86emu_operand.mem up to disp */
-    unsigned memory;  /* 1: ModRM names memory */
+    uint64_t address;               /* struct x86emu_operand.mem up to disp */
+    uint8_t numbers[OPERAND_BYTES]; /* of registers, for each enum operand_where up to WHERE_FIXED */
+    uint8_t widths[OPERAND_BYTES];  /* for each of the first seven enum operand_width; then 0 */
+    uint8_t classes[OPERAND_BYTES]; /* likewise: enum x86emu_reg_class of registers so wide */
+    unsigned memory;                /* 1: ModRM names memory */
 };
 
 /* --- widths ------------------------------------------------------------------------------------------------------- */
@@ -31,15 +31,18 @@ static ALWAYS_INLINE void set_widths(struct source *from, const struct x86emu_in
                    "the bytes of the words");
     _Static_assert(X86EMU_REG_GPR8 == 1 && X86EMU_REG_GPR16 == 3 && X86EMU_REG_GPR32 == 4 && X86EMU_REG_GPR64 == 5,
                    "the bytes of classes");
-    static const uint32_t widths[4] = {0x03040201, 0x04040202, 0x06040404, 0x0a080408};
-    static const uint32_t classes[4] = {0x00040301, 0x00040303, 0x00040404, 0x00050405};
+    static const uint8_t widths[4][4] = {{1, 2, 4, 3}, {2, 2, 4, 4}, {4, 4, 4, 6}, {8, 4, 8, 10}};
+    static const uint8_t classes[4][4] = {{1, 3, 4, 0}, {3, 3, 4, 0}, {4, 4, 4, 0}, {5, 4, 5, 0}};
     unsigned log2 = ((insn->operand_size >> 1) - (insn->operand_size >> 3)) & 3u;
 
-    from->widths = widths[log2] | (uint64_t)(2u << insn->mode) << 32 | (uint64_t)insn->vector_length << 40 |
-                   (uint64_t)insn->address_size << 48;
-    from->classes = classes[log2] | (uint64_t)(X86EMU_REG_GPR16 + (unsigned)insn->mode) << 32 |
-                    (uint64_t)(X86EMU_REG_XMM + (insn->vector_length >> 5u)) << 40 |
-                    (uint64_t)(X86EMU_REG_GPR16 + (insn->address_size >> 2u)) << 48;
+    clear_bytes(from->widths + NO_BYTE, 2);
+    clear_bytes(from->classes + NO_BYTE, 2);
+    copy_bytes(from->widths, &widths[log2], 4);
+    copy_bytes(from->classes, &classes[log2], 4);
+    put_byte(&from->widths[SIZE_STACK - SIZE_RULED], 2u << insn->mode);
+    put_byte(&from->widths[SIZE_A - SIZE_RULED], insn->address_size);
+    put_byte(&from->classes[SIZE_STACK - SIZE_RULED], X86EMU_REG_GPR16 + (unsigned)insn->mode);
+    put_byte(&from->classes[SIZE_A - SIZE_RULED], X86EMU_REG_GPR16 + (insn->address_size >> 2u));
 }
 
 static NOINLINE unsigned rare_width(const struct x86emu_insn *insn, unsigned size)
@@ -72,23 +75,27 @@ static NOINLINE unsigned rare_width(const struct x86emu_insn *insn, unsigned siz
     }
 }
 
-static ALWAYS_INLINE unsigned byte_of(uint64_t word, unsigned shift)
-{
-    return word >> (shift & 63) & 0xff;
-}
-
 /* --- registers ---------------------------------------------------------------------------------------------------- */
 
-static ALWAYS_INLINE uint64_t register_numbers(const struct x86emu_insn *insn)
+static ALWAYS_INLINE void set_numbers(struct source *from, const struct x86emu_insn *insn)
 {
-    _Static_assert(WHERE_REG == 0 && WHERE_RM == 1 && WHERE_VVVV == 2 && WHERE_OPCODE == 3 && WHERE_MASK == 4 &&
-                       WHERE_ST == 5 && WHERE_IS4 == 6 && WHERE_FIXED == 7,
-                   "the bytes of the word");
-    unsigned b = (unsigned)(insn->rex & X86EMU_REX_B) << 3;
+    unsigned b = (unsigned)(insn->rex & X86EMU_REX_B) << 3, low = insn->modrm & 7;
 
-    return reg_number(insn) | ((insn->modrm & 7u) | b) << 8 | (unsigned)insn->vvvv << 16 |
-           ((insn->opcode & 7u) | b) << 24 | (uint64_t)(insn->evex & 7) << 32 | (uint64_t)(insn->modrm & 7) << 40 |
-           (insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xf : 7)) << 48;
+    put_byte(&from->numbers[WHERE_REG], reg_number(insn));
+    put_byte(&from->numbers[WHERE_RM], low | b);
+    put_byte(&from->numbers[WHERE_OPCODE], (insn->opcode & 7u) | b);
+    put_byte(&from->numbers[WHERE_ST], low);
+    put_byte(&from->numbers[NO_BYTE], 0);
+}
+
+/* What only VEX, XOP and EVEX have. */
+static ALWAYS_INLINE void set_vector(struct source *from, const struct x86emu_insn *insn)
+{
+    put_byte(&from->numbers[WHERE_VVVV], insn->vvvv);
+    put_byte(&from->numbers[WHERE_MASK], insn->evex & 7u);
+    put_byte(&from->numbers[WHERE_IS4], (unsigned)insn->imm >> 4 & (insn->mode == X86EMU_MODE_64 ? 0xfu : 7u));
+    put_byte(&from->widths[SIZE_X - SIZE_RULED], insn->vector_length);
+    put_byte(&from->classes[SIZE_X - SIZE_RULED], X86EMU_REG_XMM + (insn->vector_length >> 5u));
 }
 
 /* AH to BH are what SPL to DIL would be with any prefix that makes them those. */
@@ -101,8 +108,8 @@ static ALWAYS_INLINE bool is_high_byte(const struct x86emu_insn *insn, struct x8
 static ALWAYS_INLINE struct x86emu_reg find_register(const struct source *from, const struct operand_template *template)
 {
     struct x86emu_reg reg = {
-        (uint8_t)(template->reg_class + byte_of(from->classes, template->class_shift)),
-        (uint8_t)((byte_of(from->numbers, template->number_shift) & template->number_mask) + template->number)};
+        (uint8_t)(template->reg_class + from->classes[template->class_place]),
+        (uint8_t)((from->numbers[template->number_place] & template->number_mask) + template->number)};
 
     if (UNLIKELY(is_high_byte(from->insn, reg, template->where))) {
         reg.reg_class = X86EMU_REG_GPR8_HIGH;
@@ -158,7 +165,8 @@ static ALWAYS_INLINE uint64_t bits_if(unsigned condition, uint64_t bits)
 /* SDM Vol. 2, tables 2-2 and 2-3, and 2.2.1.6 for RIP-relative addresses. */
 static ALWAYS_INLINE uint64_t address_32(const struct x86emu_insn *insn)
 {
-    unsigned low = insn->modrm & 7u, has_sib = low == 4, index = index_number(insn), base, has_base, stack, segment;
+    unsigned low = insn->modrm & 7u, has_sib = low == 4, index = index_number(insn), base, has_base, stack, segment,
+             relative;
     uint64_t address;
 
     low ^= (low ^ (insn->sib & 7u)) & (0 - opaque(has_sib));
@@ -166,9 +174,8 @@ static ALWAYS_INLINE uint64_t address_32(const struct x86emu_insn *insn)
     has_base = (low != 5) | (insn->modrm >= 0x40);
     stack = has_base & ((base & 0x1e) == X86EMU_RSP);
     segment = X86EMU_DS ^ ((X86EMU_DS ^ X86EMU_SS) & (0 - opaque(stack)));
-    address = bits_if(has_base, reg_bits(address_register(insn, base)));
-    if (UNLIKELY(!(has_base | has_sib)) && insn->mode == X86EMU_MODE_64)
-        address = X86EMU_REG_IP;
+    relative = ~(has_base | has_sib) & insn->mode >> 1 & 1; /* only X86EMU_MODE_64 has this bit */
+    address = bits_if(has_base, reg_bits(address_register(insn, base))) | bits_if(relative, X86EMU_REG_IP);
     return segment_or(insn, segment) | 1u << (insn->sib >> 6) << SCALE | address << BASE |
            bits_if(has_sib & (index != X86EMU_RSP), reg_bits(address_register(insn, index))) << INDEX;
 }
@@ -308,10 +315,13 @@ static NOINLINE void apply_rare_width(struct x86emu_operand *op, const struct x8
 static ALWAYS_INLINE void prepare(struct source *from, const struct x86emu_insn *insn)
 {
     from->insn = insn;
-    from->numbers = register_numbers(insn);
+    set_numbers(from, insn);
     set_widths(from, insn);
+    if (insn->encoding >= X86EMU_ENCODING_XOP)
+        set_vector(from, insn);
     from->memory = insn->modrm < 0xc0;
-    from->address = UNLIKELY(insn->address_size == 2) ? address_16(insn) : address_32(insn);
+    if (from->memory)
+        from->address = UNLIKELY(insn->address_size == 2) ? address_16(insn) : address_32(insn);
 }
 
 static ALWAYS_INLINE void expand(struct x86emu_operand *op, const struct source *from,
@@ -322,12 +332,12 @@ static ALWAYS_INLINE void expand(struct x86emu_operand *op, const struct source 
 
     copy_bytes(&op->kind, &template->kind, 4);
     op->kind = (uint8_t)(template->kind + (from->memory & (template->where == WHERE_RM)));
-    op->size = (uint16_t)(template->size + byte_of(from->widths, template->size_shift));
+    op->size = (uint16_t)(template->size + from->widths[template->size_place]);
     op->reg = find_register(from, template);
     set_address(op, from->address);
     op->mem.disp = insn->disp;
     op->imm = insn->imm;
-    if (UNLIKELY(template->size_shift == RARE_WIDTH))
+    if (UNLIKELY(template->size_place == RARE_WIDTH))
         apply_rare_width(op, insn, template);
     if (UNLIKELY(template->kind == X86EMU_OPERAND_NONE))
         set_rare(op, insn, template);
@@ -335,34 +345,36 @@ static ALWAYS_INLINE void expand(struct x86emu_operand *op, const struct source 
         apply_evex(op, insn, template);
 }
 
-/* Those from first on, before end. */
-static NOINLINE void expand_some(const struct x86emu_insn *insn, unsigned first, unsigned end,
+/* One for each of these places. */
+static NOINLINE void expand_some(const struct x86emu_insn *insn, const uint16_t *place, const uint16_t *end,
                                  struct x86emu_operand *operands)
 {
-    const struct form *row = find_row(insn->form);
     struct source from;
 
     prepare(&from, insn);
     do {
-        expand(operands++, &from, find_template(row, first));
-    } while (++first < end);
+        expand(operands++, &from, template_at(*place));
+    } while (++place < end);
 }
 
 bool x86emu_insn_operand(const struct x86emu_insn *insn, unsigned n, struct x86emu_operand *operand)
 {
-    if (n >= operand_count(find_row(insn->form)))
+    const struct form *row = find_row(insn->form);
+
+    if (n >= operand_count(row))
         return false;
-    expand_some(insn, n, n + 1, operand);
+    expand_some(insn, operand_places(row) + n, operand_places(row) + n + 1, operand);
     return true;
 }
 
 /* Most instructions have two. Where there are fewer, to make up what isn't there costs less than to ask. */
 unsigned x86emu_insn_operands(const struct x86emu_insn *insn, struct x86emu_operand *operands, unsigned room)
 {
-    unsigned count = operand_count(find_row(insn->form)), end = count < room ? count : room;
+    const struct form *row = find_row(insn->form);
+    unsigned count = operand_count(row), end = count < room ? count : room;
 
     if (room >= 2)
         end += (2 - end) & (0 - opaque(end < 2));
-    expand_some(insn, 0, end, operands);
+    expand_some(insn, operand_places(row), operand_places(row) + end, operands);
     return count;
 }

@@ -23,10 +23,21 @@ static inline unsigned operand_count(const struct form *row)
     return row->operands >> OPERANDS_COUNT;
 }
 
+/* Where the templates of its operands are. */
+static inline const uint16_t *operand_places(const struct form *row)
+{
+    return &x86emu_operand_places[row->operands & OPERANDS_FIRST];
+}
+
+static inline const struct operand_template *template_at(unsigned place)
+{
+    return (const struct operand_template *)((const char *)x86emu_operand_templates + place);
+}
+
 /* n: below operand_count(). */
 static inline const struct operand_template *find_template(const struct form *row, unsigned n)
 {
-    return &x86emu_operand_templates[x86emu_operand_numbers[(row->operands & OPERANDS_FIRST) + n]];
+    return template_at(operand_places(row)[n]);
 }
 
 #endif

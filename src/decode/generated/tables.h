@@ -260,7 +260,7 @@ struct mode_state {
 
 /* A row. */
 struct form {
-    uint16_t operands; /* first in x86emu_operand_numbers, and how many */
+    uint16_t operands; /* first in x86emu_operand_places, and how many */
     uint8_t shape;
     uint8_t traits; /* in x86emu_traits */
 };
@@ -315,22 +315,22 @@ _Static_assert(offsetof(struct decode_tables, flat) == 1168 && offsetof(struct d
                "what .base counts from");
 
 /*
- * An operand. Its width, its register's class and number are a constant and a byte of a word that has such bytes for the
- * instruction: src/decode/operand.c. The byte at NO_BYTE is 0.
+ * An operand. Its width, its register's class and number are a constant and one of the bytes that the instruction has for them:
+ * src/decode/operand.c. The bytes at NO_BYTE and RARE_WIDTH are 0.
  */
 struct operand_template {
     uint8_t kind;     /* enum x86emu_operand_kind; X86EMU_OPERAND_REG also where ModRM may name memory; NONE: rare */
     uint8_t access;   /* enum x86emu_operand_access; bit 6: written whatever the mask */
     uint8_t implicit; /* these four as in struct x86emu_operand */
     uint8_t broadcast;
-    uint8_t size, size_shift; /* shift RARE_WIDTH: size is enum operand_width */
-    uint8_t reg_class, class_shift;
-    uint8_t number, number_shift, number_mask;
+    uint8_t size, size_place; /* place RARE_WIDTH: size is enum operand_width */
+    uint8_t reg_class, class_place;
+    uint8_t number, number_place, number_mask;
     uint8_t where;   /* enum operand_where */
     uint8_t element; /* EVEX: bytes of a broadcast element, or bit 7 and disp8*N */
 };
 
-enum operand_byte { NO_BYTE = 56, RARE_WIDTH = 0xff };
+enum operand_byte { NO_BYTE = 7, RARE_WIDTH = 8, OPERAND_BYTES = 9 };
 
 /* What decoding doesn't need of a row; rows share them. */
 struct traits {
@@ -348,17 +348,13 @@ enum trait_bit {
     TRAIT_NEEDS_VL = 1 << 2, /* AVX512VL besides, with vectors of less than 512 bits */
 };
 
-#ifdef X86EMU_NO_VECTOR_MAPS
-typedef uint16_t operand_number; /* of a template */
-#else
-typedef uint16_t operand_number;
-#endif
-
 #define ALIGNED_TABLES __attribute__((aligned(64)))
+
+_Static_assert(sizeof(struct operand_template) == 13, "what x86emu_operand_places counts in");
 
 extern const struct decode_tables x86emu_decode_tables;
 extern const struct traits x86emu_traits[];
-extern const operand_number x86emu_operand_numbers[];
+extern const uint16_t x86emu_operand_places[]; /* where a template is in the next, in bytes */
 extern const struct operand_template x86emu_operand_templates[];
 
 /*
