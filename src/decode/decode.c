@@ -211,14 +211,32 @@ static ALWAYS_INLINE bool decode_prefixed(struct x86emu_insn *insn, const uint8_
 
 /* --- VEX and EVEX in 64-bit mode (SDM Vol. 2, 2.3 and 2.7) ---------------------------------------------------------- */
 
+/* What pp and the vector length say, by length << 2 | pp. */
+static const struct vector_kind {
+    uint64_t selectors;
+    uint32_t state;
+} vector_kinds[12] = {
+#define KIND(pp, length)                                                                                     \
+    {                                                                                                        \
+        (uint64_t)(pp) << 4 * NODE_PP | (uint64_t)(pp) << 4 * NODE_PP_W | (uint64_t)(length) << 4 * NODE_VL, \
+            STATE_PP##pp | STATE_VL##length                                                                  \
+    }
+#define KINDS(length) KIND(0, length), KIND(1, length), KIND(2, length), KIND(3, length)
+    KINDS(0),
+    KINDS(1),
+    KINDS(2),
+#undef KINDS
+#undef KIND
+};
+
 /* What W vvvv L pp, or W vvvv 1 pp, says. */
 static ALWAYS_INLINE void take_wvvvv(struct start *start, unsigned payload, unsigned vvvv)
 {
+    const struct vector_kind *kind = &vector_kinds[start->vector_length << 2 | (payload & 3)];
+
     start->mode = &tables->modes[4 * X86EMU_MODE_64 + (payload >> 7)];
-    start->selectors = (uint64_t)(payload & 3) << 4 * NODE_PP | (uint64_t)(payload & 3) << 4 * NODE_PP_W |
-                       (uint64_t)start->vector_length << 4 * NODE_VL;
-    start->state |= (unsigned)STATE_PP0 << (payload & 3) | (unsigned)STATE_VL0 << start->vector_length |
-                    bit_if(STATE_VVVV, vvvv != 0) | bit_if(STATE_VVVV_HIGH, vvvv & 8);
+    start->selectors = kind->selectors;
+    start->state |= kind->state | bit_if(STATE_VVVV, vvvv != 0) | bit_if(STATE_VVVV_HIGH, vvvv >> 3 & 1);
     start->vvvv = vvvv;
 }
 
