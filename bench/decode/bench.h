@@ -44,7 +44,10 @@ extern const size_t contestant_count;
 
 void contestants_init(void);
 
-/* Median processor cycles of one decode after everything that can be was evicted from the caches. */
-double cold_cycles(const struct contestant *contestant, const struct corpus *corpus);
+/* Median processor cycles of one call after everything that can be was evicted from the caches. */
+double cold_cycles(decode_function *decode, const struct corpus *corpus);
+
+/* Not a decoder: the least that a call costs then. */
+decode_function cold_least;
 
 #endif
