@@ -152,12 +152,12 @@ static void finish_port(void)
 static void set_state(const struct question *q)
 {
     static struct kvm_sregs sregs;
-    struct kvm_regs regs = {.rip = q->code,
-                            .rbx = q->la,
-                            .rax = q->value,
-                            .rsp = CONTROL_LA + CONTROL_STACK,
-                            .rflags = q->paging.rflags | RFLAGS_IOPL | 2};
+    struct kvm_regs regs = {
+        .rip = q->code, .rbx = q->la, .rax = q->value, .rsp = CONTROL_LA + CONTROL_STACK, .rflags = RFLAGS_IOPL | 2};
 
+    /* For the supervisor, whom it lets through SMAP. In ring 3 kvm_pvm has the host's CR0.AM in force. */
+    if (!(q->access & X86EMU_WALK_USER))
+        regs.rflags |= q->paging.rflags;
     call(vcpu, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
     set_segments(&sregs, q);
     sregs.cr0 = q->paging.cr0;
@@ -195,7 +195,7 @@ static struct outcome run_once(const struct question *q)
     if (run->exit_reason != KVM_EXIT_IO)
         return (struct outcome){SOMETHING_ELSE, run->exit_reason | UINT64_C(1) << 32, regs.rip, 0};
     if (run->io.port == PORT_STOP)
-        outcome = (struct outcome){WENT_THROUGH, 0, 0, (uint8_t)regs.rax};
+        outcome = (struct outcome){WENT_THROUGH, 0, 0, (uint32_t)regs.rax};
     else if (run->io.port == X86EMU_VECTOR_PF)
         outcome = page_fault(q, &regs);
     else
@@ -280,6 +280,7 @@ static void make_memory(void)
     map((uintptr_t)CLEAN, POOL_SIZE);
     map((uintptr_t)BEFORE, POOL_SIZE);
     map((uintptr_t)EXPECTED, POOL_SIZE);
+    map((uintptr_t)OTHER, POOL_SIZE);
     map(CONTROL_PAGES, 4096);
     show(0, POOL, POOL, POOL_SIZE);
     show(1, SECOND, POOL, POOL_SIZE);
@@ -295,7 +296,7 @@ static bool runs(struct processor *processor, enum guest_mode mode)
     processor->modes = 1u << mode;
     do
         make_question(&q, processor);
-    while (predict(&q).kind != WENT_THROUGH);
+    while (predict(&q, false, EXPECTED).kind != WENT_THROUGH);
     if (run_guest(&q).kind == WENT_THROUGH)
         return true;
     call(vcpu, KVM_GET_REGS, &regs, "KVM_GET_REGS");

@@ -109,7 +109,7 @@ struct outcome svm_run(const struct question *q)
     __asm__ volatile("vmrun %%rax" : : "a"(CONTROL_PAGES), "b"(q->la) : "memory", "cc");
     switch (get64(0x70)) {
     case EXIT_CPUID:
-        return (struct outcome){WENT_THROUGH, 0, 0, (uint8_t)get64(0x5f8)};
+        return (struct outcome){WENT_THROUGH, 0, 0, (uint32_t)get64(0x5f8)};
     case EXIT_PAGE_FAULT:
         return (struct outcome){GUEST_FAULT, get64(0x78), get64(0x80), 0};
     case EXIT_NPF:

@@ -247,7 +247,7 @@ struct outcome vmx_run(const struct question *q)
         return (struct outcome){SOMETHING_ELSE, get(INSTRUCTION_ERROR), 0, 0};
     switch (get(EXIT_REASON)) {
     case EXIT_CPUID:
-        return (struct outcome){WENT_THROUGH, 0, 0, (uint8_t)rax};
+        return (struct outcome){WENT_THROUGH, 0, 0, (uint32_t)rax};
     case EXIT_EXCEPTION:
         if ((get(EXIT_INTERRUPTION) & 0xff) != X86EMU_VECTOR_PF)
             return (struct outcome){SOMETHING_ELSE, get(EXIT_INTERRUPTION), get(EXIT_QUALIFICATION), 0};

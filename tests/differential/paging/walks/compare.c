@@ -113,19 +113,23 @@ static void count_reason(const char *why)
 static void one_walk(const struct processor *processor)
 {
     static struct question q;
-    struct outcome expected, actual;
+    struct outcome expected, other, actual;
     const char *why;
 
-    q.value = (uint8_t)random_bits();
+    q.value = (uint32_t)random_bits();
     make_question(&q, processor);
-    expected = predict(&q);
+    forget_reads();
+    expected = predict(&q, false, EXPECTED);
+    other = predict(&q, true, OTHER);
     outcomes[expected.kind]++;
     if (expected.kind == LEFT_OUT)
         return;
     actual = processor->run(&q);
     if (!(q.access & X86EMU_ACCESS_READ) || actual.kind != WENT_THROUGH)
         actual.value = 0;
-    why = explain(&q, &expected, actual);
+    why = explain(&q, &expected, EXPECTED, actual);
+    if (why == NULL && is_crossing(&q) && explain(&q, &other, OTHER, actual) != NULL)
+        why = "second page of an access checked before the first";
     if (why != NULL && *why != '\0')
         count_reason(why);
     if (why != NULL || ++unexplained > MOST_SHOWN)

@@ -28,36 +28,40 @@ static bool was_read(uint64_t hpa)
     return false;
 }
 
-/* Accessed bits that 8 bytes of tables may have: one entry's, or those of two with 4 bytes. */
-static uint64_t accessed_bits(const struct question *q, uint64_t hpa)
+/*
+ * Bits that 8 bytes of tables may have got, of one entry or of two with 4 bytes: accessed, and when half of a write has
+ * gone through, dirty.
+ */
+static uint64_t bits_on_the_way(const struct question *q)
 {
-    unsigned page = (unsigned)((hpa - POOL) >> 12);
+    bool dirty = q->access & X86EMU_ACCESS_WRITE && is_crossing(q);
+    uint64_t guest = (q->mode == GUEST_32 ? UINT64_C(0x100000001) : 1) * (dirty ? 0x60 : 0x20);
 
-    if (page <= PAGE_FIXED1)
-        return q->format.type == X86EMU_NESTED_EPT ? 0x100 : 0x20;
-    return q->mode == GUEST_32 ? UINT64_C(0x2000000020) : 0x20;
+    if (q->format.type == X86EMU_NESTED_NPT)
+        return guest;
+    return guest | (dirty ? 0x300 : 0x100);
 }
 
-/* SDM Vol. 3, 4.8 and 29.3.5, have accessed flags set when an entry is used, and not say whether it is when the walk
-   ends in a fault. */
-static bool only_accessed_on_the_way(const struct question *q)
+/* SDM Vol. 3, 4.8 and 29.3.5, have accessed flags set when an entry is used and dirty flags by a write, and not say
+   whether they are when it ends in a fault. */
+static bool only_set_on_the_way(const struct question *q, const uint8_t *after)
 {
-    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(void *)EXPECTED;
+    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(const void *)after;
 
     for (unsigned i = 0; i < POOL_SIZE / 8; i++) {
         uint64_t hpa = POOL + i * UINT64_C(8), extra = now[i] ^ expected[i];
 
-        if (extra != 0 && ((extra & ~accessed_bits(q, hpa)) != 0 || (extra & expected[i]) != 0 || !was_read(hpa)))
+        if (extra != 0 && ((extra & ~bits_on_the_way(q)) != 0 || (extra & expected[i]) != 0 || !was_read(hpa)))
             return false;
     }
     return true;
 }
 
 /* QEMU takes PDPTEs for entries like others. Takes it back. */
-static bool undo_accessed_pdptes(const struct question *q)
+static bool undo_accessed_pdptes(const struct question *q, const uint8_t *after)
 {
     uint64_t *now = (uint64_t *)page_address(PAGE_PDPT);
-    const uint64_t *expected = (const uint64_t *)(void *)(EXPECTED + PAGE_PDPT * 4096);
+    const uint64_t *expected = (const uint64_t *)(const void *)(after + PAGE_PDPT * 4096);
     bool any = false;
 
     if (q->mode != GUEST_PAE)
@@ -70,9 +74,9 @@ static bool undo_accessed_pdptes(const struct question *q)
     return any;
 }
 
-static bool same_memory(void)
+static bool same_memory(const uint8_t *after)
 {
-    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(void *)EXPECTED;
+    const uint64_t *now = (const uint64_t *)POOL, *expected = (const uint64_t *)(const void *)after;
 
     for (unsigned i = 0; i < POOL_SIZE / 8; i++)
         if (now[i] != expected[i])
@@ -142,7 +146,8 @@ static const char *reconcile(const struct question *q, const struct outcome *exp
     return why;
 }
 
-const char *explain(const struct question *q, const struct outcome *expected, struct outcome actual)
+const char *explain(const struct question *q, const struct outcome *expected, const uint8_t *after,
+                    struct outcome actual)
 {
     const char *why = "";
 
@@ -154,11 +159,11 @@ const char *explain(const struct question *q, const struct outcome *expected, st
         if (!same_outcome(expected, &actual))
             return NULL;
     }
-    if (q->processor->model == MODEL_QEMU && undo_accessed_pdptes(q) && *why == '\0')
+    if (q->processor->model == MODEL_QEMU && undo_accessed_pdptes(q, after) && *why == '\0')
         why = "QEMU: accessed bit set in a PDPTE";
-    if (same_memory())
+    if (same_memory(after))
         return why;
-    if (expected->kind == WENT_THROUGH || !only_accessed_on_the_way(q))
+    if (expected->kind == WENT_THROUGH || !only_set_on_the_way(q, after))
         return NULL;
-    return *why != '\0' ? why : "accessed bits set on the way to a fault";
+    return *why != '\0' ? why : "accessed or dirty bits set on the way to a fault";
 }

@@ -92,20 +92,55 @@ static bool translate(const struct question *q, uint64_t la, unsigned access, ui
     return translate_guest(q, la, access, hpa, outcome);
 }
 
+/* Both pages of an access are known to let it through before any is marked dirty. */
+static bool translate_both(const struct question *q, bool second_page_first, uint64_t hpa[2], struct outcome *outcome)
+{
+    const uint64_t la[] = {q->la, (q->la | 0xfff) + 1};
+
+    if (!is_crossing(q))
+        return translate(q, q->la, q->access, &hpa[0], outcome);
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned page = (i & 1) ^ (second_page_first ? 1 : 0);
+
+        if (!translate(q, la[page], q->access | (i < 2 ? X86EMU_WALK_NO_DIRTY : 0), &hpa[page], outcome))
+            return false;
+    }
+    return true;
+}
+
 /* The access itself, where it is ours to make. */
-static struct outcome access_data(const struct question *q, uint64_t hpa)
+static struct outcome access_data(const struct question *q, bool second_page_first)
+{
+    unsigned size = sizeof(q->value), first = is_crossing(q) ? 0x1000 - (q->la & 0xfff) : size;
+    struct outcome outcome = {.kind = WENT_THROUGH};
+    uint32_t value = q->value;
+    uint64_t hpa[2] = {0};
+
+    if (!translate_both(q, second_page_first, hpa, &outcome))
+        return outcome;
+    if (!in_pool(hpa[0], first) || (is_crossing(q) && !in_pool(hpa[1], size - first)))
+        return (struct outcome){LEFT_OUT, 0, hpa[0], 0};
+    for (unsigned i = 0; i < size; i++) {
+        uint8_t *data = (uint8_t *)(uintptr_t)(i < first ? hpa[0] + i : hpa[1] + i - first);
+
+        if (q->access & X86EMU_ACCESS_WRITE)
+            *data = (uint8_t)(value >> 8 * i);
+        outcome.value |= (uint32_t)*data << 8 * i;
+    }
+    if (!(q->access & X86EMU_ACCESS_READ))
+        outcome.value = 0;
+    return outcome;
+}
+
+static struct outcome fetch(const struct question *q)
 {
     struct outcome outcome = {.kind = WENT_THROUGH};
-    uint8_t *data = (uint8_t *)(uintptr_t)hpa;
+    uint64_t hpa;
 
-    if (!in_pool(hpa, 2))
-        return (struct outcome){LEFT_OUT, 0, hpa, 0};
-    if (q->access & X86EMU_ACCESS_EXECUTE && memcmp(data, q->processor->stop, 2) != 0)
-        return (struct outcome){LEFT_OUT, 0, hpa, 0};
-    if (q->access & X86EMU_ACCESS_READ)
-        outcome.value = *data;
-    if (q->access & X86EMU_ACCESS_WRITE)
-        *data = q->value;
+    if (!translate(q, q->la, q->access, &hpa, &outcome))
+        return outcome;
+    if (!in_pool(hpa, 2) || memcmp((void *)(uintptr_t)hpa, q->processor->stop, 2) != 0)
+        outcome.kind = LEFT_OUT;
     return outcome;
 }
 
@@ -121,26 +156,24 @@ static bool code_stands(const struct question *q)
            memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 16) == 0;
 }
 
-struct outcome predict(const struct question *q)
+struct outcome predict(const struct question *q, bool second_page_first, uint8_t *after)
 {
     unsigned user = q->access & X86EMU_WALK_USER;
     struct outcome outcome = {.kind = LEFT_OUT};
     uint64_t hpa;
 
-    forget_reads();
     if (q->code == q->la) {
-        if (translate(q, q->la, q->access, &hpa, &outcome))
-            outcome = access_data(q, hpa);
+        outcome = fetch(q);
     } else if (translate(q, q->code, X86EMU_ACCESS_EXECUTE | user, &hpa, &outcome)) {
         /* The code page may be any when nested tables were changed: then there is no telling what runs. */
         if (hpa - page_address(PAGE_CODE) >= 4096)
             outcome.kind = LEFT_OUT;
-        else if (translate(q, q->la, q->access, &hpa, &outcome))
-            outcome = access_data(q, hpa);
+        else
+            outcome = access_data(q, second_page_first);
         if (outcome.kind == WENT_THROUGH && !code_stands(q))
             outcome.kind = LEFT_OUT;
     }
-    memcpy(EXPECTED, (void *)(uintptr_t)POOL, POOL_SIZE);
+    memcpy(after, (void *)(uintptr_t)POOL, POOL_SIZE);
     memcpy((void *)(uintptr_t)POOL, BEFORE, POOL_SIZE);
     return outcome;
 }

@@ -118,11 +118,11 @@ static void fill_data(const uint8_t stop[2])
         for (unsigned i = 0; i < 4096; i++)
             bytes[i] = i % 16 < 2 ? stop[i % 16] : (uint8_t)(page * 29 + i + (i >> 8) * 7);
     }
-    /* MOV AL, [RBX]. MOV [RBX], AL. The same in all modes. */
+    /* MOV EAX, [RBX]. MOV [RBX], EAX. The same in all modes. */
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *code = (uint8_t *)(uintptr_t)page_address(PAGE_CODE) + i * 8;
 
-        memcpy(code, i == 0 ? "\x8a\x03" : "\x88\x03", 2);
+        memcpy(code, i == 0 ? "\x8b\x03" : "\x89\x03", 2);
         memcpy(code + 2, stop, 2);
     }
 }
@@ -265,6 +265,8 @@ static void choose_addresses(struct question *q)
 
     q->access = kinds[random_bits() % 3] | (user ? X86EMU_WALK_USER : 0);
     q->la = POOL + random_bits() % POOL_SIZE;
+    if (one_in(4))
+        q->la = (q->la & ~UINT64_C(0xfff)) + 0xffd + random_bits() % 3;
     if (q->access & X86EMU_ACCESS_EXECUTE)
         q->la &= ~UINT64_C(15);
     if (q->mode == GUEST_32 || q->mode == GUEST_PAE)

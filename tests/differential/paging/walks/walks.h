@@ -40,6 +40,7 @@ enum {
 #define CLEAN ((uint8_t *)0x2300000) /* before anything is spoilt */
 #define BEFORE ((uint8_t *)0x2000000)
 #define EXPECTED ((uint8_t *)0x2100000)
+#define OTHER ((uint8_t *)0x2400000) /* as expected if a crossing access begins with its second page */
 /* What the processor itself needs: VMCB, VMCS; under KVM descriptor tables, handlers and stack. */
 #define CONTROL_PAGES UINT64_C(0x2200000)
 /* Where guests find the first control page, in all modes with paging: for the supervisor alone. */
@@ -94,7 +95,7 @@ struct question {
     uint64_t code; /* linear address of the instruction; for fetches the same as la */
     uint64_t la;
     unsigned access; /* enum x86emu_access, X86EMU_WALK_USER */
-    uint8_t value;   /* that is written */
+    uint32_t value;  /* that is written */
 };
 
 enum outcome_kind {
@@ -110,7 +111,7 @@ struct outcome {
     enum outcome_kind kind;
     uint64_t fault;   /* error code, exit qualification, EXITINFO1 */
     uint64_t address; /* CR2 of a guest fault, guest-physical address of a nested one */
-    uint8_t value;    /* that was read */
+    uint32_t value;   /* that was read */
 };
 
 uint64_t random_bits(void);
@@ -121,11 +122,18 @@ extern uint64_t random_state;
 void make_question(struct question *q, const struct processor *processor);
 /* Nested tables made by the library; answers their pointer. */
 uint64_t build_nested(const struct x86emu_nested_format *f);
-/* What the library says; the pool as it then is is in EXPECTED, and as before again. */
-struct outcome predict(const struct question *q);
+/* Whether the access is to two pages. */
+static inline bool is_crossing(const struct question *q)
+{
+    return !(q->access & X86EMU_ACCESS_EXECUTE) && (q->la & 0xfff) > 0x1000 - sizeof(q->value);
+}
 
-/* Why the processor may differ from the prediction: "" where it doesn't, NULL when there is no reason. */
-const char *explain(const struct question *q, const struct outcome *expected, struct outcome actual);
+/* What the library says; the pool as it then is goes to after, and is as before again. */
+struct outcome predict(const struct question *q, bool second_page_first, uint8_t *after);
+
+/* Why the processor may differ from a prediction, with the pool as it should be afterwards: "" where it doesn't, NULL when there is no reason. */
+const char *explain(const struct question *q, const struct outcome *expected, const uint8_t *after,
+                    struct outcome actual);
 /* Entries that a prediction reads. */
 void forget_reads(void);
 void note_read(uint64_t hpa);
