@@ -20,12 +20,14 @@ enum model {
 static const struct machine {
     const char *name, *what, *program, *cpu;
     enum model model;
-    uint64_t share; /* of the walks asked for, in percent: Bochs takes its time */
+    uint64_t levels; /* of the nested tables, where that depends on the host's paging */
+    uint64_t share;  /* of the walks asked for, in percent: Bochs takes its time */
 } machines[] = {
-    {"qemu-svm", "QEMU, SVM with nested paging", "qemu-system-x86_64", "max,+svm,+npt", MODEL_QEMU, 60},
-    {"bochs-vmx", "Bochs, VMX with EPT", "bochs", "corei7_skylake_x", MODEL_BOCHS, 25},
-    {"bochs-svm", "Bochs, SVM with nested paging", "bochs", "ryzen", MODEL_BOCHS, 15},
-    {"kvm", "KVM, guest tables alone", PAGING_KVM, "", MODEL_KVM, 100},
+    {"qemu-svm", "QEMU, SVM with nested paging", "qemu-system-x86_64", "max,+svm,+npt", MODEL_QEMU, 4, 40},
+    {"qemu-svm5", "QEMU, SVM with 5-level nested paging", "qemu-system-x86_64", "max,+svm,+npt", MODEL_QEMU, 5, 20},
+    {"bochs-vmx", "Bochs, VMX with EPT", "bochs", "corei7_skylake_x", MODEL_BOCHS, 4, 25},
+    {"bochs-svm", "Bochs, SVM with nested paging", "bochs", "ryzen", MODEL_BOCHS, 4, 15},
+    {"kvm", "KVM, guest tables alone", PAGING_KVM, "", MODEL_KVM, 4, 100},
 };
 enum {
     MACHINES = sizeof(machines) / sizeof(machines[0]),
@@ -77,7 +79,7 @@ static void write_disk(const struct machine *machine)
 {
     static uint8_t disk[20 * 16 * 63 * 512];
     FILE *image = open_file(PAGING_IMAGE, "rb"), *file;
-    const uint64_t parameters[] = {options.seed, walks_of(machine), machine->model};
+    const uint64_t parameters[] = {options.seed, walks_of(machine), machine->model, machine->levels};
     size_t size = fread(disk, 1, sizeof(disk), image), at = 0;
 
     fclose(image);

@@ -125,7 +125,7 @@ static struct kvm_segment segment(unsigned selector, unsigned type, unsigned cpl
 
 static void set_segments(struct kvm_sregs *s, const struct question *q)
 {
-    unsigned cpl = q->access & X86EMU_WALK_USER ? 3 : 0;
+    unsigned cpl = q->user ? 3 : 0;
     uint64_t base = CONTROL_LA | (q->mode == GUEST_64 ? UINT64_C(0xffffffff00000000) : 0);
 
     s->ds = s->es = s->fs = s->gs = s->ss = segment(SELECTOR_DATA, 3, cpl);
@@ -153,10 +153,10 @@ static void set_state(const struct question *q)
 {
     static struct kvm_sregs sregs;
     struct kvm_regs regs = {
-        .rip = q->code, .rbx = q->la, .rax = q->value, .rsp = CONTROL_LA + CONTROL_STACK, .rflags = RFLAGS_IOPL | 2};
+        .rip = q->code, .rbx = q->rbx, .rax = q->value, .rsp = CONTROL_LA + CONTROL_STACK, .rflags = RFLAGS_IOPL | 2};
 
     /* For the supervisor, whom it lets through SMAP. In ring 3 kvm_pvm has the host's CR0.AM in force. */
-    if (!(q->access & X86EMU_WALK_USER))
+    if (!q->user)
         regs.rflags |= q->paging.rflags;
     call(vcpu, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
     set_segments(&sregs, q);
@@ -296,7 +296,7 @@ static bool runs(struct processor *processor, enum guest_mode mode)
     processor->modes = 1u << mode;
     do
         make_question(&q, processor);
-    while (predict(&q, false, EXPECTED).kind != WENT_THROUGH);
+    while (predict(&q, FIRST_PAGE_FIRST, EXPECTED).kind != WENT_THROUGH);
     if (run_guest(&q).kind == WENT_THROUGH)
         return true;
     call(vcpu, KVM_GET_REGS, &regs, "KVM_GET_REGS");
@@ -316,14 +316,16 @@ static void find_modes(struct processor *processor)
     processor->modes = modes;
 }
 
-/* Which of the three ways KVM has to run a guest is asked. */
-static const char *kind_of_kvm(void)
+/* Which of its three ways this KVM has to run a guest. */
+static void find_kind(struct processor *processor)
 {
     if (access("/sys/module/kvm_intel", F_OK) == 0)
-        return "VMX (EPT unless switched off)";
-    if (access("/sys/module/kvm_amd", F_OK) == 0)
-        return "SVM (nested paging unless switched off)";
-    return "no hardware virtualization: ring 3 is the processor with shadow tables, ring 0 is KVM's emulator";
+        printf("  with VMX (and EPT unless switched off)\n");
+    else if (access("/sys/module/kvm_amd", F_OK) == 0)
+        printf("  with SVM (and nested paging unless switched off)\n");
+    else
+        printf("  no hardware virtualization: ring 3 is the processor with shadow tables, ring 0 is KVM's emulator\n");
+    processor->emulated = access("/sys/module/kvm_intel", F_OK) != 0 && access("/sys/module/kvm_amd", F_OK) != 0;
 }
 
 int main(int argc, char **argv)
@@ -342,7 +344,7 @@ int main(int argc, char **argv)
     processor.smep = leaf(7)->ebx & 1 << 7;
     processor.smap = leaf(7)->ebx & 1 << 20;
     processor.run = run_guest;
-    printf("  %s\n", kind_of_kvm());
+    find_kind(&processor);
     random_state = 1;
     find_modes(&processor);
     compare(&processor, strtoull(argv[1], NULL, 0), strtoull(argv[2], NULL, 0));

@@ -66,10 +66,10 @@ protected:
         movw    %ax, %fs
         movw    %ax, %gs
         movl    $STACK, %esp
-        /* PML4, PDPT, four page directories with pages of 2M. */
+        /* PML4, PDPT, four page directories with pages of 2M; PML5 when asked for. */
         movl    $TABLES, %edi
         xorl    %eax, %eax
-        movl    $0x6000 / 4, %ecx
+        movl    $0x7000 / 4, %ecx
         rep stosl
         movl    $TABLES + 0x1003, TABLES
         movl    $TABLES + 0x2003, TABLES + 0x1000
@@ -83,9 +83,14 @@ protected:
         addl    $0x200000, %eax
         jnc     2b
         movl    $TABLES, %eax
-        movl    %eax, %cr3
-        movl    $0x6a0, %eax            /* PAE, PGE, OSFXSR, OSXMMEXCPT */
-        movl    %eax, %cr4
+        movl    $0x6a0, %ebx            /* PAE, PGE, OSFXSR, OSXMMEXCPT */
+        cmpl    $5, IMAGE + 32          /* levels */
+        jne     3f
+        movl    $TABLES + 0x6000, %eax
+        movl    $TABLES + 3, TABLES + 0x6000
+        orl     $0x1000, %ebx           /* LA57 */
+3:      movl    %eax, %cr3
+        movl    %ebx, %cr4
         movl    $0xc0000080, %ecx
         rdmsr
         orl     $0x900, %eax            /* LME, NXE */
@@ -99,11 +104,11 @@ protected:
 
         .section .params, "aw"
         .ascii  "X86EMUPG"
-        .quad   1, 1000, 0
+        .quad   1, 1000, 0, 4
         .org    64
         .code64
         movw    $0x20, %ax
         ltr     %ax
         call    machine_main
-3:      hlt
-        jmp     3b
+4:      hlt
+        jmp     4b

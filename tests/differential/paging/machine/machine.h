@@ -9,6 +9,7 @@
 struct parameters {
     char magic[8];
     uint64_t seed, walks, model;
+    uint64_t levels; /* of the host's paging; boot.S reads it */
 };
 #define PARAMETERS ((const volatile struct parameters *)0x10000)
 
@@ -41,6 +42,12 @@ static inline uint64_t rdmsr(uint32_t msr)
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+/* As PKRU: PKRS is shared with the host, which uses no keys. */
+static inline void load_pkrs(uint32_t pkrs)
+{
+    wrmsr(0x6e1, pkrs);
 }
 
 static inline void outb(uint16_t port, uint8_t value)

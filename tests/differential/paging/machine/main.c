@@ -74,6 +74,8 @@ static bool begin(struct processor *processor)
                                     .smep = true,
                                     .smap = true,
                                     .pke = cpuid(7, 0).ecx & 1 << 3,
+                                    .pks = cpuid(7, 0).ecx & 1u << 31,
+                                    .implicit = true,
                                     .stop = {0x0f, 0xa2}}; /* CPUID */
     return svm_begin(processor) || vmx_begin(processor);
 }

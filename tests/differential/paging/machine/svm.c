@@ -44,7 +44,7 @@ bool svm_begin(struct processor *processor)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_HSAVE, CONTROL_PAGES + 0x1000);
     processor->format = (struct x86emu_nested_format){.type = X86EMU_NESTED_NPT,
-                                                      .levels = 4,
+                                                      .levels = read_cr4() & X86EMU_CR4_LA57 ? 5 : 4,
                                                       .maxphyaddr = (uint8_t)cpuid(0x80000008, 0).eax,
                                                       .page_2m = true,
                                                       .page_1g = cpuid(0x80000001, 0).edx & 1 << 26,
@@ -63,11 +63,13 @@ static void set_segment(unsigned at, unsigned selector, unsigned attributes)
 
 static void set_segments(const struct question *q)
 {
-    unsigned cpl = q->access & X86EMU_WALK_USER ? 3 : 0;
+    unsigned cpl = q->user ? 3 : 0;
 
     for (unsigned at = 0x400; at <= 0x450; at += 0x10)
         set_segment(at, 0x10 | cpl, 0xc93 | cpl << 5);
     set_segment(0x410, 0x8 | cpl, (q->mode == GUEST_64 ? 0xa9b : 0xc9b) | cpl << 5);
+    set_segment(0x460, 0, 0);
+    put64(0x468, q->gdt);
     set_segment(0x470, 0, 0x82);
     set_segment(0x490, 0x20, 0x8b);
     vmcb[0x4cb] = (uint8_t)cpl;
@@ -106,7 +108,9 @@ struct outcome svm_run(const struct question *q)
     wrmsr(MSR_EFER, efer | (q->format.execute_disable ? EFER_NXE : 0));
     if (q->paging.cr4 & X86EMU_CR4_PKE)
         load_pkru(q->paging.pkru);
-    __asm__ volatile("vmrun %%rax" : : "a"(CONTROL_PAGES), "b"(q->la) : "memory", "cc");
+    if (q->paging.cr4 & X86EMU_CR4_PKS)
+        load_pkrs(q->paging.pkrs);
+    __asm__ volatile("vmrun %%rax" : : "a"(CONTROL_PAGES), "b"(q->rbx) : "memory", "cc");
     switch (get64(0x70)) {
     case EXIT_CPUID:
         return (struct outcome){WENT_THROUGH, 0, 0, (uint32_t)get64(0x5f8)};

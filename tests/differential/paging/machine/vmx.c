@@ -53,6 +53,7 @@ enum field {
     GUEST_CR3 = 0x6802,
     GUEST_CR4 = 0x6804,
     GUEST_ES_BASE = 0x6806,
+    GUEST_GDTR_BASE = 0x6816,
     GUEST_DR7 = 0x681a,
     GUEST_RIP = 0x681e,
     GUEST_RFLAGS = 0x6820,
@@ -162,7 +163,7 @@ static void set_controls(const struct question *q)
 
 static void set_segments(const struct question *q)
 {
-    unsigned cpl = q->access & X86EMU_WALK_USER ? 3 : 0;
+    unsigned cpl = q->user ? 3 : 0;
 
     for (unsigned i = 0; i < 8; i++) {
         uint32_t rights = 0xc093 | cpl << 5, limit = 0xffffffff;
@@ -178,7 +179,8 @@ static void set_segments(const struct question *q)
         put(GUEST_ES_RIGHTS + 2 * i, rights);
         put(GUEST_ES_BASE + 2 * i, 0);
     }
-    put(GUEST_GDTR_LIMIT, 0);
+    put(GUEST_GDTR_BASE, q->gdt);
+    put(GUEST_GDTR_LIMIT, 0xffff);
     put(GUEST_GDTR_LIMIT + 2, 0);
 }
 
@@ -243,7 +245,9 @@ struct outcome vmx_run(const struct question *q)
     forget_translations();
     if (q->paging.cr4 & X86EMU_CR4_PKE)
         load_pkru(q->paging.pkru);
-    if (!enter(q->la, &rax))
+    if (q->paging.cr4 & X86EMU_CR4_PKS)
+        load_pkrs(q->paging.pkrs);
+    if (!enter(q->rbx, &rax))
         return (struct outcome){SOMETHING_ELSE, get(INSTRUCTION_ERROR), 0, 0};
     switch (get(EXIT_REASON)) {
     case EXIT_CPUID:

@@ -4,7 +4,7 @@
 
 /* Entries that the library's walk read for the latest question. */
 enum {
-    MOST_READ = 128,
+    MOST_READ = 1024,
 };
 static uint64_t entries_read[MOST_READ];
 static unsigned read_count;
@@ -37,7 +37,7 @@ static uint64_t bits_on_the_way(const struct question *q)
     bool dirty = q->access & X86EMU_ACCESS_WRITE && is_crossing(q);
     uint64_t guest = (q->mode == GUEST_32 ? UINT64_C(0x100000001) : 1) * (dirty ? 0x60 : 0x20);
 
-    if (q->format.type == X86EMU_NESTED_NPT)
+    if (!q->processor->nested || q->format.type == X86EMU_NESTED_NPT)
         return guest;
     return guest | (dirty ? 0x300 : 0x100);
 }
@@ -56,6 +56,8 @@ static bool only_set_on_the_way(const struct question *q, const uint8_t *after)
     }
     return true;
 }
+
+static const char set_in_pdpte[] = "QEMU: accessed bit set in a PDPTE";
 
 /* QEMU takes PDPTEs for entries like others. Takes it back. */
 static bool undo_accessed_pdptes(const struct question *q, const uint8_t *after)
@@ -109,6 +111,10 @@ static const char *explain_bits(const struct question *q, const struct outcome *
     /* SDM Vol. 3, 4.7: RSVD is never set without P. */
     if (q->processor->model == MODEL_QEMU && expected->fault & 8 && missing == 1)
         return "QEMU: reserved bit, but P clear in the error code";
+    /* SDM Vol. 3, 4.7, asks for the flag wherever the key of a supervisor-mode address forbids the access. */
+    if (q->processor->model == MODEL_QEMU && q->paging.cr4 & X86EMU_CR4_PKS && q->access & X86EMU_WALK_USER &&
+        missing == 0x20)
+        return "QEMU: no PK in the error code of a user's access to a supervisor's page";
     /* SDM Vol. 3, table 28-7, note 1. */
     if (q->processor->model == MODEL_BOCHS && q->format.accessed_dirty && expected->kind == NESTED_FAULT &&
         !(expected->fault & X86EMU_EPT_FINAL) && missing == X86EMU_EPT_READ)
@@ -126,6 +132,13 @@ static bool at_first_pdpte(const struct question *q, const struct outcome *expec
            actual->address == pdpt && expected->address - pdpt < 32;
 }
 
+/* The bit that QEMU sets was read as data. */
+static bool read_accessed_pdpte(const struct question *q, const struct outcome *expected, const struct outcome *actual)
+{
+    return q->processor->model == MODEL_QEMU && q->mode == GUEST_PAE && expected->value != actual->value &&
+           ((expected->value ^ actual->value) & ~UINT32_C(0x20202020)) == 0;
+}
+
 static bool same_outcome(const struct outcome *a, const struct outcome *b)
 {
     return a->kind == b->kind && a->fault == b->fault && a->address == b->address && a->value == b->value;
@@ -139,6 +152,10 @@ static const char *reconcile(const struct question *q, const struct outcome *exp
     if (at_first_pdpte(q, expected, actual)) {
         actual->address = expected->address;
         return "Bochs: PDPTEs read with VMRUN";
+    }
+    if (read_accessed_pdpte(q, expected, actual)) {
+        actual->value = expected->value;
+        return set_in_pdpte;
     }
     why = explain_bits(q, expected, actual);
     if (*why != '\0')
@@ -160,10 +177,34 @@ const char *explain(const struct question *q, const struct outcome *expected, co
             return NULL;
     }
     if (q->processor->model == MODEL_QEMU && undo_accessed_pdptes(q, after) && *why == '\0')
-        why = "QEMU: accessed bit set in a PDPTE";
+        why = set_in_pdpte;
     if (same_memory(after))
         return why;
     if (expected->kind == WENT_THROUGH || !only_set_on_the_way(q, after))
         return NULL;
     return *why != '\0' ? why : "accessed or dirty bits set on the way to a fault";
+}
+
+const char *predict_other(const struct question *q, struct outcome *outcome, uint8_t *after)
+{
+    enum model model = q->processor->model;
+    struct question explicit_access = *q;
+
+    if (is_crossing(q) && q->processor->emulated && !q->user) {
+        *outcome = predict(q, PAGE_BY_PAGE, after);
+        return "KVM's emulator: a crossing access made page by page";
+    }
+    if (is_crossing(q)) {
+        *outcome = predict(q, SECOND_PAGE_FIRST, after);
+        return "second page of an access checked before the first";
+    }
+    /* SDM Vol. 3, 4.6.1: EFLAGS.AC lets explicit accesses through SMAP, and no others. */
+    if (q->access & X86EMU_WALK_IMPLICIT && (model == MODEL_BOCHS || (model == MODEL_QEMU && !q->user))) {
+        explicit_access.access &= ~(unsigned)X86EMU_WALK_IMPLICIT;
+        *outcome = predict(&explicit_access, FIRST_PAGE_FIRST, after);
+        outcome->value = 0;
+        return model == MODEL_BOCHS ? "Bochs: EFLAGS.AC lets implicit accesses through SMAP"
+                                    : "QEMU: EFLAGS.AC lets implicit accesses of ring 0 through SMAP";
+    }
+    return NULL;
 }

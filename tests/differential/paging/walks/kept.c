@@ -7,7 +7,7 @@ static unsigned taken; /* bit for each page */
 static void *allocate(void *opaque, uint64_t *hpa)
 {
     (void)opaque;
-    for (unsigned page = PAGE_N4; page <= PAGE_FIXED1; page++) {
+    for (unsigned page = PAGE_N5; page <= PAGE_FIXED1; page++) {
         if (taken & 1u << page)
             continue;
         taken |= 1u << page;
@@ -67,7 +67,7 @@ uint64_t build_nested(const struct x86emu_nested_format *f)
     static struct x86emu_nested table;
     struct x86emu_nested_touched touched;
 
-    for (unsigned page = PAGE_N4; page <= PAGE_FIXED1; page++)
+    for (unsigned page = PAGE_N5; page <= PAGE_FIXED1; page++)
         memset((void *)(uintptr_t)page_address(page), 0, 4096);
     taken = 0;
     if (f->mode_based_execute)

@@ -92,43 +92,54 @@ static bool translate(const struct question *q, uint64_t la, unsigned access, ui
     return translate_guest(q, la, access, hpa, outcome);
 }
 
-/* Both pages of an access are known to let it through before any is marked dirty. */
-static bool translate_both(const struct question *q, bool second_page_first, uint64_t hpa[2], struct outcome *outcome)
-{
-    const uint64_t la[] = {q->la, (q->la | 0xfff) + 1};
-
-    if (!is_crossing(q))
-        return translate(q, q->la, q->access, &hpa[0], outcome);
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned page = (i & 1) ^ (second_page_first ? 1 : 0);
-
-        if (!translate(q, la[page], q->access | (i < 2 ? X86EMU_WALK_NO_DIRTY : 0), &hpa[page], outcome))
-            return false;
-    }
-    return true;
-}
-
-/* The access itself, where it is ours to make. */
-static struct outcome access_data(const struct question *q, bool second_page_first)
+/* The part of an access that is in its first or second page, where it is ours to make. */
+static void access_part(const struct question *q, unsigned page, uint64_t hpa, struct outcome *outcome)
 {
     unsigned size = sizeof(q->value), first = is_crossing(q) ? 0x1000 - (q->la & 0xfff) : size;
-    struct outcome outcome = {.kind = WENT_THROUGH};
-    uint32_t value = q->value;
-    uint64_t hpa[2] = {0};
+    unsigned begin = page == 0 ? 0 : first, end = page == 0 ? first : size;
+    uint8_t *data = (uint8_t *)(uintptr_t)hpa;
 
-    if (!translate_both(q, second_page_first, hpa, &outcome))
-        return outcome;
-    if (!in_pool(hpa[0], first) || (is_crossing(q) && !in_pool(hpa[1], size - first)))
-        return (struct outcome){LEFT_OUT, 0, hpa[0], 0};
-    for (unsigned i = 0; i < size; i++) {
-        uint8_t *data = (uint8_t *)(uintptr_t)(i < first ? hpa[0] + i : hpa[1] + i - first);
-
-        if (q->access & X86EMU_ACCESS_WRITE)
-            *data = (uint8_t)(value >> 8 * i);
-        outcome.value |= (uint32_t)*data << 8 * i;
+    if (!in_pool(hpa, end - begin)) {
+        *outcome = (struct outcome){LEFT_OUT, 0, hpa, 0};
+        return;
     }
-    if (!(q->access & X86EMU_ACCESS_READ))
-        outcome.value = 0;
+    for (unsigned i = begin; i < end; i++, data++) {
+        if (q->access & X86EMU_ACCESS_WRITE)
+            *data = (uint8_t)(q->value >> 8 * i);
+        if (tells_value(q))
+            outcome->value |= (uint32_t)*data << 8 * i;
+    }
+}
+
+/* An access to two pages: both are known to let it through before any is marked dirty, and before data is touched. */
+static struct outcome access_both(const struct question *q, enum order order)
+{
+    const uint64_t la[] = {q->la, (q->la | 0xfff) + 1};
+    struct outcome outcome = {.kind = WENT_THROUGH};
+    uint64_t hpa[2];
+
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned page = (i & 1) ^ (order == SECOND_PAGE_FIRST ? 1 : 0);
+
+        if (!translate(q, la[page], q->access | (i < 2 ? X86EMU_WALK_NO_DIRTY : 0), &hpa[page], &outcome))
+            return outcome;
+    }
+    for (unsigned page = 0; page < 2 && outcome.kind == WENT_THROUGH; page++)
+        access_part(q, page, hpa[page], &outcome);
+    return outcome;
+}
+
+/* An access to one page, or to two as if they were two accesses. */
+static struct outcome access_each(const struct question *q)
+{
+    struct outcome outcome = {.kind = WENT_THROUGH};
+    uint64_t la = q->la, hpa;
+
+    for (unsigned page = 0; page < (is_crossing(q) ? 2 : 1) && outcome.kind == WENT_THROUGH; page++) {
+        if (translate(q, la, q->access, &hpa, &outcome))
+            access_part(q, page, hpa, &outcome);
+        la = (la | 0xfff) + 1;
+    }
     return outcome;
 }
 
@@ -150,15 +161,15 @@ static bool code_stands(const struct question *q)
     struct outcome outcome;
     uint64_t hpa;
 
-    return translate(q, q->code, X86EMU_ACCESS_EXECUTE | (q->access & X86EMU_WALK_USER) | X86EMU_WALK_PROBE, &hpa,
+    return translate(q, q->code, X86EMU_ACCESS_EXECUTE | (q->user ? X86EMU_WALK_USER : 0) | X86EMU_WALK_PROBE, &hpa,
                      &outcome) &&
            hpa - page_address(PAGE_CODE) < 4096 &&
-           memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 16) == 0;
+           memcmp((void *)(uintptr_t)page_address(PAGE_CODE), BEFORE + PAGE_CODE * 4096, 32) == 0;
 }
 
-struct outcome predict(const struct question *q, bool second_page_first, uint8_t *after)
+struct outcome predict(const struct question *q, enum order order, uint8_t *after)
 {
-    unsigned user = q->access & X86EMU_WALK_USER;
+    unsigned user = q->user ? X86EMU_WALK_USER : 0;
     struct outcome outcome = {.kind = LEFT_OUT};
     uint64_t hpa;
 
@@ -169,7 +180,7 @@ struct outcome predict(const struct question *q, bool second_page_first, uint8_t
         if (hpa - page_address(PAGE_CODE) >= 4096)
             outcome.kind = LEFT_OUT;
         else
-            outcome = access_data(q, second_page_first);
+            outcome = is_crossing(q) && order != PAGE_BY_PAGE ? access_both(q, order) : access_each(q);
         if (outcome.kind == WENT_THROUGH && !code_stands(q))
             outcome.kind = LEFT_OUT;
     }

@@ -45,8 +45,9 @@ static uint64_t nested_entry(const struct x86emu_nested_format *f, uint64_t addr
 
 static uint64_t fill_nested(const struct x86emu_nested_format *f)
 {
-    for (unsigned page = PAGE_N4; page <= PAGE_FIXED1; page++)
+    for (unsigned page = PAGE_N5; page <= PAGE_FIXED1; page++)
         fill(page, 0);
+    table(PAGE_N5)[0] = nested_entry(f, page_address(PAGE_N4), false);
     table(PAGE_N4)[0] = nested_entry(f, page_address(PAGE_N3), false);
     table(PAGE_N3)[0] = nested_entry(f, page_address(PAGE_N2), false);
     if (f->page_1g && one_in(6))
@@ -59,7 +60,7 @@ static uint64_t fill_nested(const struct x86emu_nested_format *f)
     for (unsigned i = 0; i < PAGES; i++)
         table(PAGE_N1)[i] = table(PAGE_FIXED1)[i] = nested_entry(f, page_address(i), true);
     if (f->type == X86EMU_NESTED_NPT)
-        return page_address(PAGE_N4);
+        return page_address(f->levels == 5 ? PAGE_N5 : PAGE_N4);
     return page_address(PAGE_N4) | 6 | 3 << 3 | (f->accessed_dirty ? 1 << 6 : 0);
 }
 
@@ -112,18 +113,20 @@ static void fill_way_to_code(void)
 /* Data that tells its address, with the instruction that ends the guest's run every 16 bytes. */
 static void fill_data(const uint8_t stop[2])
 {
+    /* The same in all modes: MOV EAX, [RBX]. MOV [RBX], EAX. LAR EAX, EBX. */
+    static const char *const instructions[] = {"\x8b\x03\x90", "\x89\x03\x90", "\x0f\x02\xc3"};
+
     for (unsigned page = PAGE_CODE; page < PAGES; page++) {
         uint8_t *bytes = (uint8_t *)(uintptr_t)page_address(page);
 
         for (unsigned i = 0; i < 4096; i++)
             bytes[i] = i % 16 < 2 ? stop[i % 16] : (uint8_t)(page * 29 + i + (i >> 8) * 7);
     }
-    /* MOV EAX, [RBX]. MOV [RBX], EAX. The same in all modes. */
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         uint8_t *code = (uint8_t *)(uintptr_t)page_address(PAGE_CODE) + i * 8;
 
-        memcpy(code, i == 0 ? "\x8b\x03" : "\x89\x03", 2);
-        memcpy(code + 2, stop, 2);
+        memcpy(code, instructions[i], 3);
+        memcpy(code + 3, stop, 2);
     }
 }
 
@@ -145,15 +148,18 @@ static void make_large(struct question *q)
         table(PAGE_G3)[q->la >> 30 & 511] = 0x80 | GOOD;
 }
 
-/* With protection keys: one for the page, whatever its size. */
+/* With protection keys: one for the page, whatever its size. With those for supervisors' pages, often such a page. */
 static void choose_key(const struct question *q)
 {
-    uint64_t key = random_bits() % 16 << 59;
+    uint64_t key = random_bits() % 16 << 59, user = q->paging.cr4 & X86EMU_CR4_PKS && one_in(2) ? 4 : 0;
 
-    if (!(q->paging.cr4 & X86EMU_CR4_PKE))
+    if (!(q->paging.cr4 & (X86EMU_CR4_PKE | X86EMU_CR4_PKS)))
         return;
-    for (unsigned level = 1; level <= 3; level++)
-        table(level == 1 ? PAGE_G1 : level == 2 ? PAGE_G2 : PAGE_G3)[q->la >> (3 + 9 * level) & 511] |= key;
+    for (unsigned level = 1; level <= 3; level++) {
+        uint64_t *entry = &table(level == 1 ? PAGE_G1 : level == 2 ? PAGE_G2 : PAGE_G3)[q->la >> (3 + 9 * level) & 511];
+
+        *entry = (*entry | key) & ~user;
+    }
 }
 
 static void spoil_guest(const struct question *q)
@@ -188,8 +194,8 @@ static bool is_disputed(const struct x86emu_nested_format *f, uint64_t entry, un
 
 static void spoil_nested(const struct x86emu_nested_format *f)
 {
-    unsigned level = one_in(2) ? 1 : 1 + (unsigned)(random_bits() % 4);
-    static const unsigned pages[] = {0, PAGE_N1, PAGE_N2, PAGE_N3, PAGE_N4};
+    unsigned level = one_in(2) ? 1 : 1 + (unsigned)(random_bits() % f->levels);
+    static const unsigned pages[] = {0, PAGE_N1, PAGE_N2, PAGE_N3, PAGE_N4, PAGE_N5};
     unsigned index = level == 1 ? (unsigned)(random_bits() % PAGES) : level == 2 ? POOL >> 21 : 0;
 
     unsigned bit = random_bit(64);
@@ -251,6 +257,10 @@ static void choose_paging(struct question *q)
         p->cr4 |= X86EMU_CR4_PKE;
         p->pkru = (uint32_t)(random_bits() & random_bits());
     }
+    if (q->mode == GUEST_64 && q->processor->pks && one_in(3)) {
+        p->cr4 |= X86EMU_CR4_PKS;
+        p->pkrs = (uint32_t)(random_bits() & random_bits());
+    }
     p->cr3 = SECOND + root_page(q) * UINT64_C(4096);
     if (q->mode == GUEST_32)
         return;
@@ -258,12 +268,24 @@ static void choose_paging(struct question *q)
     p->efer = (one_in(4) ? 0 : X86EMU_EFER_NXE) | (q->mode == GUEST_64 ? X86EMU_EFER_LMA | 1 << 8 : 0);
 }
 
+/* LAR of the descriptor at la. */
+static void read_descriptor(struct question *q)
+{
+    q->la &= ~UINT64_C(7);
+    q->code += 16;
+    q->rbx = 8;
+    q->gdt = q->la - q->rbx;
+}
+
 static void choose_addresses(struct question *q)
 {
     static const unsigned kinds[] = {X86EMU_ACCESS_READ, X86EMU_ACCESS_WRITE, X86EMU_ACCESS_EXECUTE};
-    bool user = one_in(2);
+    bool user = one_in(2), implicit = q->processor->implicit && one_in(6);
 
+    q->user = user;
     q->access = kinds[random_bits() % 3] | (user ? X86EMU_WALK_USER : 0);
+    if (implicit)
+        q->access = X86EMU_ACCESS_READ | X86EMU_WALK_IMPLICIT;
     q->la = POOL + random_bits() % POOL_SIZE;
     if (one_in(4))
         q->la = (q->la & ~UINT64_C(0xfff)) + 0xffd + random_bits() % 3;
@@ -280,6 +302,9 @@ static void choose_addresses(struct question *q)
         q->code += 8;
     if (q->access & X86EMU_ACCESS_EXECUTE)
         q->code = q->la;
+    q->rbx = q->la;
+    if (implicit)
+        read_descriptor(q);
 }
 
 static void load_pdptes(struct question *q)

@@ -10,7 +10,8 @@
 /* Tables and data that walks may use, at these host-physical addresses; guests see them at the same addresses. */
 #define POOL UINT64_C(0x1000000)
 enum {
-    PAGE_N4, /* nested tables on the way to the pool */
+    PAGE_N5, /* nested tables on the way to the pool */
+    PAGE_N4,
     PAGE_N3,
     PAGE_N2,
     PAGE_N1,
@@ -40,7 +41,7 @@ enum {
 #define CLEAN ((uint8_t *)0x2300000) /* before anything is spoilt */
 #define BEFORE ((uint8_t *)0x2000000)
 #define EXPECTED ((uint8_t *)0x2100000)
-#define OTHER ((uint8_t *)0x2400000) /* as expected if a crossing access begins with its second page */
+#define OTHER ((uint8_t *)0x2400000) /* as it may be, too */
 /* What the processor itself needs: VMCB, VMCS; under KVM descriptor tables, handlers and stack. */
 #define CONTROL_PAGES UINT64_C(0x2200000)
 /* Where guests find the first control page, in all modes with paging: for the supervisor alone. */
@@ -80,7 +81,9 @@ struct processor {
     struct x86emu_nested_format format; /* maxphyaddr in any case */
     unsigned modes;                     /* those asked about: 1 << enum guest_mode */
     bool pdptes_loaded;                 /* with CR3; otherwise read with each walk */
-    bool page1gb, la57, smep, smap, pke;
+    bool page1gb, la57, smep, smap, pke, pks;
+    bool implicit;   /* the question's rbx and gdt are heeded: the instruction may be LAR */
+    bool emulated;   /* in ring 0, by KVM's instruction emulator */
     uint8_t stop[2]; /* the instruction that ends the guest's run */
     struct outcome (*run)(const struct question *q);
 };
@@ -94,8 +97,10 @@ struct question {
     uint64_t pointer;
     uint64_t code; /* linear address of the instruction; for fetches the same as la */
     uint64_t la;
-    unsigned access; /* enum x86emu_access, X86EMU_WALK_USER */
-    uint32_t value;  /* that is written */
+    unsigned access; /* enum x86emu_access, X86EMU_WALK_USER, X86EMU_WALK_IMPLICIT */
+    bool user;       /* the instruction is in ring 3; with implicit accesses, that isn't their right */
+    uint64_t rbx, gdt;
+    uint32_t value; /* that is written */
 };
 
 enum outcome_kind {
@@ -128,8 +133,23 @@ static inline bool is_crossing(const struct question *q)
     return !(q->access & X86EMU_ACCESS_EXECUTE) && (q->la & 0xfff) > 0x1000 - sizeof(q->value);
 }
 
+/* Whether what was read can be seen afterwards. */
+static inline bool tells_value(const struct question *q)
+{
+    return q->access & X86EMU_ACCESS_READ && !(q->access & X86EMU_WALK_IMPLICIT);
+}
+
+/* How a crossing access is made. */
+enum order {
+    FIRST_PAGE_FIRST, /* both pages are checked before either is touched */
+    SECOND_PAGE_FIRST,
+    PAGE_BY_PAGE,
+};
+
 /* What the library says; the pool as it then is goes to after, and is as before again. */
-struct outcome predict(const struct question *q, bool second_page_first, uint8_t *after);
+struct outcome predict(const struct question *q, enum order order, uint8_t *after);
+/* What the processor may do as well or is known to do, and why; NULL when there is nothing. */
+const char *predict_other(const struct question *q, struct outcome *outcome, uint8_t *after);
 
 /* Why the processor may differ from a prediction, with the pool as it should be afterwards: "" where it doesn't, NULL when there is no reason. */
 const char *explain(const struct question *q, const struct outcome *expected, const uint8_t *after,
