@@ -190,6 +190,8 @@ static bool read_results(const struct machine *machine, struct total *total)
             done = true;
         } else if (strncmp(line, "OUTCOMES ", 9) == 0) {
             printf("%s: %s", machine->what, line + 9);
+        } else if (strncmp(line, "FEATURES ", 9) == 0) {
+            printf("  asked about: %s", line + 9);
         } else if (strncmp(line, "EXPLAINED ", 10) == 0) {
             printf("  explained: %s", line + 10);
         } else {

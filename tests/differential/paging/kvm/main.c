@@ -319,13 +319,13 @@ static void find_modes(struct processor *processor)
 /* Which of its three ways this KVM has to run a guest. */
 static void find_kind(struct processor *processor)
 {
-    if (access("/sys/module/kvm_intel", F_OK) == 0)
-        printf("  with VMX (and EPT unless switched off)\n");
-    else if (access("/sys/module/kvm_amd", F_OK) == 0)
-        printf("  with SVM (and nested paging unless switched off)\n");
-    else
+    bool vmx = access("/sys/module/kvm_intel", F_OK) == 0, svm = access("/sys/module/kvm_amd", F_OK) == 0;
+
+    processor->emulated = !vmx && !svm;
+    if (processor->emulated)
         printf("  no hardware virtualization: ring 3 is the processor with shadow tables, ring 0 is KVM's emulator\n");
-    processor->emulated = access("/sys/module/kvm_intel", F_OK) != 0 && access("/sys/module/kvm_amd", F_OK) != 0;
+    else
+        printf("  with %s, and nested paging unless that is switched off\n", vmx ? "VMX" : "SVM");
 }
 
 int main(int argc, char **argv)

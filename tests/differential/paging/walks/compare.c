@@ -164,8 +164,38 @@ static void print_figures(void)
     }
 }
 
+static void print_features(const struct processor *p)
+{
+    const struct {
+        bool there;
+        const char *name;
+    } features[] = {
+        {p->page1gb, ", 1G pages"},
+        {p->la57, ", 5-level paging"},
+        {p->smep, ", SMEP"},
+        {p->smap, ", SMAP"},
+        {p->implicit, ", implicit accesses"},
+        {p->pke, ", PKU"},
+        {p->pks, ", PKS"},
+        {p->nested && p->format.type == X86EMU_NESTED_NPT, ", NPT"},
+        {p->nested && p->format.type == X86EMU_NESTED_EPT, ", EPT"},
+        {p->nested && p->format.levels == 5, ", with 5 levels"},
+        {p->format.page_1g, ", nested 1G pages"},
+        {p->format.accessed_dirty, ", accessed/dirty bits"},
+        {p->format.execute_only, ", execute-only"},
+        {p->format.mode_based_execute, ", mode-based execute"},
+        {p->format.advanced_violations, ", advanced violations"},
+    };
+
+    print("FEATURES paging");
+    for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+        print(features[i].there ? features[i].name : "");
+    print("\n");
+}
+
 void compare(const struct processor *processor, uint64_t seed, uint64_t walks)
 {
+    print_features(processor);
     random_state = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (uint64_t i = 0; i < walks; i++)
         one_walk(processor);
