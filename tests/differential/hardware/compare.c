@@ -66,6 +66,16 @@ static bool clears_upper_halves(const struct situation *s, const struct result *
            (s->insn.prefixes & (X86EMU_PREFIX_REP | X86EMU_PREFIX_REPNE)) != 0;
 }
 
+/*
+ * After a far transfer to compatibility mode the upper halves of registers are undefined (SDM Vol. 1, 3.4.1.1). This
+ * processor keeps them, but has lost that of RSP when the next exception stores it.
+ */
+static bool leaves_64_bit_mode(const struct situation *s, const struct result *model)
+{
+    return s->mode == X86EMU_MODE_64 && model->ending == ENDED_RETIRED &&
+           model->selector[X86EMU_CS] >> 2 != s->selector[X86EMU_CS] >> 2;
+}
+
 static void compare_flags(const struct situation *s, const struct result *model, const struct result *native,
                           struct difference *d)
 {
@@ -87,8 +97,11 @@ static void compare_general(const struct situation *s, const struct result *mode
 
     if (clears_upper_halves(s, native))
         mask = UINT32_MAX;
-    for (unsigned i = 0; i < count; i++)
-        compare_number(d, "register ", i, model->registers.gpr[i] & mask, native->registers.gpr[i] & mask);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t defined = i == X86EMU_RSP && leaves_64_bit_mode(s, model) ? UINT32_MAX : mask;
+
+        compare_number(d, "register ", i, model->registers.gpr[i] & defined, native->registers.gpr[i] & defined);
+    }
 }
 
 static void compare_x87(const struct x86emu_x87 *model, const struct x86emu_x87 *native, struct difference *d)
