@@ -221,15 +221,16 @@ static bool timed_exit(struct kvm *kvm, bool fault)
     return ok;
 }
 
-/* After these KVM may be in the guest's kernel, which the library does better. */
+/* From KVM that has begun on the guest's kernel: the library does that better. */
 static bool take_over(struct kvm *kvm)
 {
-    const uint32_t reason = kvm->run->exit_reason;
+    struct kvm_sregs sregs;
 
-    if (!kvm->kernel_here || (reason != KVM_EXIT_IO && reason != KVM_EXIT_HLT && reason != KVM_EXIT_IRQ_WINDOW_OPEN &&
-                              reason != KVM_EXIT_X86_RDMSR && reason != KVM_EXIT_X86_WRMSR))
+    if (!kvm->kernel_here || kvm->here)
         return true;
-    return kvm_fetch(kvm);
+    if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
+        return kvm_failed("reading system registers");
+    return sregs.ss.dpl != 0 || kvm_fetch(kvm);
 }
 
 static bool enter(struct kvm *kvm)
@@ -254,7 +255,7 @@ static bool enter(struct kvm *kvm)
     kvm->run->immediate_exit = 0;
     kvm->kicks++;
     errno = result;
-    return result == EINTR || result == EAGAIN || kvm_failed("running");
+    return result == EINTR || result == EAGAIN ? take_over(kvm) : kvm_failed("running");
 }
 
 bool kvm_settle(struct kvm *kvm)
@@ -275,9 +276,19 @@ bool kvm_settle(struct kvm *kvm)
     }
 }
 
+static bool timed_kernel(struct kvm *kvm)
+{
+    bool sleeps = kvm->vcpu->halted;
+    uint64_t start = clock_ns();
+    bool ok = kvm_run_kernel(kvm);
+
+    kvm->kernel_ns += sleeps ? 0 : clock_ns() - start;
+    return ok;
+}
+
 bool kvm_run_once(struct kvm *kvm)
 {
-    bool ok = kvm->here && kvm->kernel_here ? kvm_run_kernel(kvm) : enter(kvm);
+    bool ok = kvm->here && kvm->kernel_here ? timed_kernel(kvm) : enter(kvm);
 
     machine_run_devices(kvm->machine);
     ok = ok && kvm_take_events(kvm);
@@ -286,6 +297,23 @@ bool kvm_run_once(struct kvm *kvm)
     if (ok && kvm->vcpu->index == 0 && clock_ns() > kvm->end)
         return stop(kvm, "out of time");
     return ok;
+}
+
+static void print_finished(const struct kvm *kvm)
+{
+    bool any = false;
+
+    printf("\nfinished by the library:");
+    for (unsigned i = 0; i < KVM_MNEMONICS; i++)
+        if (kvm->finished[i] != 0) {
+            printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
+            any = true;
+        }
+    printf("%s\n", any ? "" : " nothing");
+    if (kvm->kernel_here)
+        printf("ring 0 by the library: %llu instructions in %.1f s; translations forgotten %llu times\n",
+               (unsigned long long)kvm->followed, (double)kvm->kernel_ns * 1e-9, (unsigned long long)kvm->renewed);
+    printf("%.1f s in exits, of %.1f s\n", (double)kvm->exit_ns * 1e-9, (double)(clock_ns() - power_on) * 1e-9);
 }
 
 static void print_exits(const struct kvm *kvm)
@@ -302,14 +330,7 @@ static void print_exits(const struct kvm *kvm)
         if (kvm->exits[i] != 0)
             printf(", %llu %s", (unsigned long long)kvm->exits[i], names[i] != NULL ? names[i] : "other");
     printf(", %llu device fault", (unsigned long long)kvm->cover_faults);
-    printf("\nfinished by the library:");
-    for (unsigned i = 0; i < KVM_MNEMONICS; i++)
-        if (kvm->finished[i] != 0)
-            printf(" %s %u", x86emu_mnemonic_name((enum x86emu_mnemonic)i), kvm->finished[i]);
-    printf("\n%llu instructions of the guest's kernel by the library; translations forgotten %llu times\n",
-           (unsigned long long)kvm->followed, (unsigned long long)kvm->renewed);
-    printf("%.1f s in exits, the library's part included, of %.1f s\n", (double)kvm->exit_ns * 1e-9,
-           (double)(clock_ns() - power_on) * 1e-9);
+    print_finished(kvm);
     if (kvm->check != NULL)
         kvm_check_print(kvm->check);
     if (kvm->halves_syscall)
@@ -430,8 +451,10 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     power_on = clock_ns() - machine->virtual_time; /* 0, or when it was saved */
     machine->now = real_now;
     ok = open_all(members, machine, vcpu, options) && kvm_run_threads(members, machine->cpu_count);
-    for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++)
+    for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++) {
         print_exits(members[n]);
+        machine->statistics.instructions += members[n]->followed;
+    }
     close_all(members, machine->cpu_count);
     return ok && machine->end != MACHINE_FAILED;
 }

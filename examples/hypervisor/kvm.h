@@ -41,6 +41,7 @@ struct kvm {
     bool stale;                       /* the library has done what invalidates translations; KVM doesn't know yet */
     uint64_t renewed;                 /* times that it was told */
     uint64_t exit_ns;                 /* spent between two KVM_RUN */
+    uint64_t kernel_ns;               /* spent in ring 0 by the library */
     uint64_t followed;                /* instructions of ring 0 that the library did */
     uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
 };

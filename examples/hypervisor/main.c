@@ -35,9 +35,11 @@ static double seconds_now(void)
 
 static void print_statistics(const struct statistics *s, double seconds)
 {
-    printf("\n%llu instructions in %.1f s, %.1f MIPS; %llu interrupts, %llu exceptions, %llu port accesses (%llu to "
-           "nothing), %llu halts\n",
-           (unsigned long long)s->instructions, seconds, (double)s->instructions / seconds / 1e6,
+    printf("\n");
+    if (s->instructions != 0) /* none that the library did: the processor doesn't count */
+        printf("%llu instructions in %.1f s, %.1f MIPS; ", (unsigned long long)s->instructions, seconds,
+               (double)s->instructions / seconds / 1e6);
+    printf("%llu interrupts, %llu exceptions, %llu port accesses (%llu to nothing), %llu halts\n",
            (unsigned long long)s->interrupts, (unsigned long long)s->exceptions, (unsigned long long)s->port_accesses,
            (unsigned long long)s->unknown_ports, (unsigned long long)s->halts);
 }
