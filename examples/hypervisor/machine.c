@@ -15,7 +15,12 @@ uint64_t machine_now(const struct machine *machine)
 
 uint64_t machine_tsc(const struct machine *machine)
 {
-    return machine->tsc != NULL ? machine->tsc() : machine->now(machine);
+    const struct tsc_start *start = &machine->tsc_start;
+
+    if (machine->tsc != NULL)
+        return machine->tsc();
+    return start->count +
+           (machine->now(machine) - start->time) * (machine->tsc_mhz != 0 ? machine->tsc_mhz : 1000) / 1000;
 }
 
 void machine_lock(struct machine *machine)

@@ -112,6 +112,11 @@ struct statistics {
     uint64_t instructions, interrupts, exceptions, port_accesses, unknown_ports, halts;
 };
 
+/* Where the time-stamp counter goes on when a machine was saved: it must not run backwards. */
+struct tsc_start {
+    uint64_t count, time; /* ns */
+};
+
 enum machine_end {
     MACHINE_RUNS = 0,
     MACHINE_POWERED_OFF,
@@ -159,6 +164,7 @@ struct machine {
     char failure[96];             /* set by a device: why the run has to end; the back end reports it */
     bool has_deadline;            /* the APIC timer may be set by time-stamp counter */
     uint32_t tsc_mhz;             /* 0: 1000, a tick each nanosecond */
+    struct tsc_start tsc_start;
     _Atomic enum machine_end end; /* set by whoever ends the run, seen by all processors */
     struct statistics statistics;
     uint64_t (*now)(const struct machine *machine);

@@ -45,6 +45,8 @@ static unsigned list_parts(struct machine *m, struct part parts[MAX_PARTS])
         {&m->power, sizeof(m->power)},
         {&m->statistics, sizeof(m->statistics)},
         {&m->virtual_time, sizeof(m->virtual_time)},
+        {&m->tsc_start, sizeof(m->tsc_start)},
+        {&m->tsc_mhz, sizeof(m->tsc_mhz)},
     };
 
     memcpy(parts, list, sizeof(list));
@@ -109,7 +111,8 @@ const char *state_save(struct machine *machine, const struct control_view *views
     file = fopen(path, "wb");
     if (file == NULL)
         return "the file can't be written";
-    machine->virtual_time = machine_now(machine);
+    machine->tsc_start = (struct tsc_start){.count = machine_tsc(machine), .time = machine_now(machine)};
+    machine->virtual_time = machine->tsc_start.time;
     machine_lock(machine);
     ok = put_all(file, machine, views);
     machine_unlock(machine);

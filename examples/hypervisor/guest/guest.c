@@ -256,20 +256,34 @@ static void wait(void)
     print_result("wait: NMIs", guest_nmis);
 }
 
-/* --- apic: a register of the local APIC counts; rounds=N ---------------------------------------------------------------- */
+/* --- apic: a register of the local APIC counts, and time goes on; rounds=N ----------------------------------------------- */
+
+static uint64_t time_stamp(void)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
 
 static void apic(uint64_t rounds)
 {
     volatile uint32_t *destination = (volatile uint32_t *)0xfee00310;
+    uint64_t time = time_stamp(), backwards = 0;
     uint32_t sum = 0;
 
     print("apic: ready\n");
     *destination = 0;
     for (uint64_t i = 0; i < rounds; i++) {
+        uint64_t now = time_stamp();
+
+        backwards += now < time;
+        time = now;
         __asm__ volatile("addl %1, %0" : "+m"(*destination) : "i"(0x01000000));
         sum = sum * 31 + (*destination >> 24);
     }
     print_result("apic: sum", sum);
+    print_result("apic: backwards", backwards);
 }
 
 /* --- echo: what is typed, until q ------------------------------------------------------------------------------------- */
