@@ -8,6 +8,7 @@ list(APPEND X86EMU_SOURCES
     src/decode/format.c
     src/decode/forms.c
     src/decode/generated/names.c
+    src/decode/generated/rows.c
     src/decode/generated/tables.c
     src/decode/operand.c
     src/decode/rules.c

@@ -1092,9 +1092,13 @@ def first_forms(pools):
 
 
 def tables_c(pools):
+    return NOTE + '#include "tables.h"\n\n' + decode_tables(pools)
+
+
+def rows_c(pools):
     firsts, before = first_forms(pools)
     legacy_words = (pools.legacy_forms + 31) // 32
-    text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n' + decode_tables(pools)
+    text = NOTE + '#include "tables.h"\n\n#include <x86emu/forms.h>\n\n#include "flag_table.h"\n\n'
     text += "const struct traits x86emu_traits[] = {\n" + pools.traits.text(lambda traits: traits_text(pools, traits))
     text += "};\n\nconst uint16_t x86emu_operand_places[] = {\n"
     text += cut_text(pools.numbers, pools.legacy_numbers, 24) + "    0, 0, /* x86emu_insn_operands() looks at two */\n"
@@ -1194,6 +1198,7 @@ def generate():
         "src/decode/generated/tables.h": tables_h(pools),
         "src/decode/generated/flag_table.h": flag_table_h(),
         "src/decode/generated/tables.c": tables_c(pools),
+        "src/decode/generated/rows.c": rows_c(pools),
         "src/decode/generated/names.h": names_h(pools.mnemonics),
         "src/decode/generated/names.c": names_c(pools.mnemonics, features),
         "src/exec/generated/functions.h": functions_h(rows),
