@@ -324,7 +324,8 @@ static NOINLINE enum x86emu_decode_status from_vex(struct x86emu_insn *insn, con
 #endif
 
 /* REX, 0F or the opcode comes first. */
-static ALWAYS_INLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes, unsigned mode)
+static ALWAYS_INLINE enum x86emu_decode_status from_opcode(struct x86emu_insn *insn, const uint8_t *bytes,
+                                                           unsigned mode)
 {
     struct start start = {.bytes = bytes, .segment = X86EMU_NO_SEGMENT, .is_flat = true};
     uint64_t word = load_le64(bytes);
