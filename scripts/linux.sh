@@ -67,7 +67,8 @@ build_initrd() {
     done
     write_init >"$root/init"
     chmod +x "$root/init"
-    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible) >"$1/initrd"
+    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet --reproducible) >"$1/initrd.$$"
+    mv "$1/initrd.$$" "$1/initrd" # another test may be reading the old one
 }
 
 # prepare_kernel FOLDER: FOLDER/vmlinux.
@@ -107,21 +108,23 @@ linux_input=$'\necho $((6 * 7))\nnproc\ncat /bin/busybox | md5sum\nls /proc/self
 
 # run_linux FOLDER ARGUMENTS...: boots (the release's hypervisor, or HYPERVISOR) with two processors and the test device, types commands, checks what they print.
 run_linux() {
-    local folder=$1 result=0 argument sum cpus=2
+    local folder=$1 result=0 argument sum cpus=2 console
     shift
     for argument; do
         [[ $argument != --cpus=* ]] || cpus=${argument#--cpus=}
     done
+    console=$(mktemp)
     sum=$(md5sum <"$folder/busybox/bin/busybox")
     "${HYPERVISOR:-$build/release/examples/x86emu-hypervisor}" --kernel "$folder/vmlinux" --initrd "$folder/initrd" --cpus "$cpus" \
-        --test-device --append 'rdinit=/init quiet' --input "$linux_input" "$@" | tee "$folder/console" || result=1
-    expect "$folder/console" 42 || result=1
-    expect "$folder/console" "$cpus" || result=1
-    expect "$folder/console" "$sum" || result=1
-    expect "$folder/console" /proc/self/exe || result=1
+        --test-device --append 'rdinit=/init quiet' --input "$linux_input" "$@" | tee "$console" || result=1
+    expect "$console" 42 || result=1
+    expect "$console" "$cpus" || result=1
+    expect "$console" "$sum" || result=1
+    expect "$console" /proc/self/exe || result=1
     # The test device's base address, as it was given, and what is read there: examples/hypervisor/testdev.h.
-    expect "$folder/console" '0x00000000e1000000 0x00000000e1000fff 0x0000000000040200' || result=1
-    expect "$folder/console" 0x36387865 || result=1
-    expect "$folder/console" 'guest: done' || result=1
+    expect "$console" '0x00000000e1000000 0x00000000e1000fff 0x0000000000040200' || result=1
+    expect "$console" 0x36387865 || result=1
+    expect "$console" 'guest: done' || result=1
+    rm "$console"
     return $result
 }
