@@ -75,6 +75,7 @@ list(APPEND X86EMU_SOURCES
     src/mmu/nested_track.c
     src/mmu/nested_walk.c
     src/mmu/region.c
+    src/mmu/report.c
     src/mmu/table.c
     src/mmu/two_walk.c
     src/mmu/walk.c

@@ -56,6 +56,7 @@ enum x86emu_nested_access {
     X86EMU_NESTED_USER = 1 << 5,      /* the linear address is a user-mode one: U/S set in all of the guest's entries */
     X86EMU_NESTED_NO_LINEAR = 1 << 6, /* there is no linear address: PDPTEs loaded by MOV to CR */
     X86EMU_NESTED_PROBE = 1 << 7,     /* neither accessed nor dirty bits are set */
+    X86EMU_NESTED_NO_DIRTY = 1 << 8,  /* accessed bits are set, the dirty bit is not (a later walk sets it) */
 };
 
 /* Bits of the fault: exit qualification of an EPT violation (SDM Vol. 3, table 28-7). */

@@ -5,6 +5,8 @@
 
 #include <x86emu/nested.h>
 
+#include "walk.h"
+
 enum {
     ENTRIES = 512,
     PAGE_SHIFT = 12,
@@ -76,11 +78,10 @@ static inline bool is_emulated(const struct x86emu_nested_format *format)
     return is_ept(format) && !format->accessed_dirty;
 }
 
-static inline unsigned physical_width(const struct x86emu_nested_format *format)
+/* Whether entries of a level can be leaves. */
+static inline bool has_pages(const struct x86emu_nested_format *format, unsigned level)
 {
-    if (format->maxphyaddr < 32)
-        return 32;
-    return format->maxphyaddr < 52 ? format->maxphyaddr : 52;
+    return level == 1 || (level == 2 && format->page_2m) || (level == 3 && format->page_1g);
 }
 
 /* Guest-physical addresses that the tables can hold; no processor has more than 52 bits. */
@@ -89,14 +90,9 @@ static inline unsigned guest_width(const struct x86emu_nested_format *format)
     return format->levels == 5 ? 52 : 48;
 }
 
-static inline uint64_t low_bits(unsigned count)
-{
-    return (UINT64_C(1) << count) - 1;
-}
-
 static inline uint64_t address_of(const struct x86emu_nested_format *format, uint64_t entry)
 {
-    return entry & low_bits(physical_width(format)) & ~(PAGE_SIZE - 1);
+    return entry & low_bits(physical_width(format->maxphyaddr)) & ~(PAGE_SIZE - 1);
 }
 
 /* Shift of what one entry of a level covers. */

@@ -3,6 +3,7 @@
 #include "table.h"
 
 #include "hold.h"
+#include "report.h"
 
 /* --- mapping ------------------------------------------------------------------------------------------------------- */
 
@@ -14,11 +15,6 @@ static bool is_unmapped(const struct x86emu_nested *table, uint64_t gpa, uint64_
         if (is_leaf(load_entry(cursor_entry(&cursor))))
             return false;
     return true;
-}
-
-static bool has_pages(const struct x86emu_nested_format *format, unsigned level)
-{
-    return level == 1 || (level == 2 && format->page_2m) || (level == 3 && format->page_1g);
 }
 
 /* The level of the largest page that fits. */
@@ -74,54 +70,34 @@ static uint64_t map_pages(struct x86emu_nested *table, uint64_t gpa, uint64_t si
 
 /* --- unmapping ----------------------------------------------------------------------------------------------------- */
 
-/* Pages one after the other with the same bits make one report. */
-struct run {
-    x86emu_nested_report *report;
-    void *opaque;
-    uint64_t gpa, size;
-    unsigned bits;
-};
-
-static void end_run(struct run *run)
+/* Bits that a processor sets at this moment are lost only where nobody asked for them. */
+static void unmap_page(const struct cursor *cursor, struct report *report)
 {
-    if (run->size != 0 && run->report != NULL)
-        run->report(run->opaque, run->gpa, run->size, run->bits);
-    run->size = 0;
-}
+    struct leaf leaf;
 
-static void note_page(struct run *run, uint64_t gpa, uint64_t size, const struct leaf *leaf)
-{
-    unsigned bits = (leaf->accessed ? X86EMU_NESTED_ACCESSED : 0u) | (leaf->dirty ? X86EMU_NESTED_DIRTY : 0u);
-
-    if (bits != run->bits || gpa != run->gpa + run->size)
-        end_run(run);
-    if (bits == 0)
+    if (report->report == NULL) {
+        store_entry(cursor_entry(cursor), 0);
         return;
-    if (run->size == 0)
-        run->gpa = gpa;
-    run->size += size;
-    run->bits = bits;
+    }
+    leaf = x86emu_leaf_decode(&cursor->table->format, exchange_entry(cursor_entry(cursor), 0), cursor->level);
+    x86emu_report_page(report, cursor->gpa, cursor_size(cursor), report_bits(&leaf));
 }
 
 /* All pages of the range, whose borders are borders of pages. */
-static void unmap_pages(struct x86emu_nested *table, uint64_t gpa, uint64_t size, struct run *run)
+static void unmap_pages(struct x86emu_nested *table, uint64_t gpa, uint64_t size, struct report *report)
 {
     struct cursor cursor = x86emu_cursor_at(table, gpa);
 
     while (cursor.gpa - gpa < size) {
         uint64_t unit = cursor_size(&cursor), next = cursor_base(&cursor) + unit;
 
-        if (is_leaf(load_entry(cursor_entry(&cursor)))) {
-            uint64_t entry = exchange_entry(cursor_entry(&cursor), 0);
-            struct leaf leaf = x86emu_leaf_decode(&table->format, entry, cursor.level);
-
-            note_page(run, cursor.gpa, unit, &leaf);
-        }
+        if (is_leaf(load_entry(cursor_entry(&cursor))))
+            unmap_page(&cursor, report);
         if (entry_index(next, cursor.level) == 0 || next - gpa >= size)
             x86emu_cursor_prune(table, &cursor);
         x86emu_cursor_next(&cursor);
     }
-    end_run(run);
+    x86emu_report_end(report);
 }
 
 /* Makes both ends of a range borders of pages. */
@@ -141,10 +117,10 @@ static bool split_ends(struct x86emu_nested *table, uint64_t gpa, uint64_t size)
 
 static void unmap_again(struct x86emu_nested *table, uint64_t gpa, uint64_t size)
 {
-    struct run run = {0};
+    struct report nobody = {0};
 
     if (size != 0)
-        unmap_pages(table, gpa, size, &run);
+        unmap_pages(table, gpa, size, &nobody);
 }
 
 /* What was just mapped may complete a larger page with what was there before. */
@@ -167,7 +143,7 @@ enum x86emu_nested_status x86emu_nested_map(struct x86emu_nested *table, uint64_
                         .rights = attributes->rights,
                         .memory_type = attributes->memory_type,
                         .ignore_pat = attributes->ignore_pat};
-    uint64_t end = BIT(physical_width(&table->format)), done;
+    uint64_t end = BIT(physical_width(table->format.maxphyaddr)), done;
     unsigned largest = attributes->largest != 0 ? attributes->largest : 30;
 
     if (!x86emu_range_valid(table, gpa, size) || hpa & (PAGE_SIZE - 1) || hpa >= end || size > end - hpa)
@@ -193,7 +169,7 @@ enum x86emu_nested_status x86emu_nested_map(struct x86emu_nested *table, uint64_
 enum x86emu_nested_status x86emu_nested_unmap(struct x86emu_nested *table, uint64_t gpa, uint64_t size,
                                               x86emu_nested_report *report, void *opaque)
 {
-    struct run run = {.report = report, .opaque = opaque};
+    struct report pages = {.report = report, .opaque = opaque};
     bool split;
 
     if (!x86emu_range_valid(table, gpa, size))
@@ -202,7 +178,7 @@ enum x86emu_nested_status x86emu_nested_unmap(struct x86emu_nested *table, uint6
         return X86EMU_NESTED_HELD;
     split = split_ends(table, gpa, size);
     if (split)
-        unmap_pages(table, gpa, size, &run);
+        unmap_pages(table, gpa, size, &pages);
     x86emu_table_changed(table);
     x86emu_taken_away(table);
     return split ? X86EMU_NESTED_OK : X86EMU_NESTED_NO_MEMORY;

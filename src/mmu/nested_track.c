@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which pages of kept nested tables were used: setting, gathering and clearing accessed and dirty bits. */
+#include "report.h"
 #include "table.h"
 
 /* A page that changes this often while one access is answered is left to the next attempt. */
@@ -52,55 +53,28 @@ enum x86emu_nested_status x86emu_nested_touch(struct x86emu_nested *table, uint6
 
 /* --- ranges -------------------------------------------------------------------------------------------------------- */
 
-/* What one call of x86emu_nested_harvest() does, and the run of pages that it is about to report. */
-struct harvest {
-    unsigned what; /* enum x86emu_harvest */
-    x86emu_nested_report *report;
-    void *opaque;
-    uint64_t gpa, end; /* the run; empty when both are the same */
-    unsigned bits;
-};
-
-static void end_run(struct harvest *harvest)
+/* what: enum x86emu_harvest. */
+static unsigned bits_asked_for(unsigned what, const struct leaf *leaf)
 {
-    if (harvest->gpa != harvest->end && harvest->report != NULL)
-        harvest->report(harvest->opaque, harvest->gpa, harvest->end - harvest->gpa, harvest->bits);
-    harvest->gpa = harvest->end;
+    return report_bits(leaf) & ((what & X86EMU_HARVEST_ACCESSED ? X86EMU_NESTED_ACCESSED : 0u) |
+                                (what & X86EMU_HARVEST_DIRTY ? X86EMU_NESTED_DIRTY : 0u));
 }
 
-static void note_page(struct harvest *harvest, uint64_t base, uint64_t size, unsigned bits)
+static struct leaf after_harvest(unsigned what, struct leaf leaf)
 {
-    if (bits == 0)
-        return;
-    if (bits != harvest->bits || base != harvest->end) {
-        end_run(harvest);
-        harvest->gpa = base;
-        harvest->bits = bits;
+    if (what & X86EMU_HARVEST_CLEAR) {
+        leaf.accessed = leaf.accessed && !(what & X86EMU_HARVEST_ACCESSED);
+        leaf.dirty = leaf.dirty && !(what & X86EMU_HARVEST_DIRTY);
     }
-    harvest->end = base + size;
-}
-
-static unsigned bits_asked_for(const struct harvest *harvest, const struct leaf *leaf)
-{
-    return (harvest->what & X86EMU_HARVEST_ACCESSED && leaf->accessed ? X86EMU_NESTED_ACCESSED : 0u) |
-           (harvest->what & X86EMU_HARVEST_DIRTY && leaf->dirty ? X86EMU_NESTED_DIRTY : 0u);
-}
-
-static struct leaf after_harvest(const struct harvest *harvest, struct leaf leaf)
-{
-    if (harvest->what & X86EMU_HARVEST_CLEAR) {
-        leaf.accessed = leaf.accessed && !(harvest->what & X86EMU_HARVEST_ACCESSED);
-        leaf.dirty = leaf.dirty && !(harvest->what & X86EMU_HARVEST_DIRTY);
-    }
-    if (harvest->what & X86EMU_HARVEST_PROTECT && leaf.rights & X86EMU_ACCESS_WRITE && !leaf.dirty)
+    if (what & X86EMU_HARVEST_PROTECT && leaf.rights & X86EMU_ACCESS_WRITE && !leaf.dirty)
         leaf.guarded = true;
-    if (harvest->what & X86EMU_HARVEST_RELEASE)
+    if (what & X86EMU_HARVEST_RELEASE)
         leaf.guarded = false;
     return leaf;
 }
 
 /* Answers whether the entry changed. */
-static bool harvest_entry(struct harvest *harvest, const struct cursor *cursor)
+static bool harvest_entry(const struct cursor *cursor, unsigned what, struct report *report)
 {
     const struct x86emu_nested_format *format = &cursor->table->format;
     uint64_t entry = load_entry(cursor_entry(cursor)), value;
@@ -110,25 +84,25 @@ static bool harvest_entry(struct harvest *harvest, const struct cursor *cursor)
         return false;
     do {
         leaf = x86emu_leaf_decode(format, entry, cursor->level);
-        after = after_harvest(harvest, leaf);
+        after = after_harvest(what, leaf);
         value = x86emu_leaf_encode(format, &after, cursor->level);
     } while (value != entry && !replace_entry(cursor_entry(cursor), &entry, value));
-    note_page(harvest, cursor_base(cursor), cursor_size(cursor), bits_asked_for(harvest, &leaf));
+    x86emu_report_page(report, cursor_base(cursor), cursor_size(cursor), bits_asked_for(what, &leaf));
     return value != entry;
 }
 
 enum x86emu_nested_status x86emu_nested_harvest(struct x86emu_nested *table, uint64_t gpa, uint64_t size,
                                                 unsigned harvest, x86emu_nested_report *report, void *opaque)
 {
-    struct harvest state = {.what = harvest, .report = report, .opaque = opaque};
+    struct report pages = {.report = report, .opaque = opaque};
     struct cursor cursor;
     bool changed = false;
 
     if (!x86emu_range_valid(table, gpa, size))
         return X86EMU_NESTED_INVALID;
     for (cursor = x86emu_cursor_at(table, gpa); cursor.gpa - gpa < size; x86emu_cursor_next(&cursor))
-        changed |= harvest_entry(&state, &cursor);
-    end_run(&state);
+        changed |= harvest_entry(&cursor, harvest, &pages);
+    x86emu_report_end(&pages);
     if (changed)
         x86emu_table_changed(table);
     return X86EMU_NESTED_OK;

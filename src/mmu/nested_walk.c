@@ -2,9 +2,6 @@
 /* The processor's walk through nested tables, entry by entry (SDM Vol. 3, 29.3; APM Vol. 2, 15.25). */
 #include "entry.h"
 
-/* Walks of one call that may begin again because another processor changed an entry. */
-#define MAX_RESTARTS 64
-
 struct x86emu_nested_format x86emu_nested_format_of_ept(uint64_t capabilities, unsigned maxphyaddr)
 {
     return (struct x86emu_nested_format){
@@ -42,10 +39,9 @@ static bool is_large(uint64_t entry, unsigned level)
 /* Bits that must be 0 in any format: addresses too wide, pages misaligned or of a size that there is not. */
 static uint64_t reserved_anywhere(const struct x86emu_nested_format *format, uint64_t entry, unsigned level)
 {
-    uint64_t reserved = low_bits(52) & ~low_bits(physical_width(format));
-    bool offered = (level == 2 && format->page_2m) || (level == 3 && format->page_1g);
+    uint64_t reserved = low_bits(52) & ~low_bits(physical_width(format->maxphyaddr));
 
-    if (level > 1 && !offered)
+    if (!has_pages(format, level))
         reserved |= ENTRY_LARGE;
     if (is_large(entry, level))
         reserved |= low_bits(level_shift(level)) & ~low_bits(is_ept(format) ? 12 : 13);
@@ -168,7 +164,7 @@ static uint64_t bits_to_set(const struct x86emu_nested_walk *walk, unsigned leve
 
     if (walk->access & X86EMU_NESTED_PROBE || is_emulated(&walk->format))
         return 0;
-    if (level == walk->level && walk->access & X86EMU_ACCESS_WRITE)
+    if (level == walk->level && walk->access & X86EMU_ACCESS_WRITE && !(walk->access & X86EMU_NESTED_NO_DIRTY))
         set |= bits.dirty;
     return set & ~walk->entries[level];
 }

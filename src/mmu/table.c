@@ -169,11 +169,6 @@ struct merge {
     struct leaf leaf; /* what comes out */
 };
 
-static bool superpages_of_level(const struct x86emu_nested_format *format, unsigned level)
-{
-    return (level == 2 && format->page_2m) || (level == 3 && format->page_1g);
-}
-
 static bool same_attributes(const struct leaf *a, const struct leaf *b)
 {
     return a->rights == b->rights && a->memory_type == b->memory_type && a->ignore_pat == b->ignore_pat &&
@@ -276,7 +271,7 @@ static bool merge_page(struct x86emu_nested *table, struct cursor *cursor, bool 
     struct merge merge = {.table = table, .page = cursor->pages[cursor->level], .level = cursor->level, .exact = exact};
     struct leaf whole;
 
-    if (!superpages_of_level(&table->format, merge.level + 1) || !may_merge(&merge) || !freeze(&merge))
+    if (!has_pages(&table->format, merge.level + 1) || !may_merge(&merge) || !freeze(&merge))
         return false;
     whole = merged_leaf(&merge);
     cursor->level++;

@@ -2,9 +2,6 @@
 /* How the walk of a guest's tables and the walks of nested tables make one (SDM Vol. 3, 29.3; APM Vol. 2, 15.25.5). */
 #include "entry.h"
 
-/* Walks of one call that may begin again because another processor changed an entry. */
-#define MAX_RESTARTS 64
-
 static enum x86emu_walk_status finish(struct x86emu_two_walk *walk, enum x86emu_walk_status status)
 {
     walk->status = (uint8_t)status;
@@ -86,7 +83,9 @@ static enum x86emu_walk_status follow_guest(struct x86emu_two_walk *walk)
     case X86EMU_WALK_UPDATE:
         return translate(walk, guest->entry_gpa, X86EMU_ACCESS_READ | X86EMU_ACCESS_WRITE | X86EMU_NESTED_TABLE);
     case X86EMU_WALK_DONE:
-        return translate(walk, guest->gpa, (guest->access & kinds) | (guest->user ? X86EMU_NESTED_USER : 0u));
+        return translate(walk, guest->gpa,
+                         (guest->access & kinds) | (guest->user ? X86EMU_NESTED_USER : 0u) |
+                             (guest->access & X86EMU_WALK_NO_DIRTY ? X86EMU_NESTED_NO_DIRTY : 0u));
     default:
         return finish(walk, X86EMU_WALK_FAULT);
     }

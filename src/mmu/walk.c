@@ -2,6 +2,8 @@
 /* The walk through a guest's page tables, entry by entry (SDM Vol. 3, chapter 4). */
 #include <x86emu/paging.h>
 
+#include "walk.h"
+
 /* Paging-structure entry bits (SDM Vol. 3, tables 4-4 to 4-20). */
 enum entry_bit {
     ENTRY_P = 1 << 0,
@@ -30,9 +32,6 @@ enum error_bit {
 #define CR3_LAM_U57 (UINT64_C(1) << 61)
 #define CR3_LAM_U48 (UINT64_C(1) << 62)
 
-/* Walks of one call that may begin again because another processor changed an entry. */
-#define MAX_RESTARTS 64
-
 /* Levels: 1 is the page table, 2 the page directory, 3 the PDPT, 4 the PML4, 5 the PML5. */
 
 static bool long_mode(const struct x86emu_paging *paging)
@@ -57,11 +56,6 @@ static unsigned shift_of(const struct x86emu_walk *walk, unsigned level)
     return walk->entry_size == 8 ? 3 + 9 * level : 2 + 10 * level;
 }
 
-static uint64_t low_bits(unsigned count)
-{
-    return (UINT64_C(1) << count) - 1;
-}
-
 /* The low bits of la as a signed number of this width. */
 static uint64_t sign_extend(uint64_t la, unsigned width)
 {
@@ -70,16 +64,9 @@ static uint64_t sign_extend(uint64_t la, unsigned width)
     return ((la & low_bits(width)) ^ sign) - sign;
 }
 
-static unsigned physical_width(const struct x86emu_paging *paging)
-{
-    if (paging->maxphyaddr < 32)
-        return 32;
-    return paging->maxphyaddr < 52 ? paging->maxphyaddr : 52;
-}
-
 static uint64_t physical_mask(const struct x86emu_paging *paging)
 {
-    return low_bits(physical_width(paging));
+    return low_bits(physical_width(paging->maxphyaddr));
 }
 
 /* PAE paging's top level lives in registers and has neither permissions nor an accessed bit (SDM Vol. 3, 4.4.1). */
@@ -123,7 +110,7 @@ static enum x86emu_walk_status fault(struct x86emu_walk *walk, unsigned bits)
 static uint64_t reserved_bits(const struct x86emu_walk *walk, unsigned level)
 {
     const struct x86emu_paging *paging = &walk->paging;
-    unsigned width = physical_width(paging) < 40 ? physical_width(paging) : 40; /* PSE-36 has no more */
+    unsigned all = physical_width(paging->maxphyaddr), width = all < 40 ? all : 40; /* PSE-36 has no more */
     bool large = level > 1 && is_leaf(walk, level);
     uint64_t reserved;
 

@@ -385,6 +385,42 @@ Test(nested_walk, F17_accessed_and_dirty_are_elsewhere_in_each_format)
     cr_assert_eq(get(0x3000), 0x5000 | 7 | 1 << 5 | 1 << 6);
 }
 
+Test(nested_walk, dirty_bit_left_to_a_later_walk)
+{
+    struct x86emu_nested_format e = ept(true);
+
+    four_levels(7, 0x5000 | 7 | 6 << 3);
+    cr_assert_eq(walk_to(&e, 0x123, W | X86EMU_NESTED_NO_DIRTY).status, X86EMU_WALK_DONE);
+    cr_assert_eq(get(0x3000), 0x5000 | 7 | 6 << 3 | 1 << 8);
+    cr_assert_eq(walk_to(&e, 0x123, W).status, X86EMU_WALK_DONE);
+    cr_assert_eq(get(0x3000), 0x5000 | 7 | 6 << 3 | 1 << 8 | 1 << 9);
+    four_levels(7, 0x5000 | 5 | 6 << 3); /* it is a write all the same */
+    cr_assert_eq(walk_to(&e, 0x123, W | X86EMU_NESTED_NO_DIRTY).status, X86EMU_WALK_FAULT);
+}
+
+/* A write to two pages, the second of which EPT doesn't let be written: nothing may be dirty then, in either dimension. */
+Test(nested_walk, both_pages_of_a_crossing_access_checked_before_either_is_touched)
+{
+    const struct x86emu_paging p = {.cr0 = X86EMU_CR0_PE | X86EMU_CR0_PG, .cr3 = 0x8000, .cr4 = 0, .maxphyaddr = 46};
+    struct x86emu_nested_format e = ept(true);
+    struct x86emu_two_walk walk;
+
+    four_levels(7, 0x5000 | 7 | 6 << 3);
+    put(0x3000 + 8 * 8, 0x6000 | 7 | 6 << 3); /* the guest's directory */
+    put(0x3000 + 8 * 9, 0x7000 | 7 | 6 << 3); /* its page table */
+    put(0x3000 + 8 * 1, 0x8000 | 5 | 6 << 3); /* the second page */
+    put(0x6000, 0x9007);
+    put(0x7000, UINT64_C(0x100700000007)); /* pages 0 and 1 of the guest */
+    x86emu_two_walk_begin(&walk, &p, &e, 0x1e, 0xfff, W | X86EMU_WALK_NO_DIRTY);
+    cr_assert_eq(x86emu_two_walk_run(&walk, &accessors), X86EMU_WALK_DONE);
+    cr_assert_eq(walk.hpa, 0x5fff);
+    x86emu_two_walk_begin(&walk, &p, &e, 0x1e, 0x1000, W | X86EMU_WALK_NO_DIRTY);
+    cr_assert_eq(x86emu_two_walk_run(&walk, &accessors), X86EMU_WALK_NESTED_FAULT);
+    cr_assert_eq(get(0x7000), UINT64_C(0x102700000027), "accessed, not dirty: %llx", (unsigned long long)get(0x7000));
+    cr_assert_eq(get(0x3000), 0x5000 | 7 | 6 << 3 | 1 << 8, "accessed, not dirty");
+    cr_assert_eq(get(0x3008), 0x8000 | 5 | 6 << 3, "as it was");
+}
+
 Test(nested_walk, misconfigurations_as_the_manual_lists_them)
 {
     const uint64_t good = 0x5000 | 7 | 6 << 3;
