@@ -38,6 +38,22 @@ struct kvm_segment *kvm_segment_in(struct kvm_sregs *sregs, unsigned name)
     return segments[name];
 }
 
+void special_from_kvm(struct x86emu_vcpu *vcpu, struct kvm_sregs *s)
+{
+    for (unsigned n = 0; n < 6; n++)
+        vcpu->segment[n] = segment_from_kvm(kvm_segment_in(s, n));
+    vcpu->ldtr = segment_from_kvm(&s->ldt);
+    vcpu->tr = segment_from_kvm(&s->tr);
+    vcpu->gdtr = (struct x86emu_table_register){.base = s->gdt.base, .limit = s->gdt.limit};
+    vcpu->idtr = (struct x86emu_table_register){.base = s->idt.base, .limit = s->idt.limit};
+    vcpu->cr0 = s->cr0;
+    vcpu->cr2 = s->cr2;
+    vcpu->cr3 = s->cr3;
+    vcpu->cr4 = s->cr4;
+    vcpu->cr8 = s->cr8;
+    vcpu->efer = s->efer;
+}
+
 void general_from_kvm(struct x86emu_vcpu *vcpu, const struct kvm_regs *r)
 {
     const uint64_t gprs[16] = {r->rax, r->rcx, r->rdx, r->rbx, r->rsp, r->rbp, r->rsi, r->rdi,

@@ -2,6 +2,7 @@
 /* The guest on /dev/kvm: its device pages are host memory without access, and the library finishes what faults there. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "backend.h"
+#include "kvm_common.h"
 #include "kvm_convert.h"
 #include "layout.h"
 
@@ -14,11 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* Newer than some systems' headers (Linux 6.8). */
-#ifndef KVM_EXIT_MEMORY_FAULT
-#define KVM_EXIT_MEMORY_FAULT 39
-#endif
 
 struct kvm {
     int system, vm, cpu;
@@ -33,18 +29,12 @@ struct kvm {
 
 /* --- setting up --------------------------------------------------------------------------------------------------- */
 
-static bool failed(const char *what)
-{
-    printf("KVM: %s: %s\n", what, strerror(errno));
-    return false;
-}
-
 static bool map_memory(struct kvm *kvm, unsigned slot, uint64_t gpa, uint64_t size, const void *memory)
 {
     struct kvm_userspace_memory_region region = {
         .slot = slot, .guest_phys_addr = gpa, .memory_size = size, .userspace_addr = (uint64_t)(uintptr_t)memory};
 
-    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || failed("memory");
+    return ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) == 0 || kvm_failed("memory");
 }
 
 static bool set_cpuid(struct kvm *kvm)
@@ -54,11 +44,11 @@ static bool set_cpuid(struct kvm *kvm)
     bool ok;
 
     if (cpuid == NULL)
-        return failed("CPUID");
+        return kvm_failed("CPUID");
     cpuid->nent = room;
     ok = ioctl(kvm->system, KVM_GET_SUPPORTED_CPUID, cpuid) == 0 && ioctl(kvm->cpu, KVM_SET_CPUID2, cpuid) == 0;
     free(cpuid);
-    return ok || failed("CPUID");
+    return ok || kvm_failed("CPUID");
 }
 
 static bool set_initial_state(struct kvm *kvm, unsigned ring)
@@ -70,7 +60,7 @@ static bool set_initial_state(struct kvm *kvm, unsigned ring)
     machine_initial_vcpu(&vcpu, ring);
     regs = general_to_kvm(&vcpu);
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
-        return failed("reading registers");
+        return kvm_failed("reading registers");
     for (unsigned name = 0; name < 6; name++)
         *kvm_segment_in(&sregs, name) = segment_to_kvm(&vcpu.segment[name]);
     sregs.cr0 = vcpu.cr0;
@@ -78,30 +68,19 @@ static bool set_initial_state(struct kvm *kvm, unsigned ring)
     sregs.cr4 = vcpu.cr4;
     sregs.efer = vcpu.efer;
     return (ioctl(kvm->cpu, KVM_SET_SREGS, &sregs) == 0 && ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0) ||
-           failed("writing registers");
+           kvm_failed("writing registers");
 }
 
 static bool open_kvm(struct kvm *kvm)
 {
-    int size;
-
     kvm->system = open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm->system < 0)
-        return failed("/dev/kvm");
+        return kvm_failed("/dev/kvm");
     kvm->vm = ioctl(kvm->system, KVM_CREATE_VM, 0);
     if (kvm->vm < 0)
-        return failed("creating a virtual machine");
-    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
-    size = ioctl(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
-    if (kvm->cpu < 0 || size <= 0)
-        return failed("creating a vCPU");
-    kvm->run_size = (size_t)size;
-    kvm->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->cpu, 0);
-    if (kvm->run == MAP_FAILED) {
-        kvm->run = NULL;
-        return failed("mapping the vCPU");
-    }
-    return true;
+        return kvm_failed("creating a virtual machine");
+    kvm->cpu = kvm_create_cpu(kvm->system, kvm->vm, 0, &kvm->run, &kvm->run_size);
+    return kvm->cpu >= 0;
 }
 
 static bool set_up(struct kvm *kvm, unsigned ring)
@@ -111,7 +90,7 @@ static bool set_up(struct kvm *kvm, unsigned ring)
     kvm->nothing = mmap(NULL, DEVICES_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (kvm->nothing == MAP_FAILED) {
         kvm->nothing = NULL;
-        return failed("device pages");
+        return kvm_failed("device pages");
     }
     kvm->has_slot = map_memory(kvm, 1, DEVICES_GPA, DEVICES_SIZE, kvm->nothing);
     return kvm->has_slot && map_memory(kvm, 0, 0, RAM_SIZE, kvm->machine->ram) && set_cpuid(kvm) &&
@@ -120,10 +99,7 @@ static bool set_up(struct kvm *kvm, unsigned ring)
 
 static void tear_down(struct kvm *kvm)
 {
-    if (kvm->run != NULL)
-        munmap(kvm->run, kvm->run_size);
-    if (kvm->cpu >= 0)
-        close(kvm->cpu);
+    kvm_close_cpu(kvm->cpu, kvm->run, kvm->run_size);
     if (kvm->vm >= 0)
         close(kvm->vm);
     if (kvm->system >= 0)
@@ -139,7 +115,7 @@ static bool load_general(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
     struct kvm_regs regs;
 
     if (ioctl(kvm->cpu, KVM_GET_REGS, &regs) != 0)
-        return failed("reading registers");
+        return kvm_failed("reading registers");
     general_from_kvm(vcpu, &regs);
     vcpu->loaded |= X86EMU_STATE_GPR | X86EMU_STATE_RIP;
     return true;
@@ -150,13 +126,8 @@ static bool load_special(const struct kvm *kvm, struct x86emu_vcpu *vcpu)
     struct kvm_sregs sregs;
 
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &sregs) != 0)
-        return failed("reading registers");
-    for (unsigned name = 0; name < 6; name++)
-        vcpu->segment[name] = segment_from_kvm(kvm_segment_in(&sregs, name));
-    vcpu->cr0 = sregs.cr0;
-    vcpu->cr3 = sregs.cr3;
-    vcpu->cr4 = sregs.cr4;
-    vcpu->efer = sregs.efer;
+        return kvm_failed("reading registers");
+    special_from_kvm(vcpu, &sregs);
     vcpu->loaded |= X86EMU_STATE_CS | X86EMU_STATE_SS | X86EMU_STATE_DATA | X86EMU_STATE_FSGS | X86EMU_STATE_CONTROL;
     return true;
 }
@@ -177,7 +148,7 @@ static bool store(const struct kvm *kvm, const struct x86emu_vcpu *vcpu)
 {
     const struct kvm_regs regs = general_to_kvm(vcpu);
 
-    return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || failed("writing registers");
+    return ioctl(kvm->cpu, KVM_SET_REGS, &regs) == 0 || kvm_failed("writing registers");
 }
 
 /* --- exits -------------------------------------------------------------------------------------------------------- */
@@ -190,20 +161,12 @@ static bool finish(struct kvm *kvm)
     return finish_instruction(kvm->machine, &kvm->emu, &vcpu, load, kvm) && store(kvm, &vcpu);
 }
 
-/* The fault's address, where this kernel tells it. It is that of a page. */
-static void take_hint(struct kvm *kvm)
-{
-    const uint64_t *fault = (const uint64_t *)(const void *)&kvm->run->hw; /* flags, gpa, size */
-    struct x86emu_hint hint = {.gpa = fault[1], .flags = X86EMU_HINT_GPA_PAGE};
-
-    if (kvm->run->exit_reason == KVM_EXIT_MEMORY_FAULT)
-        x86emu_hint(&kvm->emu, &hint);
-}
-
 static bool memory_fault(struct kvm *kvm)
 {
+    const struct x86emu_hint hint = kvm_fault_hint(kvm->run);
+
     kvm->exits->memory_faults++;
-    take_hint(kvm);
+    x86emu_hint(&kvm->emu, &hint);
     return finish(kvm);
 }
 
@@ -263,7 +226,7 @@ static enum run_end run(struct kvm *kvm)
         else if (errno == EFAULT)
             ok = memory_fault(kvm);
         else
-            ok = errno == EINTR || failed("running");
+            ok = errno == EINTR || kvm_failed("running");
         if (!ok)
             return RUN_FAILED;
     }

@@ -21,12 +21,6 @@ enum {
     IDENTITY_MAP = 0xfeffc000u,
 };
 
-bool kvm_failed(const char *what)
-{
-    printf("KVM: %s: %s\n", what, strerror(errno));
-    return false;
-}
-
 static uint64_t clock_ns(void)
 {
     struct timespec now;
@@ -111,19 +105,8 @@ bool kvm_open_vm(struct kvm *kvm)
 
 bool kvm_open_cpu(struct kvm *kvm, unsigned number)
 {
-    int size;
-
-    kvm->cpu = ioctl(kvm->vm, KVM_CREATE_VCPU, (unsigned long)number);
-    size = ioctl(kvm->system, KVM_GET_VCPU_MMAP_SIZE, 0);
-    if (kvm->cpu < 0 || size <= 0)
-        return kvm_failed("creating a vCPU");
-    kvm->run_size = (size_t)size;
-    kvm->run = mmap(NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->cpu, 0);
-    if (kvm->run == MAP_FAILED) {
-        kvm->run = NULL;
-        return kvm_failed("mapping the vCPU");
-    }
-    return true;
+    kvm->cpu = kvm_create_cpu(kvm->system, kvm->vm, number, &kvm->run, &kvm->run_size);
+    return kvm->cpu >= 0;
 }
 
 bool kvm_open(struct kvm *kvm)
@@ -137,17 +120,9 @@ bool kvm_open(struct kvm *kvm)
     return set_memory(kvm, true);
 }
 
-static void close_cpu(struct kvm *kvm)
-{
-    if (kvm->run != NULL)
-        munmap(kvm->run, kvm->run_size);
-    if (kvm->cpu >= 0)
-        close(kvm->cpu);
-}
-
 void kvm_close(struct kvm *kvm)
 {
-    close_cpu(kvm);
+    kvm_close_cpu(kvm->cpu, kvm->run, kvm->run_size);
     if (kvm->vm >= 0)
         close(kvm->vm);
     if (kvm->system >= 0)
@@ -437,7 +412,7 @@ static void close_all(struct kvm **members, unsigned count)
         if (n == 0)
             kvm_close(members[n]);
         else
-            close_cpu(members[n]);
+            kvm_close_cpu(members[n]->cpu, members[n]->run, members[n]->run_size);
         free(members[n]->check);
         free(members[n]);
     }

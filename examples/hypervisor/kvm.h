@@ -3,6 +3,7 @@
 #ifndef HYPERVISOR_KVM_H
 #define HYPERVISOR_KVM_H
 
+#include "kvm_common.h"
 #include "machine.h"
 #include "options.h"
 
@@ -45,9 +46,6 @@ struct kvm {
     uint64_t followed;                /* instructions of ring 0 that the library did */
     uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
 };
-
-/* Prints what failed, with errno; false. */
-bool kvm_failed(const char *what);
 
 /* All of the state, and back: changed, enum x86emu_state, says which groups the library wrote. */
 bool kvm_load(struct kvm *kvm, struct x86emu_vcpu *vcpu);

@@ -11,11 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-/* Newer than some systems' headers (Linux 6.8). */
-#ifndef KVM_EXIT_MEMORY_FAULT
-#define KVM_EXIT_MEMORY_FAULT 39
-#endif
-
 enum {
     PAGE = 4096,
     FIRST_SLOT = 8,
@@ -73,11 +68,10 @@ static bool uncover(struct kvm *kvm)
 
 bool kvm_memory_fault(struct kvm *kvm)
 {
-    const uint64_t *fault = (const uint64_t *)(const void *)&kvm->run->hw; /* flags, gpa, size */
-    struct x86emu_hint hint = {.gpa = fault[1], .flags = X86EMU_HINT_GPA_PAGE};
+    const struct x86emu_hint hint = kvm_fault_hint(kvm->run);
 
     kvm->cover_faults++;
-    return kvm_finish(kvm, kvm->run->exit_reason == KVM_EXIT_MEMORY_FAULT ? &hint : NULL);
+    return kvm_finish(kvm, &hint);
 }
 
 bool kvm_mmio(struct kvm *kvm)

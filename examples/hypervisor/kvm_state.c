@@ -31,18 +31,7 @@ static bool load_special(struct kvm *kvm, struct x86emu_vcpu *vcpu)
 
     if (ioctl(kvm->cpu, KVM_GET_SREGS, &s) != 0)
         return kvm_failed("reading system registers");
-    for (unsigned n = 0; n < 6; n++)
-        vcpu->segment[n] = segment_from_kvm(kvm_segment_in(&s, n));
-    vcpu->ldtr = segment_from_kvm(&s.ldt);
-    vcpu->tr = segment_from_kvm(&s.tr);
-    vcpu->gdtr = (struct x86emu_table_register){.base = s.gdt.base, .limit = s.gdt.limit};
-    vcpu->idtr = (struct x86emu_table_register){.base = s.idt.base, .limit = s.idt.limit};
-    vcpu->cr0 = s.cr0;
-    vcpu->cr2 = s.cr2;
-    vcpu->cr3 = s.cr3;
-    vcpu->cr4 = s.cr4;
-    vcpu->cr8 = s.cr8;
-    vcpu->efer = s.efer;
+    special_from_kvm(vcpu, &s);
     return true;
 }
 

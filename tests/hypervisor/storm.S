@@ -19,7 +19,7 @@
 .set IDT_32, 0x13000
 .set SELF, 0x40000
 .set ROUNDS, 2000
-.set MUTUAL, 200 /* fewer, as each waits until the host lets the other processor run */
+.set MUTUAL, 100 /* fewer, as each waits until the host lets the other processor run */
 .set LEVELS, 1000
 .set CLASSES, 12
 
