@@ -167,6 +167,7 @@ static bool handle_exit(struct kvm *kvm, bool fault)
         return kvm_mmio(kvm);
     case KVM_EXIT_HLT:
         kvm->vcpu->halted = true;
+        kvm->halts++;
         return true;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_INTR:
@@ -214,9 +215,6 @@ static bool enter(struct kvm *kvm)
 
     if (kvm->vcpu->halted) {
         kvm_sleep();
-        machine_lock(kvm->machine);
-        kvm->machine->statistics.halts++;
-        machine_unlock(kvm->machine);
         return true;
     }
     if (!kvm_give(kvm))
@@ -429,6 +427,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++) {
         print_exits(members[n]);
         machine->statistics.instructions += members[n]->followed;
+        machine->statistics.halts += members[n]->halts;
     }
     close_all(members, machine->cpu_count);
     return ok && machine->end != MACHINE_FAILED;

@@ -31,13 +31,14 @@ struct kvm {
     uint64_t cover_faults;
     struct x86emu emu;
     struct x86emu_cache cache;
-    struct x86emu_vcpu state;         /* the processor, while it is here; changed: what KVM doesn't have yet */
-    bool here;                        /* else KVM has it */
-    bool kernel_here;                 /* the library does ring 0 */
-    bool halves_syscall;              /* kvm_entries.c */
-    uint64_t watched[KVM_WATCHED];    /* linear addresses of breakpoints; 0: none */
-    uint64_t repaired;                /* SYSCALL instructions that were finished here */
-    uint64_t exits[64];               /* by reason */
+    struct x86emu_vcpu state;      /* the processor, while it is here; changed: what KVM doesn't have yet */
+    bool here;                     /* else KVM has it */
+    bool kernel_here;              /* the library does ring 0 */
+    bool halves_syscall;           /* kvm_entries.c */
+    uint64_t watched[KVM_WATCHED]; /* linear addresses of breakpoints; 0: none */
+    uint64_t repaired;             /* SYSCALL instructions that were finished here */
+    uint64_t exits[64];            /* by reason */
+    uint64_t halts;
     uint64_t kicks;                   /* KVM_RUN ended by a signal */
     bool stale;                       /* the library has done what invalidates translations; KVM doesn't know yet */
     uint64_t renewed;                 /* times that it was told */

@@ -19,6 +19,7 @@ static enum x86emu_status complete(struct kvm *kvm, enum x86emu_status status)
         if (atomic_load(&kvm->machine->defers))
             kvm_stop_here(kvm); /* with this request open */
         status = machine_complete(kvm->vcpu, &kvm->emu, &kvm->state);
+        kvm->halts += kvm->vcpu->halted;
     }
     invalidation = kvm->emu.outcome.invalidation;
     if (status == X86EMU_RETIRED && invalidation != X86EMU_INVALIDATE_NONE && invalidation != X86EMU_INVALIDATE_CACHES)

@@ -10,6 +10,8 @@
  *     S  the kernel sees the program's MXCSR
  *     F  bases of FS and GS, written by the kernel as model-specific registers
  *     M  the kernel works on memory that the program has mapped, and the program sees it
+ *     P  the program's page fault: address, error code, and the instruction again
+ *     C  the same in the kernel, in an instruction that KVM can't do
  *
  * POPCNT stands for whatever a KVM can't emulate.
  */
@@ -54,6 +56,7 @@ _start:
     mov %rax, %cr4
     lgdt gdt_pointer(%rip)
     gate 6, kernel
+    gate 14, page_fault
     gate 0x40, interrupt
     lidt idt_pointer(%rip)
     mov $tss, %eax
@@ -144,9 +147,33 @@ program:
     cmpl $0x1235, 64(%rbp)
     verdict 'M'
 
+    movb $1, 0x1234(%rbp)               /* writes, in ring 3: error code 6 */
+    mov %rbp, %rax
+    add $0x1234, %rax
+    xor fault(%rip), %rax
+    mov fault+8(%rip), %rcx
+    xor $6, %rcx
+    or %rcx, %rax
+    cmpb $1, 0x1234(%rbp)
+    setne %cl
+    or %cl, %al
+    test %rax, %rax
+    verdict 'P'
+
+    ask 7
+    mov %rbp, %rdx
+    add $0x2100, %rdx
+    xor fault(%rip), %rdx
+    or fault+8(%rip), %rdx              /* reads, in ring 0: error code 0 */
+    cmp $8, %eax
+    setne %al
+    or %al, %dl
+    test %rdx, %rdx
+    verdict 'C'
+
     mov $'\n', %ebx
     ask 0
-    ask 7
+    ask 8
 
 clear_vectors:
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
@@ -209,12 +236,28 @@ touch_memory:
     incl 64(%rbp)
     iretq
 
+count_bits:                             /* of 02020202_02020202H */
+    popcnt 0x2100(%rbp), %rax
+    iretq
+
 power_off:
     mov $0x600, %edx
     mov $1, %al
     out %al, %dx
 1:  hlt
     jmp 1b
+
+/* Notes what it was, and gives the page. */
+page_fault:
+    pop fault+8(%rip)
+    push %rax
+    mov %cr2, %rax
+    mov %rax, fault(%rip)
+    shr $12, %rax
+    and $0x1ff, %eax
+    movl $(second + USER), level1(, %rax, 8)
+    pop %rax
+    iretq
 
 interrupt:
     push %rbx
@@ -229,8 +272,10 @@ pattern:
     .quad 0x0123456789abcdef, 0xfedcba9876543210
 seen:
     .quad 0, 0
+fault:                                  /* address, error code */
+    .quad 0, 0
 calls:
-    .quad print, change_translation, save_vector, load_vector, save_mxcsr, write_bases, touch_memory, power_off
+    .quad print, change_translation, save_vector, load_vector, save_mxcsr, write_bases, touch_memory, count_bits, power_off
 gdt:
     .quad 0, 0
     .quad 0x00af9b000000ffff            /* 0x10: kernel code */
