@@ -34,7 +34,7 @@ struct stretch {
     size_t last_change;
     uint32_t last_undefined;
     unsigned count;
-    uint64_t place[LOCKSTEP_MAX_STRIDE]; /* RIP of each */
+    uint64_t place[MAX_STRIDE]; /* RIP of each */
 };
 
 static uint64_t virtual_now(const struct machine *machine)
@@ -112,6 +112,8 @@ static bool leave_ring_0(struct lockstep *l)
 
         if (l->machine->cpu[0].halted)
             return lockstep_fail(l, "the guest has halted");
+        if (lockstep_is_late(l))
+            return lockstep_fail(l, "out of time in ring 0");
         if (status == X86EMU_EXCEPTION && !deliver_exception(l))
             return false;
         if (status != X86EMU_EXCEPTION && status != X86EMU_RETIRED)
@@ -187,9 +189,13 @@ static bool compare_all_memory(struct lockstep *l)
     return lockstep_fail(l, "KVM has written where the library has not");
 }
 
-static bool differ(struct lockstep *l, const struct x86emu_vcpu *after)
+/* rip: of the instruction that has made the difference. */
+static bool differ(struct lockstep *l, uint64_t rip, const struct x86emu_vcpu *after)
 {
-    printf("\nlockstep: KVM has\n");
+    char text[X86EMU_FORMAT_ROOM] = "";
+
+    x86emu_format(&l->emu.insn, rip, text, sizeof(text));
+    printf("\nlockstep: after %s, at %#llx, KVM has\n", text, (unsigned long long)rip);
     report_vcpu(after, l->emu.bytes, l->emu.byte_count);
     for (size_t i = 0; i < l->change_count; i++) {
         const struct lockstep_change *change = &l->changes[i];
@@ -309,7 +315,7 @@ static bool advance(struct lockstep *l, struct stretch *s, struct x86emu_vcpu *a
     if (how == FAILED || !lockstep_run_to(l, l->vcpu->rip, after, &came))
         return false;
     if (!came || !compare(l, after))
-        return s->count > 1 ? go_back(l, s) : differ(l, after);
+        return s->count > 1 ? go_back(l, s) : differ(l, s->place[0], after);
     l->change_count = 0;
     l->instructions += s->count;
     l->one_by_one -= l->one_by_one != 0;
@@ -325,7 +331,7 @@ static bool run(struct lockstep *l)
     bool ok = leave_ring_0(l) && lockstep_carry(l);
 
     while (ok && l->machine->end == MACHINE_RUNS && l->instructions < l->end)
-        ok = advance(l, &stretch, &after);
+        ok = lockstep_is_late(l) ? lockstep_fail(l, "out of time") : advance(l, &stretch, &after);
     return ok && (l->change_count == 0) && compare_all_memory(l);
 }
 
@@ -351,7 +357,12 @@ bool kvm_run_lockstep(struct machine *machine, struct x86emu_vcpu *vcpu, const s
 
     if (l == NULL)
         return false;
-    *l = (struct lockstep){.machine = machine, .vcpu = vcpu, .end = options->lockstep, .stride = options->stride};
+    *l = (struct lockstep){.machine = machine,
+                           .vcpu = vcpu,
+                           .kvm = {.system = -1, .vm = -1, .cpu = -1, .machine = &l->twin, .vcpu = &l->twin.cpu[0]},
+                           .end = options->lockstep,
+                           .stride = options->stride,
+                           .seconds = options->seconds};
     machine->now = virtual_now;
     config.cache = &l->cache;
     for (unsigned kind = 1; kind < X86EMU_REQUEST_KINDS; kind++)

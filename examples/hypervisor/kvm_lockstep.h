@@ -6,7 +6,6 @@
 #include "kvm.h"
 
 enum {
-    LOCKSTEP_MAX_STRIDE = 64,
     LOCKSTEP_PIECE = 64, /* bytes of memory */
 };
 
@@ -29,6 +28,7 @@ struct lockstep {
     size_t change_count, change_room;
     bool asked; /* the instruction wanted to know what KVM would answer differently, time for instance */
 
+    uint64_t seconds;     /* of real time, until the run is given up */
     uint64_t stride, end; /* instructions: between two comparisons, and in all */
     uint64_t frame;       /* where the guest's handler finds what the last stop has pushed: physical */
     uint32_t undefined;   /* flags that are, since the last comparison */
@@ -59,6 +59,8 @@ bool lockstep_adopt_memory(struct lockstep *l, const struct x86emu_vcpu *before)
 /* --- KVM: kvm_lockstep_twin.c ----------------------------------------------------------------------------------------- */
 
 bool lockstep_open_twin(struct lockstep *l);
+/* The time is up. */
+bool lockstep_is_late(const struct lockstep *l);
 void lockstep_close_twin(struct lockstep *l);
 /* The library's state, memory included, becomes KVM's. */
 bool lockstep_carry(struct lockstep *l);

@@ -49,9 +49,13 @@ static bool start_clock(struct lockstep *l)
            kvm_failed("clock");
 }
 
+bool lockstep_is_late(const struct lockstep *l)
+{
+    return (uint64_t)seconds_passed > l->seconds;
+}
+
 bool lockstep_open_twin(struct lockstep *l)
 {
-    l->kvm = (struct kvm){.system = -1, .vm = -1, .cpu = -1, .machine = &l->twin, .vcpu = &l->twin.cpu[0]};
     l->twin.cpu_count = 1;
     l->twin.cpuid = l->machine->cpuid;
     if (!machine_start(&l->twin, l->machine->ram_size) || !kvm_open(&l->kvm) || !kvm_open_cpu(&l->kvm, 0) ||

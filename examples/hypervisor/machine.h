@@ -159,11 +159,11 @@ struct machine {
     uint16_t bridge_vendor; /* set before machine_start(): 0 is Intel's */
     struct power power;
     enum cpuid_policy cpuid;
-    bool strict;                  /* a port that nothing is at ends the run */
-    bool ignores_msrs;            /* unknown ones read as 0 and take what is written; else #GP */
-    char failure[96];             /* set by a device: why the run has to end; the back end reports it */
-    bool has_deadline;            /* the APIC timer may be set by time-stamp counter */
-    uint32_t tsc_mhz;             /* 0: 1000, a tick each nanosecond */
+    bool strict;       /* a port that nothing is at ends the run */
+    bool ignores_msrs; /* unknown ones read as 0 and take what is written; else #GP */
+    char failure[96];  /* set by a device: why the run has to end; the back end reports it */
+    bool has_deadline; /* the APIC timer may be set by time-stamp counter */
+    uint32_t tsc_mhz;  /* 0: 1000, a tick each nanosecond */
     struct tsc_start tsc_start;
     _Atomic enum machine_end end; /* set by whoever ends the run, seen by all processors */
     struct statistics statistics;

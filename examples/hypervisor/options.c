@@ -150,7 +150,7 @@ void options_parse(struct options *options, int argc, char **argv)
     }
     if (optind < argc || (options->paused && options->control == NULL) ||
         (options->kernel == NULL) == (options->restore == NULL) || options->memory < 32 || options->memory > 3072 ||
-        options->stride < 1 || options->stride > 64 || options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
+        options->stride < 1 || options->stride > MAX_STRIDE || options->cpus < 1 || options->cpus > MACHINE_MAX_CPUS) {
         fputs(help, stderr);
         exit(2);
     }

@@ -18,6 +18,10 @@ enum ring0 {
     RING0_X86EMU,
 };
 
+enum {
+    MAX_STRIDE = 64,
+};
+
 struct options {
     const char *kernel, *initrd, *append, *input;
     const char *control; /* path of the control socket */

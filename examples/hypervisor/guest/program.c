@@ -63,6 +63,11 @@ void program_fail(const char *why)
     program_end(false);
 }
 
+static bool is_in_file(uint64_t offset, uint64_t size)
+{
+    return offset <= program.size && size <= program.size - offset;
+}
+
 /* Where it begins. */
 static uint64_t load(void)
 {
@@ -72,6 +77,8 @@ static uint64_t load(void)
 
     if (program.size < sizeof(*header) || header->e_machine != EM_X86_64)
         program_fail("the initrd is no program");
+    if (!is_in_file(header->e_phoff, header->e_phnum * sizeof(*segment)))
+        program_fail("the program is cut short");
     for (unsigned i = 0; i < header->e_phnum; i++, segment++) {
         uint8_t *to = (void *)(segment->p_vaddr + bias);
         uint64_t end = (uint64_t)to + segment->p_memsz;
@@ -80,7 +87,10 @@ static uint64_t load(void)
             program_fail("only static programs run here");
         if (segment->p_type != PT_LOAD)
             continue;
-        if ((uint64_t)to < LOWEST || end > program.mapped)
+        if (!is_in_file(segment->p_offset, segment->p_filesz))
+            program_fail("the program is cut short");
+        if (segment->p_filesz > segment->p_memsz || segment->p_memsz > program.mapped || (uint64_t)to < LOWEST ||
+            end > program.mapped)
             program_fail("the program doesn't fit memory");
         program_copy(to, program.file + segment->p_offset, segment->p_filesz);
         program_clear(to + segment->p_filesz, segment->p_memsz - segment->p_filesz);
