@@ -15,8 +15,8 @@
  *
  * POPCNT stands for whatever a KVM can't emulate.
  */
-.set APIC, 0xfee00000
-.set SELF, 0x40000
+#include "guest.inc"
+.set IDT, gates
 .set WINDOW, 0x100000000                /* the page whose translation changes */
 .set USER, 7
 
@@ -31,16 +31,6 @@
     mov $\letter, %ecx
     cmove %ecx, %ebx
     ask 0
-.endm
-
-.macro gate vector, handler
-    lea \handler(%rip), %eax
-    mov $(gates + 16 * \vector), %edi
-    mov %ax, (%rdi)
-    movw $0x10, 2(%rdi)
-    movw $0x8e00, 4(%rdi)
-    shr $16, %eax
-    mov %ax, 6(%rdi)
 .endm
 
 .text
@@ -65,8 +55,7 @@ _start:
     mov %al, gdt + 0x3c
     mov $0x38, %eax
     ltr %ax
-    mov $APIC, %ebx
-    movl $0x1ff, 0xf0(%rbx)
+    enable_apic
     movl $0, 0x310(%rbx)
     push $0x2b
     push $user_stack_top
@@ -185,7 +174,7 @@ clear_vectors:
 
 kernel:
     addq $2, (%rsp)
-    mov $0x3f8, %edx
+    mov $SERIAL, %edx
     jmp *calls(, %rax, 8)
 
 print:
@@ -197,7 +186,7 @@ change_translation:
     popcnt %rax, %rax
     movl $(second + USER), level1
     mov $APIC, %ebx
-    movl $(SELF | 0x40), 0x300(%rbx)
+    send SELF | 0x40
     sti
     hlt
     cli
@@ -241,11 +230,7 @@ count_bits:                             /* of 02020202_02020202H */
     iretq
 
 power_off:
-    mov $0x600, %edx
-    mov $1, %al
-    out %al, %dx
-1:  hlt
-    jmp 1b
+    power_down
 
 /* Notes what it was, and gives the page. */
 page_fault:
@@ -262,7 +247,7 @@ page_fault:
 interrupt:
     push %rbx
     mov $APIC, %ebx
-    movl $0, 0xb0(%rbx)
+    end_of_interrupt
     pop %rbx
     iretq
 

@@ -8,29 +8,13 @@
  *     H w         an interrupt ends HLT
  *     M m M m     an NMI waits until the handler of the one before returns (6.7.1)
  */
-.set APIC, 0xfee00000
+#include "guest.inc"
 .set IDT, 0x12000
-.set SELF, 0x40000
 .set NMI_TO_0, 0x4400
 
 .macro note what
     movb $\what, (%r8)
     inc %r8
-.endm
-
-.macro send command
-    movl $(\command), 0x300(%rbx)
-.endm
-
-.macro gate vector, handler
-    lea \handler(%rip), %eax
-    mov $(IDT + 16 * \vector), %edi
-    mov %ax, (%rdi)
-    movw $0x10, 2(%rdi)
-    movw $0x8e00, 4(%rdi)
-    shr $16, %eax
-    mov %ax, 6(%rdi)
-    movq $0, 8(%rdi)
 .endm
 
 .text
@@ -39,7 +23,7 @@
 _start:
     lea stack_top(%rip), %rsp
     lea events(%rip), %r8
-    mov $APIC, %ebx
+    enable_apic
     xor %r9d, %r9d
     gate 2, nmi
     gate 0x40, low
@@ -47,7 +31,6 @@ _start:
     gate 0x50, shadow
     gate 0x60, high
     lidt idtr(%rip)
-    movl $0x1ff, 0xf0(%rbx)
     movl $0, 0x310(%rbx)
 
     mov $5, %eax
@@ -84,16 +67,8 @@ _start:
 
     note '\n'
     lea events(%rip), %rsi
-    mov $0x3f8, %edx
-1:  lodsb
-    out %al, %dx
-    cmp $'\n', %al
-    jne 1b
-    mov $0x600, %edx
-    mov $1, %al
-    out %al, %dx
-2:  hlt
-    jmp 2b
+    print_line
+    power_down
 
 low:
     note 'L'
@@ -115,7 +90,7 @@ nested:
     note 'n'
     cli
 end:
-    movl $0, 0xb0(%rbx)
+    end_of_interrupt
     iretq
 nmi:
     note 'M'

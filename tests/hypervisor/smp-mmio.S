@@ -3,10 +3,9 @@
  * A guest whose two processors access their local APICs at the same time, one in 64-bit mode, the other in 32-bit protected
  * mode; prints what they have read and powers off. Each round is ten accesses.
  */
-.set TRAMPOLINE, 0x10000
+#include "guest.inc"
 .set SUMS, 0x11000 /* of the first, of the second, and whether the second is done: 4 bytes each */
 .set ROUNDS, 200
-.set APIC, 0xfee00000
 .set REGISTER, 0x310 /* destination, upper half of the interrupt command: its upper byte is kept */
 
 /* EBX: the APIC. Leaves the sum in EDX. Written so that both modes assemble it. */
@@ -38,16 +37,11 @@
 .code64
 .globl _start
 _start:
-    lea trampoline(%rip), %rsi
-    mov $TRAMPOLINE, %edi
-    mov $(trampoline_end - trampoline), %ecx
-    rep movsb
+    copy_trampoline
     movl $0, SUMS + 8
     mov $0x90000, %esp
-    mov $APIC, %ebx
-    movl $0x1ff, 0xf0(%rbx)
-    movl $0x000c4500, 0x300(%rbx) /* INIT to all but self */
-    movl $(0x000c4600 | TRAMPOLINE >> 12), 0x300(%rbx)
+    enable_apic
+    start_others
     access_apic %rbx
     mov %edx, SUMS
 1:  pause
@@ -58,16 +52,12 @@ _start:
     call print
     mov SUMS + 4, %edi
     call print
-    mov $0x600, %edx
-    mov $1, %al
-    out %al, %dx
-2:  hlt
-    jmp 2b
+    power_down
 
 /* EDI in hexadecimal, on a line. */
 print:
     mov $8, %ecx
-    mov $0x3f8, %edx
+    mov $SERIAL, %edx
 3:  rol $4, %edi
     mov %edi, %eax
     and $15, %eax
@@ -84,33 +74,11 @@ digits:
 
 .code16
 trampoline:
-    mov $(TRAMPOLINE >> 4), %ax
-    mov %ax, %ds
-    lgdtl gdt_pointer - trampoline
-    mov %cr0, %eax
-    or $1, %eax
-    mov %eax, %cr0
-    ljmpl $8, $(TRAMPOLINE + protected - trampoline)
-
-.code32
-protected:
-    mov $16, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
+    enter_protected protected
     mov $APIC, %ebx
     access_apic %ebx
     mov %edx, SUMS + 4
     movl $1, SUMS + 8
 4:  hlt
     jmp 4b
-
-    .balign 8
-gdt:
-    .quad 0
-    .quad 0x00cf9b000000ffff
-    .quad 0x00cf93000000ffff
-gdt_pointer:
-    .word 23
-    .long TRAMPOLINE + gdt - trampoline
 trampoline_end:

@@ -10,14 +10,12 @@
  *
  * The program that is interrupted computes, and is to come to the same sum: no handler may change its registers.
  */
-.set APIC, 0xfee00000
+#include "guest.inc"
 .set IOAPIC, 0xfec00000
 .set DEVICE_LINE, 0xe100000c
 .set PIN, 17 /* INTA of slot 1 */
-.set TRAMPOLINE, 0x10000
 .set IDT, 0x12000
 .set IDT_32, 0x13000
-.set SELF, 0x40000
 .set ROUNDS, 2000
 .set MUTUAL, 100 /* fewer, as each waits until the host lets the other processor run */
 .set LEVELS, 1000
@@ -35,21 +33,6 @@
 .set C_READY, COUNTS + 28
 
 /* RBX, R14 and R15 hold the local APIC, the I/O APIC and the device. */
-.macro send command
-    movl $(\command), 0x300(%rbx)
-.endm
-
-.macro gate vector, handler
-    lea \handler(%rip), %eax
-    mov $(IDT + 16 * \vector), %edi
-    mov %ax, (%rdi)
-    movw $0x10, 2(%rdi)
-    movw $0x8e00, 4(%rdi)
-    shr $16, %eax
-    mov %ax, 6(%rdi)
-    movq $0, 8(%rdi)
-.endm
-
 .macro select index, value
     movl $(\index), (%r14)
     movl $(\value), 0x10(%r14)
@@ -72,7 +55,7 @@
 .globl _start
 _start:
     lea stack_top(%rip), %rsp
-    mov $APIC, %ebx
+    enable_apic
     mov $IOAPIC, %r14d
     mov $DEVICE_LINE, %r15d
     xor %r12d, %r12d
@@ -81,10 +64,7 @@ _start:
     xor %eax, %eax
     mov $16, %ecx
     rep stosl
-    lea trampoline(%rip), %rsi
-    mov $TRAMPOLINE, %edi
-    mov $(trampoline_end - trampoline), %ecx
-    rep movsb
+    copy_trampoline
     gate 2, nmi
     gate 0x31, self
     gate 0x32, level
@@ -93,7 +73,6 @@ _start:
     gate \vector, nested_\vector
     .endr
     lidt idtr(%rip)
-    movl $0x1ff, 0xf0(%rbx)
     sti
 
     movl $0, 0x310(%rbx)
@@ -117,8 +96,7 @@ _start:
     movl $1, (%r15)
     wait_for C_LEVEL
 
-    send 0xc4500 /* INIT, start-up to all but self */
-    send (0xc4600 | TRAMPOLINE >> 12)
+    start_others
     mov $1, %eax
     wait_for C_READY
 3:  send 0xc0034 /* to all but self */
@@ -142,21 +120,17 @@ _start:
     jnz 4b
     mov $'\n', %al
     out %al, %dx
-    mov $0x600, %edx
-    mov $1, %al
-    out %al, %dx
-5:  hlt
-    jmp 5b
+    power_down
 
 broken:
-    mov $0x3f8, %edx
+    mov $SERIAL, %edx
     lea broken_text(%rip), %rsi
     call print_name
     cli
     hlt
 
 print_name:
-    mov $0x3f8, %edx
+    mov $SERIAL, %edx
 6:  lodsb
     test %al, %al
     jz 7f
@@ -174,7 +148,7 @@ print_number:
     inc %ecx
     test %eax, %eax
     jnz 6b
-    mov $0x3f8, %edx
+    mov $SERIAL, %edx
 7:  pop %rax
     add $'0', %al
     out %al, %dx
@@ -184,18 +158,18 @@ print_number:
 
 self:
     incl C_SELF
-    movl $0, 0xb0(%rbx)
+    end_of_interrupt
     iretq
 first:
     incl C_FIRST
-    movl $0, 0xb0(%rbx)
+    end_of_interrupt
     iretq
 level:
     incl C_LEVEL
     cmpl $LEVELS, C_LEVEL
     jne 1f
     movl $0, (%r15)
-1:  movl $0, 0xb0(%rbx)
+1:  end_of_interrupt
     iretq
 nmi:
     lock incl C_NMI
@@ -210,7 +184,7 @@ nested_\vector:
     nop
     incl C_NESTED
     cli
-    movl $0, 0xb0(%rbx)
+    end_of_interrupt
     iretq
 .endm
     nested 64, 80
@@ -228,20 +202,7 @@ nested_\vector:
 
 .code16
 trampoline:
-    mov $(TRAMPOLINE >> 4), %ax
-    mov %ax, %ds
-    lgdtl gdt_pointer - trampoline
-    mov %cr0, %eax
-    or $1, %eax
-    mov %eax, %cr0
-    ljmpl $8, $(TRAMPOLINE + protected - trampoline)
-
-.code32
-protected:
-    mov $16, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
+    enter_protected protected
     mov $0x9f000, %esp
     movl $((8 << 16) | ((TRAMPOLINE + second - trampoline) & 0xffff)), IDT_32 + 8 * 0x34
     movl $(((TRAMPOLINE + second - trampoline) & 0xffff0000) | 0x8e00), IDT_32 + 8 * 0x34 + 4
@@ -267,14 +228,6 @@ second:
     movl $0, APIC + 0xb0
     iretl
 
-    .balign 8
-gdt:
-    .quad 0
-    .quad 0x00cf9b000000ffff
-    .quad 0x00cf93000000ffff
-gdt_pointer:
-    .word 23
-    .long TRAMPOLINE + gdt - trampoline
 idtr_32:
     .word 0x7ff
     .long IDT_32
