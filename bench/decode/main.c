@@ -2,6 +2,7 @@
 /* Runs decoders against each other, interleaved, and prints the table. */
 #define _GNU_SOURCE
 #include "../common/counting.h"
+#include "../common/csv.h"
 #include "../common/timing.h"
 #include "bench.h"
 
@@ -156,17 +157,13 @@ int main(int argc, char **argv)
         } else if (option == 'i') {
             counted = optarg;
         } else if (option == 'c') {
-            csv = fopen(optarg, "w");
-            if (csv == NULL) {
-                perror(optarg);
-                return 1;
-            }
-            fputs("contestant,corpus,ns_per_insn,instructions_per_insn\n", csv);
+            csv = csv_open(optarg, "contestant,corpus,ns_per_insn,instructions_per_insn");
         } else {
             usage();
             return option == 'h' ? 0 : 2;
         }
     }
+    no_arguments(argc, argv, optind);
     contestants_init();
     corpus_count = corpora_collect(corpora);
     if (counted != NULL)
@@ -174,9 +171,5 @@ int main(int argc, char **argv)
     pin();
     for (size_t n = 0; n < corpus_count; n++)
         print_corpus(&corpora[n], count, csv);
-    if (csv != NULL && fclose(csv) != 0) {
-        perror("csv");
-        return 1;
-    }
-    return 0;
+    return csv_close(csv);
 }

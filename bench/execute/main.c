@@ -2,6 +2,7 @@
 /* Times the emulator: device accesses from bytes to retired, and compiled code in RAM; prints tables. */
 #define _GNU_SOURCE
 #include "../common/counting.h"
+#include "../common/csv.h"
 #include "../common/timing.h"
 #include "bench.h"
 
@@ -138,12 +139,7 @@ static void parse(int argc, char **argv)
         case 'n':
             exit(count_here(optarg));
         case 'c':
-            csv = fopen(optarg, "w");
-            if (csv == NULL) {
-                perror(optarg);
-                exit(2);
-            }
-            fprintf(csv, "kind,name,first,first_instructions,second,second_instructions\n");
+            csv = csv_open(optarg, "kind,name,first,first_instructions,second,second_instructions");
             break;
         case 'h':
             fputs(help, stdout);
@@ -152,10 +148,7 @@ static void parse(int argc, char **argv)
             exit(2);
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "x86emu-bench-execute: unknown argument: %s\n", argv[optind]);
-        exit(2);
-    }
+    no_arguments(argc, argv, optind);
 }
 
 int main(int argc, char **argv)
@@ -163,7 +156,5 @@ int main(int argc, char **argv)
     parse(argc, argv);
     time_accesses();
     time_workloads();
-    if (csv != NULL && fclose(csv) != 0)
-        perror("--csv");
-    return 0;
+    return csv_close(csv);
 }

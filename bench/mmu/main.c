@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Times page walks, region lookups and changes of nested tables, and prints the table. */
+#include "../common/csv.h"
 #include "../common/timing.h"
 #include "bench.h"
 
@@ -52,12 +53,7 @@ static void parse(int argc, char **argv)
             effort = 1;
             break;
         case 'c':
-            csv = fopen(optarg, "w");
-            if (csv == NULL) {
-                perror(optarg);
-                exit(2);
-            }
-            fprintf(csv, "kind,name,time,unit\n");
+            csv = csv_open(optarg, "kind,name,time,unit");
             break;
         case 'h':
             fputs(help, stdout);
@@ -66,10 +62,7 @@ static void parse(int argc, char **argv)
             exit(2);
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "x86emu-bench-mmu: unknown argument: %s\n", argv[optind]);
-        exit(2);
-    }
+    no_arguments(argc, argv, optind);
 }
 
 int main(int argc, char **argv)
@@ -78,7 +71,5 @@ int main(int argc, char **argv)
     bench_walks(effort);
     bench_regions(effort);
     bench_tables(effort);
-    if (csv != NULL && fclose(csv) != 0)
-        perror("--csv");
-    return 0;
+    return csv_close(csv);
 }
