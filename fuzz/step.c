@@ -142,6 +142,7 @@ static void copy_groups(struct x86emu_vcpu *to, const struct x86emu_vcpu *from, 
     COPY(RIP, rip);
     COPY(RIP, rflags);
     COPY(RIP, interruptibility);
+    COPY(RIP, pending_debug);
     COPY(CS, segment[X86EMU_CS]);
     COPY(SS, segment[X86EMU_SS]);
     COPY(DATA, segment[X86EMU_DS]);

@@ -12,7 +12,7 @@ extern "C" {
 /* Groups of state. A group is valid in struct x86emu_vcpu when its bit is in .loaded. */
 enum x86emu_state {
     X86EMU_STATE_GPR = 1 << 0,      /* gpr */
-    X86EMU_STATE_RIP = 1 << 1,      /* rip, rflags, interruptibility */
+    X86EMU_STATE_RIP = 1 << 1,      /* rip, rflags, interruptibility, pending_debug */
     X86EMU_STATE_CS = 1 << 2,       /* segment[CS] */
     X86EMU_STATE_SS = 1 << 3,       /* segment[SS] */
     X86EMU_STATE_DATA = 1 << 4,     /* segment[DS], segment[ES] */
@@ -93,6 +93,7 @@ struct x86emu_vcpu {
     uint64_t rip;
     uint64_t rflags;
     uint32_t interruptibility;
+    uint32_t pending_debug; /* DR6.B0 to B3 of breakpoints that MOV SS has met: they trap after the next instruction */
 
     struct x86emu_segment segment[6]; /* by enum x86emu_segment_name */
     struct x86emu_segment ldtr, tr;

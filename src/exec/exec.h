@@ -56,6 +56,7 @@ struct exec {
     uint8_t read_cursor; /* the next entry of transaction.reads that this run will ask for */
     int8_t stack_bias;   /* added to RSP as a base: POP addresses its destination after the increment */
     bool no_step;        /* no single-step trap follows this instruction */
+    bool late_step;      /* one does if TF is set after it */
     bool system;         /* the access being translated is the processor's own */
     bool log_all;        /* finish() looks at what was read: reads of RAM belong in the log too */
     uint8_t field_count; /* of fields: see x86emu_stage() */

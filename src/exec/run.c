@@ -20,7 +20,8 @@ static bool runs_quickly(const struct exec *x)
     const struct x86emu_vcpu *vcpu = x->vcpu;
 
     return x->cache != NULL && (t->hint.flags | t->hint.byte_count) == 0 && (vcpu->loaded & RUN_STATE) == RUN_STATE &&
-           !(vcpu->rflags & X86EMU_RFLAGS_TF) && vcpu->interruptibility == 0 && !breakpoints_enabled(x);
+           !(vcpu->rflags & X86EMU_RFLAGS_TF) && (vcpu->interruptibility | vcpu->pending_debug) == 0 &&
+           !breakpoints_enabled(x);
 }
 
 /* The instruction at RIP, if the cache has it and it is allowed here. */

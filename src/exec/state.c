@@ -112,6 +112,30 @@ static NOINLINE void invalidate_cache(struct x86emu_cache *cache, const struct x
         x86emu_cache_flush(cache);
 }
 
+/*
+ * After MOV SS and POP SS single steps are suppressed, and breakpoints wait for the end of the next instruction (SDM
+ * Vol. 3, 6.8.3). When that ends in the kernel, or in an exception, processors forget them (measured: INT 80H, INT3, UD2,
+ * #PF, SYSCALL).
+ */
+static uint32_t take_debug_traps(struct exec *x)
+{
+    struct x86emu_vcpu *vcpu = x->vcpu;
+    uint32_t due = x->dr6;
+
+    if (x->shadow & X86EMU_BLOCKED_BY_MOV_SS) {
+        vcpu->pending_debug |= due;
+        return 0;
+    }
+    if ((x->late_step ? committed_rflags(x) : vcpu->rflags) & X86EMU_RFLAGS_TF && !x->no_step)
+        due |= X86EMU_DR6_BS;
+    if (vcpu->pending_debug == 0 || (x->no_step && x->repeats))
+        return due;
+    if (!x->no_step && !x->late_step)
+        due |= vcpu->pending_debug;
+    vcpu->pending_debug = 0;
+    return due;
+}
+
 void x86emu_commit(struct exec *x)
 {
     struct x86emu_vcpu *vcpu = x->vcpu;
@@ -125,10 +149,8 @@ void x86emu_commit(struct exec *x)
     }
     if (x->staged != 0)
         commit_staged(x);
-    if (vcpu->rflags & X86EMU_RFLAGS_TF && !x->no_step && !(x->shadow & X86EMU_BLOCKED_BY_MOV_SS))
-        x->dr6 |= X86EMU_DR6_BS;
-    outcome->dr6 = x->dr6;
-    outcome->trap = x->dr6 != 0;
+    outcome->dr6 = take_debug_traps(x);
+    outcome->trap = outcome->dr6 != 0;
     outcome->repeats = x->repeats;
     vcpu->rflags = committed_rflags(x) | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
     if (!x->repeats)

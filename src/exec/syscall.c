@@ -54,6 +54,7 @@ void x86emu_exec_syscall(struct exec *x)
 
     if (!syscall_enabled(x))
         return;
+    x->late_step = true; /* so that FMASK can keep single steps out of the kernel */
     selector = (unsigned)(x->vcpu->star >> 32) & 0xfffc;
     stage_flat(x, X86EMU_CS, selector, is_long_mode(x) ? CODE_64 : CODE_ATTRIBUTES, 0);
     stage_flat(x, X86EMU_SS, selector + 8, DATA_ATTRIBUTES, 0);
@@ -76,6 +77,7 @@ void x86emu_exec_sysret(struct exec *x)
         x86emu_raise_code(x, X86EMU_VECTOR_GP, 0);
         return;
     }
+    x->late_step = true; /* as if SYSCALL had just ended */
     selector = (unsigned)(x->vcpu->star >> 48) & 0xffff;
     stage_flat(x, X86EMU_CS, (selector + (to_64 ? 16 : 0)) | 3, to_64 ? CODE_64 : CODE_ATTRIBUTES, 3);
     stage_flat(x, X86EMU_SS, (selector + 8) | 3, DATA_ATTRIBUTES, 3);

@@ -375,3 +375,62 @@ Test(system, debug_exception_clears_general_detect)
     cr_assert_eq(world.vcpu.dr[6], 0xffff0ff0 | X86EMU_DR6_BD);
     cr_assert_eq(world.vcpu.dr[7], 0x400);
 }
+
+/* FMASK keeps single steps out of the kernel; where SYSRET brings TF back, one follows as if SYSCALL had just ended. */
+Test(system, F24_single_step_and_system_calls)
+{
+    static const struct {
+        uint64_t fmask, tf_in_r11;
+        char code[4];
+        size_t size;
+        bool tf, trap;
+    } cases[] = {
+        {.fmask = X86EMU_RFLAGS_TF, .code = "\x0f\x05", .size = 2, .tf = true, .trap = false},
+        {.fmask = 0, .code = "\x0f\x05", .size = 2, .tf = true, .trap = true},
+        {.tf_in_r11 = X86EMU_RFLAGS_TF, .code = "\x48\x0f\x07", .size = 3, .tf = false, .trap = true},
+        {.tf_in_r11 = 0, .code = "\x48\x0f\x07", .size = 3, .tf = true, .trap = false},
+    };
+
+    for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+        world_init(&world, X86EMU_MODE_64);
+        world.vcpu.efer |= X86EMU_EFER_SCE;
+        world.vcpu.star = 0x0018000800000000;
+        world.vcpu.fmask = cases[n].fmask;
+        world.vcpu.gpr[11] = X86EMU_RFLAGS_FIXED | cases[n].tf_in_r11;
+        world.vcpu.rflags |= cases[n].tf ? X86EMU_RFLAGS_TF : 0;
+        cr_assert_eq(step(cases[n].code, cases[n].size), X86EMU_RETIRED);
+        cr_assert_eq(emu.outcome.trap, cases[n].trap, "case %zu", n);
+    }
+}
+
+/* MOV SS from a watched word, with TF; then what code says. */
+static void after_mov_ss(const char *code, size_t size)
+{
+    char bytes[16] = "\x8e\x13"; /* mov ss, [rbx] */
+
+    memcpy(bytes + 2, code, size);
+    world_init(&world, X86EMU_MODE_32);
+    segments_init(&world);
+    segments_gate(&world, 3, 15, 3, 0);
+    world_store(&world, WORLD_DATA, KERNEL_DATA, 2);
+    world.vcpu.gpr[X86EMU_RBX] = WORLD_DATA;
+    world.vcpu.dr[0] = WORLD_DATA;
+    world.vcpu.dr[7] = 0x70001; /* two bytes, read or written */
+    world.vcpu.rflags |= X86EMU_RFLAGS_TF;
+    cr_assert_eq(step(bytes, 2 + size), X86EMU_RETIRED);
+    cr_assert_not(emu.outcome.trap, "nothing comes between MOV SS and the next instruction");
+    cr_assert_eq(world.vcpu.pending_debug, 1);
+    run_step(&world, &emu);
+}
+
+/* SDM Vol. 3, 6.8.3; what becomes of the breakpoint before an interrupt as the processor at hand had it. */
+Test(system, F24_breakpoint_of_mov_ss_waits_for_the_next_instruction)
+{
+    after_mov_ss("\x90", 1);
+    cr_assert(emu.outcome.trap);
+    cr_assert_eq(emu.outcome.dr6, 1 | X86EMU_DR6_BS);
+    cr_assert_eq(world.vcpu.pending_debug, 0);
+    after_mov_ss("\xcc", 1); /* int3 */
+    cr_assert_not(emu.outcome.trap);
+    cr_assert_eq(world.vcpu.pending_debug, 0);
+}
