@@ -17,6 +17,7 @@ struct x86emu_paging {
     uint32_t pkru, pkrs; /* used when CR4.PKE, CR4.PKS */
     uint8_t maxphyaddr;  /* physical-address width, 32 to 52; others count as the nearest of these */
     bool pdpte_loaded;   /* false: PDPTEs are read from memory at CR3 like any other entry */
+    bool amd;            /* bit 8 of PML4Es and PML5Es is reserved (APM Vol. 2, 5.3) */
     bool page1gb;        /* CPUID.80000001H:EDX.Page1GB: otherwise PS in a PDPTE is reserved */
 };
 

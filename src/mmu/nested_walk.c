@@ -65,12 +65,12 @@ static bool is_misconfigured(const struct x86emu_nested_format *format, uint64_t
     return leaf && (type == 2 || type == 3 || type == 7);
 }
 
-/* APM Vol. 2, 5.3: bits that must be zero; bit 8 is one of them where it can't mean a global page. */
+/* APM Vol. 2, 5.3: bits that must be zero. Bit 8 is one of them in PML4Es and PML5Es, and ignored in PDPEs and PDEs. */
 static bool has_reserved(const struct x86emu_nested_format *format, uint64_t entry, unsigned level)
 {
     uint64_t reserved = reserved_anywhere(format, entry, level);
 
-    if (level >= 3 && !is_large(entry, level))
+    if (level > 3)
         reserved |= BIT(8);
     if (!format->execute_disable)
         reserved |= NPT_EXECUTE_DISABLE;

@@ -15,6 +15,7 @@ enum entry_bit {
     ENTRY_D = 1 << 6,
     ENTRY_PS = 1 << 7,
     ENTRY_PAT_4K = 1 << 7,
+    ENTRY_GLOBAL = 1 << 8,
     ENTRY_PAT_LARGE = 1 << 12,
 };
 #define ENTRY_XD (UINT64_C(1) << 63)
@@ -125,6 +126,8 @@ static uint64_t reserved_bits(const struct x86emu_walk *walk, unsigned level)
         reserved |= ENTRY_XD;
     if (level > 3 || (level == 3 && !paging->page1gb))
         reserved |= ENTRY_PS;
+    if (paging->amd && level > 3)
+        reserved |= ENTRY_GLOBAL;
     if (large)
         reserved |= low_bits(shift_of(walk, level)) & ~low_bits(13);
     return reserved;

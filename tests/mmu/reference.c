@@ -113,6 +113,9 @@ static bool has_reserved(const struct x86emu_paging *p, const struct mode *mode,
         return true;
     if (format->large_shift == 30 && bit(entry, 7) && !p->page1gb)
         return true;
+    /* APM Vol. 2, 5.3: PML4E, PML5E. */
+    if (p->amd && format->index_low >= 39 && bit(entry, 8))
+        return true;
     return large && format->large_shift > 12 && any_set(entry, (int)format->large_shift - 1, 13);
 }
 
@@ -305,8 +308,6 @@ static bool npt_is_wrong(const struct x86emu_nested_format *f, uint64_t entry, u
     if (any_set(entry, 51, f->maxphyaddr) || (bit(entry, 63) && !f->execute_disable))
         return true;
     if (level >= 4 && any_set(entry, 8, 7))
-        return true;
-    if (level == 3 && !leaf && bit(entry, 8))
         return true;
     if (level == 3 && leaf && (!f->page_1g || any_set(entry, 29, 13)))
         return true;

@@ -271,6 +271,24 @@ Test(walk, C18_smep_and_smap)
     expect_success(&paging, W | U);
 }
 
+/* APM Vol. 2, 5.3; the SDM has it ignored. */
+Test(walk, C18_bit_8_of_pml4es_is_reserved_on_amd)
+{
+    struct x86emu_paging paging = paging_of(4);
+
+    for (uint64_t table = 0x1000; table <= 0x4000; table += 0x1000) {
+        paging.amd = false;
+        four_levels(P | RW | US, 0x9000 | P | RW | US);
+        put(table, get(table) | 1 << 8, 8);
+        expect_success(&paging, R);
+        paging.amd = true;
+        if (table == 0x1000)
+            expect_fault(&paging, R, 1 | 8);
+        else
+            expect_success(&paging, R);
+    }
+}
+
 Test(walk, C18_reserved_bits)
 {
     struct x86emu_paging paging = paging_of(4);

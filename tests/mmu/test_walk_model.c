@@ -91,6 +91,7 @@ static struct x86emu_paging random_paging(void)
     p.pkrs = (uint32_t)(random_bits() & random_bits());
     p.maxphyaddr = (uint8_t)(32 + random_bits() % 21);
     p.page1gb = one_in(2);
+    p.amd = one_in(4);
     p.pdpte_loaded = one_in(2);
     for (unsigned i = 0; i < 4; i++)
         p.pdpte[i] =

@@ -340,6 +340,7 @@ int main(int argc, char **argv)
         return 0;
     make_memory();
     processor.format.maxphyaddr = (uint8_t)leaf(0x80000008)->eax;
+    processor.amd = memcmp(&leaf(0)->ebx, "Auth", 4) == 0;
     processor.page1gb = leaf(0x80000001)->edx & 1 << 26;
     processor.smep = leaf(7)->ebx & 1 << 7;
     processor.smap = leaf(7)->ebx & 1 << 20;

@@ -182,13 +182,13 @@ static void spoil_guest(const struct question *q)
 }
 
 /*
- * Mistakes that QEMU and Bochs don't see: bit 8 of an NPT entry of these levels that refers to a table (APM Vol. 2, 5.3:
+ * Mistakes that QEMU and Bochs don't see: bit 8 of NPT's PML4Es and PML5Es (APM Vol. 2, 5.3:
  * reserved on AMD's processors), bit 12 of a large EPT page (SDM Vol. 3, tables 29-3 and 29-5).
  */
 static bool is_disputed(const struct x86emu_nested_format *f, uint64_t entry, unsigned level, unsigned bit)
 {
     if (f->type == X86EMU_NESTED_NPT)
-        return level >= 3 && bit == 8;
+        return level > 3 && bit == 8;
     return level > 1 && bit == 12 && entry & 0x80;
 }
 
@@ -244,6 +244,7 @@ static void choose_paging(struct question *q)
     *p = (struct x86emu_paging){.cr0 = 0x30 | X86EMU_CR0_PE, .efer = 0};
     p->maxphyaddr = q->format.maxphyaddr;
     p->page1gb = q->processor->page1gb;
+    p->amd = q->processor->amd;
     if (q->mode == GUEST_FLAT)
         return;
     p->cr0 |= X86EMU_CR0_PG | (one_in(2) ? X86EMU_CR0_WP : 0);

@@ -81,7 +81,7 @@ struct processor {
     struct x86emu_nested_format format; /* maxphyaddr in any case */
     unsigned modes;                     /* those asked about: 1 << enum guest_mode */
     bool pdptes_loaded;                 /* with CR3; otherwise read with each walk */
-    bool page1gb, la57, smep, smap, pke, pks;
+    bool amd, page1gb, la57, smep, smap, pke, pks;
     bool implicit;   /* the question's rbx and gdt are heeded: the instruction may be LAR */
     bool emulated;   /* in ring 0, by KVM's instruction emulator */
     uint8_t stop[2]; /* the instruction that ends the guest's run */
