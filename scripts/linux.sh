@@ -94,6 +94,33 @@ prepare_linux() {
     build_initrd "$folder"
 }
 
+# prepare_modular FOLDER: FOLDER/busybox, and in FOLDER/modular a kernel with the modules that the cloud flavour lacks.
+prepare_modular() {
+    local folder=$1 kernel
+    mkdir -p "$folder"
+    need_packages "${packages_linux[@]}"
+    fetch_package busybox-static "$folder/busybox"
+    kernel=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | head -1)
+    [[ -n $kernel ]] || die "there is no package linux-image-amd64"
+    # Of 400 MB: kvm-amd, what it needs, and what that needs.
+    fetch_package "$kernel" "$folder/modular" '*/boot/vmlinuz-*' '*/kvm*.ko*' '*/ccp.ko*' '*/rng-core.ko*' '*/irqbypass.ko*'
+}
+
+# kernel_modules FOLDER NAME...: their files, in the order in which they must be loaded.
+kernel_modules() {
+    local folder=$1 base name file dependency
+    shift
+    base=$(echo "$folder"/modular/lib/modules/*)
+    for name in "$@"; do
+        file=$(cd "$base" && find kernel -name "$name.ko*" | head -1)
+        # kvm-amd needs ccp, which needs rng-core: as modinfo tells.
+        for dependency in $(strings "$base/$file" | sed -n 's/^depends=//p' | tr ',' ' '); do
+            kernel_modules "$folder" "${dependency//_/-}"
+        done
+        echo "$base/$file"
+    done
+}
+
 # expect FILE TEXT: the guest's console has printed the line.
 expect() {
     tr -d '\r' <"$1" | grep -qxF -- "$2" || {

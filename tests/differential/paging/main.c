@@ -18,25 +18,27 @@ enum model {
 };
 
 static const struct machine {
-    const char *name, *what, *program, *cpu;
+    const char *name, *what, *program; /* the last must be installed */
+    const char *how;                   /* the processor's model; for KVM, the command */
     enum model model;
     uint64_t levels; /* of the nested tables, where that depends on the host's paging */
-    uint64_t share;  /* of the walks asked for, in percent: Bochs takes its time */
+    uint64_t share;  /* of the walks asked for, in percent: Bochs takes its time. 0: only when asked for by name */
 } machines[] = {
     {"qemu-svm", "QEMU, SVM with nested paging", "qemu-system-x86_64", "max,+svm,+npt", MODEL_QEMU, 4, 40},
     {"qemu-svm5", "QEMU, SVM with 5-level nested paging", "qemu-system-x86_64", "max,+svm,+npt", MODEL_QEMU, 5, 20},
     {"bochs-vmx", "Bochs, VMX with EPT", "bochs", "corei7_skylake_x", MODEL_BOCHS, 4, 25},
     {"bochs-svm", "Bochs, SVM with nested paging", "bochs", "ryzen", MODEL_BOCHS, 4, 15},
-    {"kvm", "KVM, guest tables alone", PAGING_KVM, "", MODEL_KVM, 4, 100},
+    {"kvm", "KVM, guest tables alone", PAGING_KVM, PAGING_KVM, MODEL_KVM, 4, 100},
+    {"kvm-shadow", "KVM with shadow paging, in QEMU", "qemu-system-x86_64", PAGING_SHADOW, MODEL_KVM, 4, 0},
 };
 enum {
     MACHINES = sizeof(machines) / sizeof(machines[0]),
 };
 
 static struct options {
-    uint64_t seed, count;
+    uint64_t seed, count; /* count 0: not said */
     const char *only;
-} options = {.seed = 1, .count = 40000};
+} options = {.seed = 1};
 
 static char folder[512];
 
@@ -69,7 +71,8 @@ static FILE *open_file(const char *name, const char *mode)
 
 static uint64_t walks_of(const struct machine *machine)
 {
-    uint64_t walks = options.only != NULL ? options.count : options.count * machine->share / 100;
+    uint64_t all = options.count != 0 ? options.count : machine->share != 0 ? 40000 : 1000;
+    uint64_t walks = options.only != NULL ? all : all * machine->share / 100;
 
     return walks != 0 ? walks : 1;
 }
@@ -99,7 +102,7 @@ static void write_bochs_configuration(const struct machine *machine)
 {
     FILE *file = open_file(path(machine, "rc"), "w");
 
-    fprintf(file, "cpu: model=%s, ips=200000000\nmemory: guest=128, host=128\n", machine->cpu);
+    fprintf(file, "cpu: model=%s, ips=200000000\nmemory: guest=128, host=128\n", machine->how);
     fprintf(file, "romimage: file=/usr/share/bochs/BIOS-bochs-latest\n");
     fprintf(file, "vgaromimage: file=/usr/share/vgabios/vgabios.bin\n");
     fprintf(file, "ata0-master: type=disk, path=%s, mode=flat, cylinders=20, heads=16, spt=63\n",
@@ -116,7 +119,7 @@ static void write_bochs_configuration(const struct machine *machine)
 /* Seconds until a machine counts as stuck. */
 static uint64_t patience(const struct machine *machine)
 {
-    return 60 + walks_of(machine) / 10;
+    return 60 + walks_of(machine) / (machine->share != 0 ? 10 : 2);
 }
 
 /* What a machine needs is written, and the shell's command answered that runs it. */
@@ -130,7 +133,7 @@ static const char *prepare(const struct machine *machine)
         snprintf(command, sizeof(command),
                  "qemu-system-x86_64 -accel tcg -cpu %s -m 128 -nodefaults -display none -no-reboot "
                  "-device isa-debug-exit,iobase=0xf4 -drive format=raw,file=%s -serial file:%s >%s 2>&1",
-                 machine->cpu, path(machine, "disk"), path(machine, "out"), path(machine, "terminal"));
+                 machine->how, path(machine, "disk"), path(machine, "out"), path(machine, "terminal"));
         break;
     case MODEL_BOCHS:
         write_disk(machine);
@@ -140,7 +143,7 @@ static const char *prepare(const struct machine *machine)
                  path(machine, "rc"), path(machine, "debugger"), path(machine, "terminal"));
         break;
     default:
-        snprintf(command, sizeof(command), "%s %" PRIu64 " %" PRIu64 " >%s", PAGING_KVM, options.seed,
+        snprintf(command, sizeof(command), "%s %" PRIu64 " %" PRIu64 " >%s", machine->how, options.seed,
                  walks_of(machine), path(machine, "out"));
         break;
     }
@@ -268,7 +271,7 @@ int main(int argc, char **argv)
     if (mkdir(folder, 0777) != 0 && access(folder, W_OK) != 0)
         die(folder);
     for (unsigned i = 0; i < MACHINES; i++) {
-        if (options.only != NULL && strcmp(options.only, machines[i].name) != 0)
+        if (options.only != NULL ? strcmp(options.only, machines[i].name) != 0 : machines[i].share == 0)
             continue;
         if (is_installed(machines[i].program))
             pids[i] = start(&machines[i]);

@@ -132,8 +132,12 @@ static void set_segments(struct kvm_sregs *s, const struct question *q)
     s->cs = segment(SELECTOR_CODE, 11, cpl);
     if (q->mode == GUEST_64)
         s->cs.l = 1, s->cs.db = 0;
-    s->tr = (struct kvm_segment){
-        .base = base + CONTROL_TSS, .limit = 103, .selector = SELECTOR_TSS, .type = 11, .present = 1};
+    /* Busy, as it must be for VMX. SVM takes any, and QEMU's model of it has a guest with a busy one end QEMU. */
+    s->tr = (struct kvm_segment){.base = base + CONTROL_TSS,
+                                 .limit = 103,
+                                 .selector = SELECTOR_TSS,
+                                 .type = q->processor->amd ? 9 : 11,
+                                 .present = 1};
     s->ldt = (struct kvm_segment){.unusable = 1};
     s->gdt = (struct kvm_dtable){.base = base + CONTROL_GDT, .limit = 0x17};
     s->idt = (struct kvm_dtable){.base = base + CONTROL_IDT, .limit = VECTORS * 16 - 1};
@@ -316,7 +320,17 @@ static void find_modes(struct processor *processor)
     processor->modes = modes;
 }
 
-/* Which of its three ways this KVM has to run a guest. */
+static bool parameter_is_on(const char *name)
+{
+    FILE *file = fopen(name, "r");
+    int c = file != NULL ? getc(file) : EOF;
+
+    if (file != NULL)
+        fclose(file);
+    return c == 'Y' || c == '1';
+}
+
+/* Which of its ways this KVM has to run a guest. */
 static void find_kind(struct processor *processor)
 {
     bool vmx = access("/sys/module/kvm_intel", F_OK) == 0, svm = access("/sys/module/kvm_amd", F_OK) == 0;
@@ -325,7 +339,10 @@ static void find_kind(struct processor *processor)
     if (processor->emulated)
         printf("  no hardware virtualization: ring 3 is the processor with shadow tables, ring 0 is KVM's emulator\n");
     else
-        printf("  with %s, and nested paging unless that is switched off\n", vmx ? "VMX" : "SVM");
+        printf("  %s with %s paging\n", vmx ? "VMX" : "SVM",
+               parameter_is_on(vmx ? "/sys/module/kvm_intel/parameters/ept" : "/sys/module/kvm_amd/parameters/npt")
+                   ? "nested"
+                   : "shadow");
 }
 
 int main(int argc, char **argv)
