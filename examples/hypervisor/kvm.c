@@ -285,7 +285,8 @@ static void print_finished(const struct kvm *kvm)
     printf("%s\n", any ? "" : " nothing");
     if (kvm->kernel_here)
         printf("ring 0 by the library: %llu instructions in %.1f s; translations forgotten %llu times\n",
-               (unsigned long long)kvm->followed, (double)kvm->kernel_ns * 1e-9, (unsigned long long)kvm->renewed);
+               (unsigned long long)kvm->kernel_instructions, (double)kvm->kernel_ns * 1e-9,
+               (unsigned long long)kvm->renewed);
     printf("%.1f s in exits, of %.1f s\n", (double)kvm->exit_ns * 1e-9, (double)(clock_ns() - power_on) * 1e-9);
 }
 
@@ -426,7 +427,7 @@ bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const st
     ok = open_all(members, machine, vcpu, options) && kvm_run_threads(members, machine->cpu_count);
     for (unsigned n = 0; n < machine->cpu_count && members[n] != NULL; n++) {
         print_exits(members[n]);
-        machine->statistics.instructions += members[n]->followed;
+        machine->statistics.instructions += members[n]->kernel_instructions;
         machine->statistics.halts += members[n]->halts;
     }
     close_all(members, machine->cpu_count);

@@ -44,7 +44,7 @@ struct kvm {
     uint64_t renewed;                 /* times that it was told */
     uint64_t exit_ns;                 /* spent between two KVM_RUN */
     uint64_t kernel_ns;               /* spent in ring 0 by the library */
-    uint64_t followed;                /* instructions of ring 0 that the library did */
+    uint64_t kernel_instructions;     /* of ring 0, by the library */
     uint32_t finished[KVM_MNEMONICS]; /* instructions that the library finished, by mnemonic */
 };
 

@@ -10,7 +10,7 @@ enum {
 
 /* --- one --------------------------------------------------------------------------------------------------------------- */
 
-/* What the library's last answer asks for. retired says whether it was about an instruction. */
+/* Answers what the library asks, and notes what KVM has to be told of. */
 static enum x86emu_status complete(struct kvm *kvm, enum x86emu_status status)
 {
     enum x86emu_invalidation invalidation;
@@ -101,7 +101,7 @@ static bool run_row(struct kvm *kvm, bool *tired)
     uint64_t retired;
 
     status = complete(kvm, x86emu_steps(&kvm->emu, &kvm->state, shadow ? 1 : ROW, &retired));
-    kvm->followed += retired;
+    kvm->kernel_instructions += retired;
     *tired = status == X86EMU_NOT_EMULATED;
     if (status != X86EMU_RETIRED && status != X86EMU_EXCEPTION && !*tired)
         return kvm_report(kvm, &kvm->state, "the library can't go on in the guest's kernel, status", status);
