@@ -128,6 +128,20 @@ Test(nested_table, F17_both_formats_side_by_side)
     end();
 }
 
+Test(nested_table, F17_five_levels)
+{
+    struct x86emu_nested_format f = ept(true);
+    const uint64_t high = UINT64_C(1) << 51;
+
+    f.levels = 5;
+    begin(f);
+    cr_assert_eq(x86emu_nested_pointer(&table), POOL_HPA | 6 | 4 << 3 | 1 << 6, "page-walk length minus 1");
+    cr_assert_eq(map(high, 0x5000, 0x1000, &rwx), X86EMU_NESTED_OK);
+    cr_assert_eq(walk_to(high + 0x234, W).hpa, 0x5234);
+    cr_assert_eq(table.tables, 5);
+    end();
+}
+
 Test(nested_table, F17_memory_types_in_both_formats)
 {
     struct x86emu_nested_attributes uncached = rwx;
