@@ -273,22 +273,33 @@ static ALWAYS_INLINE void take_evex_third(struct start *start, unsigned third, b
                    bit_if(STATE_B_REGISTER, b && registers);
 }
 
+/* An opcode of an EVEX map; null where there is no such map. */
+static ALWAYS_INLINE const struct opcode *evex_opcode(unsigned map, unsigned opcode)
+{
+    _Static_assert(MAP_EVEX_0F38 == MAP_EVEX_0F + 1 && MAP_EVEX_0F3A == MAP_EVEX_0F + 2 &&
+                       MAP_EVEX_M6 == MAP_EVEX_M5 + 1,
+                   "maps 1 to 3, 5 and 6");
+    if (map - 1 < 3)
+        return &tables->dense[MAP_EVEX_0F - MAP_VEX_0F + map - 1][opcode];
+    return map - 5 < 2 ? find_block(MAP_EVEX_M5 + map - 5, opcode) : NULL;
+}
+
 static ALWAYS_INLINE bool decode_evex(struct x86emu_insn *insn, const uint8_t *bytes)
 {
-    static const uint8_t maps[8] = {0, MAP_EVEX_0F, MAP_EVEX_0F38, MAP_EVEX_0F3A, 0, MAP_EVEX_M5, MAP_EVEX_M6, 0};
     struct start start = {.bytes = bytes, .at = 4, .segment = X86EMU_NO_SEGMENT, .encoding = X86EMU_ENCODING_EVEX};
     uint64_t word = load_le64(bytes);
-    unsigned first = word >> 8 & 0xff, second = word >> 16 & 0xff, third = word >> 24 & 0xff, map = maps[first & 7];
+    unsigned first = word >> 8 & 0xff, second = word >> 16 & 0xff, third = word >> 24 & 0xff;
+    const struct opcode *opcode = evex_opcode(first & 7, word >> 32 & 0xff);
 
     start.rex = (~first >> 5 & 7) | (second >> 7) << 3 | (~first & 0x10) << 2; /* R' is X86EMU_REX_R4 */
     start.map_number = first & 7;
     take_evex_third(&start, third, (word >> 40 & 0xff) >= 0xc0);
-    if (UNLIKELY(map == 0 || first & 8 || !(second & 4) || start.vector_length == 3))
+    if (UNLIKELY(opcode == NULL || first & 8 || !(second & 4) || start.vector_length == 3))
         return false;
     start.state |= bit_if(STATE_REG_HIGH, start.rex & (X86EMU_REX_R | X86EMU_REX_R4)) |
                    bit_if(STATE_R4, start.rex & X86EMU_REX_R4);
     take_wvvvv(&start, second, (~second >> 3 & 0xf) | (~third & EVEX_V4) << 1);
-    return finish(insn, &start, find_opcode(map, word >> 32 & 0xff), word >> 32);
+    return finish(insn, &start, opcode, word >> 32);
 }
 
 #endif
