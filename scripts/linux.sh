@@ -148,7 +148,7 @@ run_linux() {
     expect "$console" "$cpus" || result=1
     expect "$console" "$sum" || result=1
     expect "$console" /proc/self/exe || result=1
-    # The test device's base address, as it was given, and what is read there: examples/hypervisor/testdev.h.
+    # The test device's base address, as it was given, and what is read there: examples/hypervisor/devices/testdev.h.
     expect "$console" '0x00000000e1000000 0x00000000e1000fff 0x0000000000040200' || result=1
     expect "$console" 0x36387865 || result=1
     expect "$console" 'guest: done' || result=1

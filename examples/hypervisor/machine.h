@@ -26,7 +26,7 @@ struct machine;
 uint64_t machine_now(const struct machine *machine);
 uint64_t machine_tsc(const struct machine *machine);
 
-/* --- 8259: pic.c -------------------------------------------------------------------------------------------------- */
+/* --- 8259: devices/pic.c -------------------------------------------------------------------------------------------------- */
 
 struct pic_chip {
     uint8_t request, service, mask, vector, init_step, lines;
@@ -45,7 +45,7 @@ unsigned pic_acknowledge(struct pic *pic);
 uint8_t pic_read(struct pic *pic, uint16_t port);
 void pic_write(struct pic *pic, uint16_t port, uint8_t value);
 
-/* --- 8254: pit.c -------------------------------------------------------------------------------------------------- */
+/* --- 8254: devices/pit.c -------------------------------------------------------------------------------------------------- */
 
 #define PIT_HZ 1193182u
 
@@ -70,7 +70,7 @@ void pit_write(struct machine *machine, uint16_t port, uint8_t value);
 uint64_t pit_next(const struct machine *machine);
 void pit_run(struct machine *machine);
 
-/* --- 16550: serial.c ---------------------------------------------------------------------------------------------- */
+/* --- 16550: devices/serial.c ---------------------------------------------------------------------------------------------- */
 
 struct serial {
     uint8_t enable, line_control, modem_control, scratch, divisor[2], fifo_control;
@@ -87,14 +87,14 @@ bool serial_input(struct machine *machine, uint8_t byte);
 /* The guest listens, and has taken what it was given. */
 bool serial_wants_input(const struct machine *machine);
 
-/* --- bvm console: bvm.c ------------------------------------------------------------------------------------------- */
+/* --- bvm console: devices/bvm.c ------------------------------------------------------------------------------------------- */
 
 #define BVM_PORT 0x220
 
 uint32_t bvm_read(struct machine *machine, unsigned size);
 void bvm_write(struct machine *machine, unsigned size, uint32_t value);
 
-/* --- MC146818: rtc.c ---------------------------------------------------------------------------------------------- */
+/* --- MC146818: devices/rtc.c ---------------------------------------------------------------------------------------------- */
 
 struct rtc {
     uint8_t index;
@@ -197,7 +197,7 @@ uint64_t machine_next_timer(struct machine *machine);
 uint32_t machine_port_in(struct machine *machine, uint16_t port, unsigned size);
 void machine_port_out(struct machine *machine, uint16_t port, unsigned size, uint32_t value);
 
-/* The processor's state at the kernel's 64-bit entry point is boot.c's. */
+/* The processor's state at the kernel's 64-bit entry point is firmware/boot.c's. */
 enum boot_status {
     BOOT_OK = 0,
     BOOT_CANNOT_READ,
@@ -218,7 +218,7 @@ enum boot_status boot_load(struct machine *machine, struct x86emu_vcpu *vcpu, co
                            const char **culprit);
 const char *boot_explain(enum boot_status status);
 
-/* Model-specific registers: msr.c. False: #GP. */
+/* Model-specific registers: firmware/msr.c. False: #GP. */
 bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 
@@ -234,7 +234,7 @@ struct options;
 /* vcpu: one for each processor. Run until machine->end is set or the time that options allow has passed. False: a report was printed. */
 bool interpreter_run(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
-/* Both at once, an instruction at a time, with --lockstep: kvm_lockstep.c. */
+/* Both at once, an instruction at a time, with --lockstep: kvm/lockstep.c. */
 bool kvm_run_lockstep(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);
 
 bool kvm_run_machine(struct machine *machine, struct x86emu_vcpu *vcpu, const struct options *options);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Devices programmed at random, under sanitizers in that build: whatever a guest writes, they come to no harm. */
-#include "../../examples/hypervisor/testdev.h"
+#include "../../examples/hypervisor/devices/testdev.h"
 #include "machine_fixture.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The local APIC's registers and priorities as SDM Vol. 3, chapter 10 gives them. */
-#include "../../examples/hypervisor/apic.h"
+#include "../../examples/hypervisor/devices/apic.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The event timers as the IA-PC HPET specification 1.0a gives them; the counter runs at 10 MHz. */
-#include "../../examples/hypervisor/hpet.h"
+#include "../../examples/hypervisor/devices/hpet.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The I/O APIC as the 82093AA data sheet gives it. */
-#include "../../examples/hypervisor/ioapic.h"
+#include "../../examples/hypervisor/devices/ioapic.h"
 
 #include <criterion/criterion.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The PCI bus by configuration mechanism 1 (PCI 3.0, 3.2.2.3 and chapter 6), with the test device on it. */
-#include "../../examples/hypervisor/testdev.h"
+#include "../../examples/hypervisor/devices/testdev.h"
 #include "machine_fixture.h"
 
 #include <string.h>

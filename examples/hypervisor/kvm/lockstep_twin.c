@@ -6,7 +6,7 @@
  * KVM_SET_GUEST_DEBUG asks for; and the guest's program could see and lose TF.
  */
 #define _GNU_SOURCE
-#include "kvm_lockstep.h"
+#include "lockstep.h"
 
 #include <errno.h>
 #include <signal.h>

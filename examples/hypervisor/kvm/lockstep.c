@@ -4,7 +4,7 @@
  * that ends differently ends the run. Ring 3 is compared, where KVM leaves the instructions to the processor; ring 0 in
  * between is the library's, and what it has done is carried over.
  */
-#include "kvm_lockstep.h"
+#include "lockstep.h"
 
 #include <stdio.h>
 #include <stdlib.h>

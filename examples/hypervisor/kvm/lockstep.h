@@ -41,7 +41,7 @@ struct lockstep {
 /* Prints why, and the library's state; false. */
 bool lockstep_fail(struct lockstep *l, const char *why);
 
-/* --- memory: kvm_lockstep_memory.c ------------------------------------------------------------------------------------ */
+/* --- memory: lockstep_memory.c ------------------------------------------------------------------------------------ */
 
 /* From here on the library asks for each write. False: there is a reason that it can't. */
 bool lockstep_watch_memory(struct lockstep *l);
@@ -56,7 +56,7 @@ void lockstep_carry_changes(struct lockstep *l);
 /* Takes KVM's memory where the instruction, which the library has decoded and not done, writes. False: can't be told. */
 bool lockstep_adopt_memory(struct lockstep *l, const struct x86emu_vcpu *before);
 
-/* --- KVM: kvm_lockstep_twin.c ----------------------------------------------------------------------------------------- */
+/* --- KVM: lockstep_twin.c ----------------------------------------------------------------------------------------- */
 
 bool lockstep_open_twin(struct lockstep *l);
 /* The time is up. */

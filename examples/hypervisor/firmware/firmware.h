@@ -38,7 +38,7 @@ void mp_write_table(struct machine *machine);
 /* Bytes that a table's checksum must make 0. */
 uint8_t firmware_checksum(const uint8_t *bytes, unsigned count);
 
-/* --- the fixed hardware: power.c ---------------------------------------------------------------------------------- */
+/* --- the fixed hardware: devices/power.c ---------------------------------------------------------------------------------- */
 
 struct power {
     uint16_t status, enable, control;

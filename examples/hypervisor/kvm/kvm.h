@@ -24,7 +24,7 @@ struct kvm {
     struct cpu *vcpu; /* as the machine's devices see it */
     const struct options *options;
     uint64_t end;     /* ns on the clock when the run is given up */
-    pthread_t thread; /* kvm_threads.c */
+    pthread_t thread; /* threads.c */
     timer_t clock;
     bool has_thread;
     struct kvm_check *check;
@@ -34,7 +34,7 @@ struct kvm {
     struct x86emu_vcpu state;      /* the processor, while it is here; changed: what KVM doesn't have yet */
     bool here;                     /* else KVM has it */
     bool kernel_here;              /* the library does ring 0 */
-    bool halves_syscall;           /* kvm_entries.c */
+    bool halves_syscall;           /* entries.c */
     uint64_t watched[KVM_WATCHED]; /* linear addresses of breakpoints; 0: none */
     uint64_t repaired;             /* SYSCALL instructions that were finished here */
     uint64_t exits[64];            /* by reason */
@@ -65,7 +65,7 @@ void kvm_ask_for_msrs(struct kvm *kvm);
 void kvm_msr(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
-/* --- whose the processor is: kvm_handover.c --------------------------------------------------------------------------- */
+/* --- whose the processor is: handover.c --------------------------------------------------------------------------- */
 
 /* To the library; exceptions that KVM had pending are delivered then. To KVM. */
 bool kvm_fetch(struct kvm *kvm);
@@ -77,7 +77,7 @@ void kvm_stop_here(struct kvm *kvm);
 bool kvm_in_kernel(const struct kvm *kvm);
 bool kvm_deliver(struct kvm *kvm, struct x86emu_event event);
 
-/* --- instructions by the library: kvm_finish.c ------------------------------------------------------------------------- */
+/* --- instructions by the library: finish.c ------------------------------------------------------------------------- */
 
 /* Does the instruction at RIP, which KVM can't. hint: what the exit said of its access; may be NULL. False: reported. */
 bool kvm_finish(struct kvm *kvm, const struct x86emu_hint *hint);
@@ -86,7 +86,7 @@ bool kvm_enters_kernel(struct kvm *kvm);
 /* The state is here, and kernel_here: takes events, goes on in ring 0 for a while, gives the state to KVM for ring 3. */
 bool kvm_run_kernel(struct kvm *kvm);
 
-/* --- devices in memory: kvm_mmio.c ---------------------------------------------------------------------------------- */
+/* --- devices in memory: mmio.c ---------------------------------------------------------------------------------- */
 
 /* Gives devices memory that nobody may touch, so that accesses come as faults. */
 bool kvm_cover_devices(struct kvm *kvm);
@@ -105,7 +105,7 @@ void kvm_check_print(const struct kvm_check *check);
 /* Before KVM_RUN: what the machine has for the processor. */
 bool kvm_take_events(struct kvm *kvm);
 
-/* --- threads: kvm_threads.c ----------------------------------------------------------------------------------------- */
+/* --- threads: threads.c ----------------------------------------------------------------------------------------- */
 
 /* Runs all vCPUs, each in a thread, until machine->end is set. False: they couldn't be started. */
 bool kvm_run_threads(struct kvm *const *members, unsigned count);
@@ -124,11 +124,11 @@ bool kvm_run_once(struct kvm *kvm);
 /* Makes KVM forget all translations. */
 bool kvm_renew_memory(struct kvm *kvm);
 
-/* What kvm->system does by itself: kvm_trial.c. Leaves SYSCALL half done; emulates ring 0. */
+/* What kvm->system does by itself: trial.c. Leaves SYSCALL half done; emulates ring 0. */
 bool kvm_halves_syscall(const struct kvm *kvm);
 bool kvm_emulates_kernels(const struct kvm *kvm);
 
-/* Breakpoints where the guest's tables have the entries of its kernel now: kvm_entries.c. */
+/* Breakpoints where the guest's tables have the entries of its kernel now: entries.c. */
 bool kvm_watch_entries(struct kvm *kvm);
 bool kvm_at_entry(const struct kvm *kvm);
 /* At one of them: true when it was a SYSCALL; the state is then as after it. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lockstep's memory: what the library has written, to compare it with KVM's, to take it back, to carry it over. */
-#include "kvm_lockstep.h"
+#include "lockstep.h"
 
 #include <stdlib.h>
 #include <string.h>
