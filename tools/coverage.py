@@ -18,7 +18,7 @@ HEAD = """# Coverage of the emulated rows
 Each row of the instruction table that names a function (`exec=`), by mnemonic: how many rows there are, how often they ran
 on a processor and on the emulator with the same outcome, in 16-bit, 32-bit and 64-bit mode, and what they are held against.
 
-Made by `x86emu-differential-hardware --quick --coverage FILE` and `tools/coverage.py FILE`: {total:,} executions. A second
+Made by `x86emu-differential-hardware --count 1000000000 --seed 2027 --coverage FILE` (about an hour) and `tools/coverage.py FILE`: {total:,} executions. A second
 FILE of `x86emu-differential-system` adds {system:,} cases that QEMU, Bochs and the emulator ran; they are not in the columns.
 
 | oracle | meaning |

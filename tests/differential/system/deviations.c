@@ -147,8 +147,10 @@ static bool early_push(const struct comparison *k, unsigned offset)
 static bool pointer_order(const struct comparison *k, unsigned offset)
 {
     uint32_t a = ours(k, offset), b = theirs(k, offset);
+    bool address = (offset == W_CR2 || offset == W_GPR + 0x20) && (a - b <= 16 || b - a <= 16);
+    bool accessed = offset >= W_ENTRIES && offset < W_ENTRIES + 64 && (a ^ b) == 0x20;
 
-    return (offset == W_CR2 || offset == W_GPR + 0x20) && same_end(k) && (a - b <= 16 || b - a <= 16) &&
+    return (address || accessed) && same_end(k) &&
            is_one_of(k, "lds les lss lfs lgs call jmp bound ret iret iretd iretq pop lgdt lidt");
 }
 
@@ -175,10 +177,10 @@ static bool task_of_ldt(const struct comparison *k)
            first_vector(k, k->ours) == X86EMU_VECTOR_NP && first_vector(k, k->theirs) == X86EMU_VECTOR_GP;
 }
 
-static bool deferred_breakpoint(const struct comparison *k)
+/* Linux returns by IRET where TF is set, because SYSRET would trap before the program's next instruction. */
+static bool early_step(const struct comparison *k)
 {
-    return is_one_of(k, "pop mov lss") && first_vector(k, k->ours) == X86EMU_VECTOR_DB &&
-           (first_vector(k, k->theirs) == X86EMU_VECTOR_DB || ours(k, W_DR + 16) == theirs(k, W_DR + 16));
+    return is_one_of(k, "syscall sysret") && (ours(k, W_DR + 16) ^ theirs(k, W_DR + 16)) & X86EMU_DR6_BS;
 }
 
 static bool wide_upper_half(const struct comparison *k)
@@ -294,9 +296,9 @@ static bool interrupt_stack_null(const struct comparison *k, unsigned offset)
     return is_long(k) && (offset == W_FRAME + 32 || in_stack(offset)) && theirs(k, offset) <= 3 && ours(k, offset) > 3;
 }
 
-static bool flags_of_syscall(const struct comparison *k)
+static bool flags_of_syscall(const struct comparison *k, unsigned offset)
 {
-    return is_one_of(k, "syscall") && k->other_agrees;
+    return is_one_of(k, "syscall") && holds_flags(offset) && (theirs(k, offset) & ~ours(k, offset)) == 0;
 }
 
 static bool base_in_64_bit_mode(const struct comparison *k)
@@ -382,8 +384,8 @@ const struct deviation deviations[] = {
     {MODEL_BOCHS, "no single-step trap after an instruction that switches tasks", "not documented", NULL,
      traced_switch},
     {MODEL_BOCHS, "a TSS in the LDT is #GP before it is #NP", "SDM Vol. 2, JMP: no order", NULL, task_of_ldt},
-    {MODEL_BOCHS, "the data breakpoint of a load of SS waits for the next instruction",
-     "SDM Vol. 3, 6.8.3 wants it; the library traps at once: docs/design.md", NULL, deferred_breakpoint},
+    {MODEL_BOCHS, "SYSCALL and SYSRET trap by TF as it was before them", "processors and QEMU: as it is after them",
+     NULL, early_step},
     {MODEL_BOCHS, "LAR and LSL look at the upper half of wide descriptors", "SDM Vol. 2, LAR: no such check", NULL,
      wide_upper_half},
     {MODEL_BOCHS, "LTR takes any upper half of a wide descriptor", "SDM Vol. 2, LTR: #GP unless its type is 0", NULL,
@@ -413,7 +415,7 @@ const struct deviation deviations[] = {
     {MODEL_QEMU, "RET and IRET of users read their stack as a supervisor", "SDM Vol. 3, 4.7", user_stack, NULL},
     {MODEL_QEMU, "an interrupt stack without a change of privilege makes SS null", "SDM Vol. 3, 6.14.4",
      interrupt_stack_null, NULL},
-    {MODEL_QEMU, "SYSCALL loses flags", "SDM Vol. 2, SYSCALL: SFMASK alone clears", NULL, flags_of_syscall},
+    {MODEL_QEMU, "SYSCALL loses flags", "SDM Vol. 2, SYSCALL: SFMASK alone clears", flags_of_syscall, NULL},
     {MODEL_QEMU, "after a load of SS its base counts in 64-bit mode", "SDM Vol. 3, 3.4.4: it is 0", NULL,
      base_in_64_bit_mode},
     {MODEL_QEMU, "far pointers with REX.W have 32 bits, as AMD's processors have them", "SDM Vol. 2, LFS: 64 bits",
