@@ -262,15 +262,15 @@ static ALWAYS_INLINE bool decode_vex(struct x86emu_insn *insn, const uint8_t *by
 }
 
 /* EVEX.b with registers is rounding control or SAE, and the vector length is 512 bits (SDM Vol. 2, 2.7.11). */
-static ALWAYS_INLINE void take_evex_third(struct start *start, unsigned third, bool registers)
+static ALWAYS_INLINE void take_evex_third(struct start *start, unsigned third, unsigned registers)
 {
-    bool zeroing = third & EVEX_Z, masked = third & EVEX_AAA, b = third & EVEX_B;
+    unsigned zeroing = third >> 7, masked = (third & EVEX_AAA) != 0, b = third >> 4 & 1, length = third >> 5 & 3;
 
     start->evex = third;
-    start->vector_length = b && registers ? 2 : third >> 5 & 3;
-    start->state = bit_if(STATE_AAA, masked) | bit_if(STATE_Z, zeroing) | bit_if(STATE_Z_UNMASKED, zeroing && !masked) |
-                   bit_if(STATE_Z_MEMORY, zeroing && !registers) | bit_if(STATE_B_MEMORY, b && !registers) |
-                   bit_if(STATE_B_REGISTER, b && registers);
+    start->vector_length = length ^ ((length ^ 2) & (0 - opaque(b & registers)));
+    start->state = bit_if(STATE_AAA, masked) | bit_if(STATE_Z, zeroing) | bit_if(STATE_Z_UNMASKED, zeroing & ~masked) |
+                   bit_if(STATE_Z_MEMORY, zeroing & ~registers) | bit_if(STATE_B_MEMORY, b & ~registers) |
+                   bit_if(STATE_B_REGISTER, b & registers);
 }
 
 /* An opcode of an EVEX map; null where there is no such map. */
