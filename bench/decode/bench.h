@@ -36,7 +36,7 @@ typedef unsigned decode_function(const uint8_t *bytes, size_t size);
 struct contestant {
     const char *name;
     decode_function *decode;
-    uint64_t (*pass)(const struct corpus *corpus); /* over all of it; answers the sum of all lengths */
+    uint64_t (*pass)(const struct corpus *corpus); /* a window, or all slots; answers the sum of all lengths */
 };
 
 extern const struct contestant contestants[];

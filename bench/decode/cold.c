@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One decode with nothing of it in any cache. */
+#include "../common/timing.h"
 #include "bench.h"
 
 #include <stdlib.h>
@@ -12,13 +13,6 @@ enum {
     CODE = 512 << 10,
     ROUNDS = 101
 };
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
 
 /* Instructions that push everything else out of the instruction cache, and jumps that fill the branch predictor. */
 static void (*filler_code(void))(void)
@@ -54,12 +48,11 @@ unsigned cold_least(const uint8_t *bytes, size_t size)
     return table[bytes[0] + (size & 1)];
 }
 
-/* Median processor cycles. */
 double cold_cycles(decode_function *decode, const struct corpus *corpus)
 {
     static uint8_t *memory;
     static void (*code)(void);
-    uint64_t cycles[ROUNDS];
+    double cycles[ROUNDS];
     uint8_t bytes[32] = {0};
 
     if (memory == NULL) {
@@ -77,8 +70,7 @@ double cold_cycles(decode_function *decode, const struct corpus *corpus)
         memcpy(bytes + 16, bytes, 1); /* the bytes themselves are at hand */
         start = __rdtscp(&aux);
         decode(bytes, SLOT_SIZE);
-        cycles[round] = __rdtscp(&aux) - start;
+        cycles[round] = (double)(__rdtscp(&aux) - start);
     }
-    qsort(cycles, ROUNDS, sizeof(cycles[0]), by_value);
-    return (double)cycles[ROUNDS / 2];
+    return median(cycles, ROUNDS);
 }

@@ -23,21 +23,22 @@ static struct corpus corpora[CORPUS_MOST];
 static size_t corpus_count;
 static unsigned rounds = 200;
 
-static double time_pass(const struct contestant *contestant, const struct corpus *corpus)
+/* *bytes: how many were decoded. */
+static double time_pass(const struct contestant *contestant, const struct corpus *corpus, uint64_t *bytes)
 {
     double start = now();
 
-    contestant->pass(corpus);
+    *bytes = contestant->pass(corpus);
     return now() - start;
 }
 
-/* The next instructions of a stream, from its beginning if there aren't enough; slots in another order. */
-static void move_on(struct corpus *corpus)
+/* What follows the bytes of a stream, its beginning if there isn't enough; slots in another order. */
+static void move_on(struct corpus *corpus, uint64_t bytes)
 {
     if (corpus->order != NULL)
         corpus_shuffle(corpus);
     else
-        corpus->begin += contestants[0].pass(corpus);
+        corpus->begin += bytes;
     if (corpus->begin + (size_t)WINDOW * X86EMU_MAX_INSN_LENGTH > corpus->size)
         corpus->begin = 0;
 }
@@ -46,12 +47,13 @@ static void move_on(struct corpus *corpus)
 static void time_corpus(struct corpus *corpus, double *ns)
 {
     static double samples[CONTESTANTS_MOST][ROUNDS_MOST];
+    uint64_t bytes[CONTESTANTS_MOST] = {0}; /* the library's count: the corpora are what it has decoded */
 
     corpus->window = corpus->count < WINDOW ? corpus->count : WINDOW;
     for (unsigned round = 0; round < rounds; round++) {
         for (size_t c = 0; c < contestant_count; c++)
-            samples[c][round] = time_pass(&contestants[c], corpus) / (double)corpus->window;
-        move_on(corpus);
+            samples[c][round] = time_pass(&contestants[c], corpus, &bytes[c]) / (double)corpus->window;
+        move_on(corpus, bytes[0]);
     }
     for (size_t c = 0; c < contestant_count; c++)
         ns[c] = best_fifth(samples[c], rounds);
@@ -124,7 +126,8 @@ static void usage(void)
          "Compares decoders: nanoseconds and (with valgrind) instructions per instruction decoded.\n"
          "  --quick     fewer rounds\n"
          "  --no-count  don't count instructions\n"
-         "  --csv FILE  also write contestant,corpus,ns_per_insn,instructions_per_insn");
+         "  --csv FILE  also write contestant,corpus,ns_per_insn,instructions_per_insn\n"
+         "X86EMU_BENCH_CODE names the folder with vmlinux and dav1d, which scripts/bench fetches.");
 }
 
 static void pin(void)

@@ -28,9 +28,9 @@ static ALWAYS_INLINE void set_widths(struct source *from, const struct x86emu_in
 {
     _Static_assert(SIZE_V == SIZE_RULED && SIZE_Z == SIZE_V + 1 && SIZE_Y == SIZE_V + 2 && SIZE_P == SIZE_V + 3 &&
                        SIZE_STACK == SIZE_V + 4 && SIZE_X == SIZE_V + 5 && SIZE_A == SIZE_V + 6,
-                   "the bytes of the words");
+                   "the places in widths and classes");
     _Static_assert(X86EMU_REG_GPR8 == 1 && X86EMU_REG_GPR16 == 3 && X86EMU_REG_GPR32 == 4 && X86EMU_REG_GPR64 == 5,
-                   "the bytes of classes");
+                   "the values of classes");
     static const uint8_t widths[4][4] = {{1, 2, 4, 3}, {2, 2, 4, 4}, {4, 4, 4, 6}, {8, 4, 8, 10}};
     static const uint8_t classes[4][4] = {{1, 3, 4, 0}, {3, 3, 4, 0}, {4, 4, 4, 0}, {5, 4, 5, 0}};
     unsigned log2 = ((insn->operand_size >> 1) - (insn->operand_size >> 3)) & 3u;

@@ -179,7 +179,7 @@ static struct x86emu_segment null_segment(const struct exec *x, unsigned name, u
 {
     struct x86emu_segment segment = {.selector = (uint16_t)selector, .attributes = X86EMU_SEGMENT_UNUSABLE};
 
-    if (x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD) {
+    if (is_amd(x)) {
         segment.base = x->vcpu->segment[name].base;
         segment.limit = x->vcpu->segment[name].limit;
     }

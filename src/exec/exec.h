@@ -104,6 +104,12 @@ static inline bool need(struct exec *x, uint32_t groups)
     return (x->vcpu->loaded & groups) == groups || x86emu_need_slow(x, groups);
 }
 
+/* Where vendors differ, the processor is AMD's, else Intel's. */
+static inline bool is_amd(const struct exec *x)
+{
+    return x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD;
+}
+
 /* All ones in the low size bytes, 1 to 8. */
 static inline uint64_t size_mask(unsigned size)
 {

@@ -235,7 +235,8 @@ void x86emu_exec_ret_far(struct exec *x)
         return_outer(x, &stack, &target, freed);
         return;
     }
-    stack.is_64 |= is_protected(x) && x86emu_target_is_64(x, &target.cs); /* processors free as the target counts */
+    /* What RET n drops is counted in the width of the target's stack. */
+    stack.is_64 |= is_protected(x) && x86emu_target_is_64(x, &target.cs);
     stack.pointer += freed;
     x86emu_far_stack_stage(x, &stack);
     x86emu_far_go(x, &target, 0);

@@ -117,7 +117,7 @@ static NOINLINE void invalidate_cache(struct x86emu_cache *cache, const struct x
  * Vol. 3, 6.8.3). When that ends in the kernel, or in an exception, processors forget them (measured: INT 80H, INT3, UD2,
  * #PF, SYSCALL).
  */
-static uint32_t take_debug_traps(struct exec *x)
+static uint32_t take_debug_traps(struct exec *x, uint64_t new_rflags)
 {
     struct x86emu_vcpu *vcpu = x->vcpu;
     uint32_t due = x->dr6;
@@ -126,7 +126,7 @@ static uint32_t take_debug_traps(struct exec *x)
         vcpu->pending_debug |= due;
         return 0;
     }
-    if ((x->late_step ? committed_rflags(x) : vcpu->rflags) & X86EMU_RFLAGS_TF && !x->no_step)
+    if ((x->late_step ? new_rflags : vcpu->rflags) & X86EMU_RFLAGS_TF && !x->no_step)
         due |= X86EMU_DR6_BS;
     if (vcpu->pending_debug == 0 || (x->no_step && x->repeats))
         return due;
@@ -141,6 +141,7 @@ void x86emu_commit(struct exec *x)
     struct x86emu_vcpu *vcpu = x->vcpu;
     struct x86emu_outcome *outcome = &x->emu->outcome;
     uint32_t changed = X86EMU_STATE_RIP | x->staged;
+    uint64_t rflags;
 
     if (x->gpr_staged != 0) {
         changed |= X86EMU_STATE_GPR;
@@ -149,10 +150,11 @@ void x86emu_commit(struct exec *x)
     }
     if (x->staged != 0)
         commit_staged(x);
-    outcome->dr6 = take_debug_traps(x);
+    rflags = committed_rflags(x);
+    outcome->dr6 = take_debug_traps(x, rflags);
     outcome->trap = outcome->dr6 != 0;
     outcome->repeats = x->repeats;
-    vcpu->rflags = committed_rflags(x) | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
+    vcpu->rflags = rflags | (x->repeats ? X86EMU_RFLAGS_RF : 0); /* what goes on meets no breakpoint */
     if (!x->repeats)
         vcpu->rip = x->rip;
     commit_interruptibility(x);

@@ -33,7 +33,7 @@ static uint16_t elements_wanted(struct exec *x)
  */
 static void skip(struct exec *x)
 {
-    bool intel = !(x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD);
+    bool intel = !is_amd(x);
     uint8_t opcode = x->insn->opcode & 0xfe;
 
     if (!intel || x->mode != X86EMU_MODE_64 || x->insn->address_size != 4)

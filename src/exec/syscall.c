@@ -9,11 +9,6 @@ enum {
     CODE_64 = 0xa09b,
 };
 
-static bool is_amd(const struct exec *x)
-{
-    return x->emu->transaction.config.decode_options & X86EMU_DECODE_AMD;
-}
-
 static void stage_flat(struct exec *x, unsigned name, unsigned selector, uint32_t attributes, unsigned dpl)
 {
     const struct x86emu_segment segment = {

@@ -32,7 +32,7 @@ static struct x86emu_paging paging_state(const struct exec *x)
         .pkru = vcpu->pkru,
         .pkrs = vcpu->pkrs,
         .maxphyaddr = config->maxphyaddr,
-        .amd = config->decode_options & X86EMU_DECODE_AMD,
+        .amd = is_amd(x),
         .pdpte_loaded = true,
         .page1gb = true,
     };

@@ -16,6 +16,7 @@
  * POPCNT stands for whatever a KVM can't emulate.
  */
 #include "guest.inc"
+#include "../../examples/hypervisor/guest/tables.inc"
 .set IDT, gates
 .set WINDOW, 0x100000000                /* the page whose translation changes */
 .set USER, 7
@@ -38,12 +39,10 @@
 .globl _start
 _start:
     mov $stack_top, %esp
-    call build_tables
-    mov $level4, %eax
-    mov %rax, %cr3
-    mov %cr4, %rax
-    or $0x600, %eax                     /* OSFXSR, OSXMMEXCPT */
-    mov %rax, %cr4
+    map_one_to_one
+    movl $(window2 + USER), level3 + 4 * 8 /* the window follows them */
+    movl $(level1 + USER), window2
+    movl $(first + USER), level1
     lgdt gdt_pointer(%rip)
     gate 6, kernel
     gate 14, page_fault
@@ -63,29 +62,6 @@ _start:
     push $0x33
     push $program
     iretq
-
-/* The first 4 GiB one to one in pages of 2 MiB, and the window after them; all for ring 3 as well. */
-build_tables:
-    movl $(level3 + USER), level4
-    xor %ecx, %ecx
-1:  mov %ecx, %eax
-    shl $12, %eax
-    add $(level2 + USER), %eax
-    mov %rax, level3(, %rcx, 8)
-    inc %ecx
-    cmp $5, %ecx
-    jb 1b
-    xor %ecx, %ecx
-2:  mov %rcx, %rax
-    shl $21, %rax
-    or $(0x80 + USER), %rax
-    mov %rax, level2(, %rcx, 8)
-    inc %ecx
-    cmp $2048, %ecx
-    jb 2b
-    movl $(level1 + USER), level2 + 4 * 4096
-    movl $(first + USER), level1
-    ret
 
 /* --- ring 3 ------------------------------------------------------------------------------------------------------- */
 
@@ -291,7 +267,8 @@ second:
 .balign 4096
 level4: .skip 4096
 level3: .skip 4096
-level2: .skip 5 * 4096
+level2: .skip 4 * 4096
+window2: .skip 4096
 level1: .skip 4096
 gates:  .skip 4096
         .skip 4096

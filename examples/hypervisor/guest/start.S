@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest without an operating system: page tables, descriptors and handlers, then ring 3: guest_main(), or a program. */
 
-        .set    PAGE_USER, 7
+#include "tables.inc"
+
         .set    USER_CODE, 0x33
         .set    USER_DATA, 0x2b
         .set    KERNEL_CODE, 0x10
@@ -11,12 +12,7 @@
 _start:                                 /* RSI: the boot protocol's zero page */
         mov     %rsi, %rbx
         mov     $stack_end, %rsp
-        call    build_tables
-        mov     $level4, %eax
-        mov     %rax, %cr3
-        mov     %cr4, %rax
-        or      $0x600, %eax            /* OSFXSR, OSXMMEXCPT */
-        mov     %rax, %cr4
+        map_one_to_one
         lgdt    gdt_pointer(%rip)
         call    build_gates
         lidt    idt_pointer(%rip)
@@ -64,28 +60,6 @@ guest_syscall:
         pop     %rcx
         mov     user_rsp, %rsp
         sysretq
-
-/* The first 4 GiB one to one in pages of 2 MiB, for ring 3 as well. */
-build_tables:
-        mov     $level3 + PAGE_USER, %eax
-        mov     %eax, level4
-        xor     %ecx, %ecx
-1:      mov     %ecx, %eax              /* level 3 */
-        shl     $12, %eax
-        add     $level2 + PAGE_USER, %eax
-        mov     %rax, level3(, %rcx, 8)
-        inc     %ecx
-        cmp     $4, %ecx
-        jb      1b
-        xor     %ecx, %ecx
-2:      mov     %rcx, %rax              /* level 2 */
-        shl     $21, %rax
-        or      $0x80 + PAGE_USER, %rax
-        mov     %rax, level2(, %rcx, 8)
-        inc     %ecx
-        cmp     $2048, %ecx
-        jb      2b
-        ret
 
 /* Vector 13 tells the host of a HLT; 2 counts NMIs; UD2 writes AL to port DX for ring 3, or reads it; every other exception ends the run. */
 build_gates:

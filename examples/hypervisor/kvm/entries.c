@@ -58,11 +58,6 @@ bool kvm_at_entry(const struct kvm *kvm)
 
 /* --- the other half ------------------------------------------------------------------------------------------------- */
 
-/* What the processor pushed for a page fault (SDM Vol. 3, figure 6-9). */
-struct frame {
-    uint64_t error_code, rip, cs, rflags, rsp, ss;
-};
-
 static struct x86emu_segment flat(uint64_t selector, uint32_t attributes)
 {
     return (struct x86emu_segment){.selector = (uint16_t)selector, .limit = ~0u, .attributes = attributes};
@@ -73,7 +68,7 @@ bool kvm_repair_syscall(struct kvm *kvm)
 {
     struct x86emu_vcpu *vcpu = &kvm->state;
     const uint64_t selector = vcpu->star >> 32 & 0xfffc;
-    struct frame frame;
+    struct kvm_frame frame;
 
     if (!kvm->halves_syscall || vcpu->rip != kvm->watched[0] || vcpu->cr2 != vcpu->lstar ||
         !machine_read_linear(kvm->machine, vcpu, vcpu->gpr[X86EMU_RSP], &frame, sizeof(frame)) ||

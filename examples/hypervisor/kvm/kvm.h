@@ -15,6 +15,11 @@ enum {
     KVM_WATCHED = 4, /* breakpoints */
 };
 
+/* What an exception with an error code pushes in 64-bit mode (SDM Vol. 3, figure 6-9). */
+struct kvm_frame {
+    uint64_t error_code, rip, cs, rflags, rsp, ss;
+};
+
 /* One vCPU. system and vm are the same for all; what the first has opened it closes. */
 struct kvm {
     int system, vm, cpu;

@@ -6,6 +6,8 @@
  */
 #include "lockstep.h"
 
+#include "events.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,15 +95,9 @@ static enum ended do_instruction(struct lockstep *l)
 
 static bool deliver_exception(struct lockstep *l)
 {
-    const struct x86emu_exception *e = &l->emu.outcome.exception;
-    const struct x86emu_event event = {.kind = X86EMU_EVENT_EXCEPTION,
-                                       .vector = e->vector,
-                                       .error_code = e->error_code,
-                                       .has_error_code = e->has_error_code,
-                                       .cr2 = e->cr2};
+    const char *failure = events_deliver(&l->emu, l->vcpu, events_exception(&l->emu));
 
-    return x86emu_deliver(&l->emu, l->vcpu, &event) == X86EMU_RETIRED ||
-           lockstep_fail(l, "an exception can't be delivered");
+    return failure == NULL || lockstep_fail(l, failure);
 }
 
 /* Until a program runs, or the machine has ended. */

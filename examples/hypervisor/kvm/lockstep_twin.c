@@ -22,11 +22,6 @@ enum {
     PATIENCE = 10, /* seconds that KVM is given for one stretch */
 };
 
-/* What #GP has pushed (SDM Vol. 3, figure 6-9). */
-struct frame {
-    uint64_t error_code, rip, cs, rflags, rsp, ss;
-};
-
 /* --- setting up ------------------------------------------------------------------------------------------------------ */
 
 static struct kvm_run *running;
@@ -77,7 +72,7 @@ void lockstep_close_twin(struct lockstep *l)
 void lockstep_forget_frame(struct lockstep *l)
 {
     const uint64_t first = l->frame - l->frame % PAGE; /* the handler's stack, down to where it has pushed something */
-    const uint64_t size = l->frame % PAGE + sizeof(struct frame);
+    const uint64_t size = l->frame % PAGE + sizeof(struct kvm_frame);
 
     memcpy(l->twin.ram + first, l->machine->ram + first, size);
 }
@@ -110,7 +105,7 @@ static bool enter(struct lockstep *l, bool *came)
 /* The program's registers, once it has been stopped. */
 static bool load_program(struct lockstep *l, struct x86emu_vcpu *after)
 {
-    struct frame frame;
+    struct kvm_frame frame;
 
     if (!kvm_load_general(&l->kvm, after))
         return false;
